@@ -1,1 +1,3 @@
 //! The Dana language.
+
+pub mod syntax;
