@@ -91,7 +91,7 @@ fn a_growing_vector_is_charged_what_it_reserves() {
     let turn = meter.enter();
     let mut grown: Vec<u8> = Vec::new();
     for _ in 0..100_000 {
-        grown.push(1);
+        grown.extend([1, 2]);
     }
     assert_eq!(held(), grown.capacity());
     drop(grown);

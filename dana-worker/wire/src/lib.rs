@@ -1,1 +1,39 @@
-//! What may cross the pipe.
+//! What may cross the pipe between host and worker: values, messages, frames, budgets.
+//!
+//! The rule: whatever comes from the other side is hostile until it is checked, and it is checked
+//! before anything is allocated for it. Left out: pipes, processes, clocks, Python and the
+//! interpreter's own values.
+
+#![forbid(unsafe_code)]
+
+mod body;
+mod budget;
+mod build;
+mod caps;
+mod datum;
+mod encoder;
+pub mod frame;
+mod marker;
+mod message;
+mod reader;
+mod shape;
+mod token;
+mod violation;
+
+pub use body::{Header, open, write_header};
+pub use budget::{Budget, MAX_DEPTH, NAME_BYTES, NODE_COST, PACKED_COST};
+pub use build::BUILD;
+pub use caps::{
+    CAUSES, Capped, FUNCTIONS, HANDLES, KEYWORDS, LAYERS, LINE_BYTES, MESSAGE_BYTES, MESSAGES, TEXT_BYTES,
+    TRACE_FRAMES, clip,
+};
+pub use datum::Datum;
+pub use encoder::Encoder;
+pub use frame::{Assembler, FrameError, read_frame, read_frame_into, write_frame};
+pub use message::{
+    Fault, Hello, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question, SessionLimits,
+    Start, Target, ToHost, ToWorker, TraceFrame, Usage,
+};
+pub use reader::{Reader, validate};
+pub use token::{Token, floats, ints};
+pub use violation::{Allowance, KeyFault, Violation};

@@ -1,0 +1,154 @@
+//! The body of a frame: a header (one message) and the payload behind it.
+//!
+//! The rule: a header is accepted only if it is, byte for byte, what this crate writes for that
+//! message. That closes every leniency of the deserialiser at once (fields by name, numbers in
+//! longer forms, bytes for strings), and it is checked without building anything.
+
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::budget::Budget;
+use crate::caps::{Capped, clip};
+use crate::marker::*;
+use crate::message::{ToHost, ToWorker};
+use crate::reader::validate;
+use crate::violation::{Allowance, Violation};
+
+/// Values a header may hold, all of them small.
+const HEADER_NODES: usize = 128 << 10;
+/// Nesting of a header: a chain of faults takes three levels a cause.
+const HEADER_DEPTH: usize = 32;
+
+/// A message of either direction.
+pub trait Header: Capped + Serialize + DeserializeOwned {}
+impl Header for ToWorker {}
+impl Header for ToHost {}
+
+/// Appends `header` to `out`. Fails, leaving `out` as it was, if a field is beyond its cap.
+pub fn write_header<H: Header>(header: &H, out: &mut Vec<u8>) -> Result<(), Violation> {
+    header.check()?;
+    let start = out.len();
+    if let Err(error) = header.serialize(&mut rmp_serde::Serializer::new(&mut *out)) {
+        out.truncate(start);
+        return Err(refused(&error));
+    }
+    Ok(())
+}
+
+/// Takes a whole body apart: the message, and the payload, which is proven: it holds the values
+/// the message calls for, no more and no less, and a [`crate::Reader`] with `budget` reads it to
+/// its end without a violation.
+pub fn open<'a, H: Header>(body: &'a [u8], budget: &Budget) -> Result<(H, &'a [u8]), Violation> {
+    if body.len() > budget.frame_bytes {
+        return Err(Violation::Exceeded { what: Allowance::FrameBytes, limit: budget.frame_bytes });
+    }
+    let payload = skim(body)?;
+    let (head, _) = body.split_at_checked(body.len() - payload.len()).unwrap_or((body, &[]));
+    let header: H = rmp_serde::from_slice(head).map_err(|error| refused(&error))?;
+    header.check()?;
+    let mut rewritten = Compare { expected: head };
+    let same = header.serialize(&mut rmp_serde::Serializer::new(&mut rewritten)).is_ok();
+    if !same || !rewritten.expected.is_empty() {
+        return Err(Violation::Header { reason: "not in the form we write".to_owned() });
+    }
+    let expected = header.values();
+    match validate(payload, budget)?.cmp(&expected) {
+        std::cmp::Ordering::Less => Err(Violation::Payload { found: "less" }),
+        std::cmp::Ordering::Equal => Ok((header, payload)),
+        std::cmp::Ordering::Greater => Err(Violation::Payload { found: "more" }),
+    }
+}
+
+/// Finds the end of the header without building anything; returns what follows. Refuses what no
+/// header contains, counts beyond the data, and too much of anything.
+fn skim(body: &[u8]) -> Result<&[u8], Violation> {
+    let mut open = [0_u32; HEADER_DEPTH];
+    let mut depth = 0;
+    let mut rest = body;
+    for _ in 0..HEADER_NODES {
+        let at = body.len() - rest.len();
+        let truncated = Violation::Truncated { at: body.len() };
+        let Some((&marker, behind)) = rest.split_first() else { return Err(truncated) };
+        let (skip, items) = match marker {
+            0x00..=0x7f | 0xe0..=0xff | NIL | FALSE | TRUE => (0, 0),
+            0xa0..=0xbf => (usize::from(marker & 0x1f), 0),
+            0x90..=0x9f => (0, u32::from(marker & 0x0f)),
+            // Only enums are maps, of one pair.
+            0x81 => (0, 2),
+            U8 | I8 => (1, 0),
+            U16 | I16 => (2, 0),
+            U32 | I32 => (4, 0),
+            U64 | I64 => (8, 0),
+            STR8 => (1 + number(behind.get(..1).ok_or(truncated.clone())?), 0),
+            STR16 => (2 + number(behind.get(..2).ok_or(truncated.clone())?), 0),
+            STR32 => (4 + number(behind.get(..4).ok_or(truncated.clone())?), 0),
+            ARRAY16 => {
+                (2, u32::try_from(number(behind.get(..2).ok_or(truncated.clone())?)).unwrap_or(u32::MAX))
+            }
+            ARRAY32 => {
+                (4, u32::try_from(number(behind.get(..4).ok_or(truncated.clone())?)).unwrap_or(u32::MAX))
+            }
+            _ => return Err(Violation::Byte { byte: marker, at }),
+        };
+        let Some((_, behind)) = behind.split_at_checked(skip) else { return Err(truncated) };
+        rest = behind;
+        if items as usize > rest.len() {
+            return Err(Violation::Count { claimed: u64::from(items), at });
+        }
+        if items > 0 {
+            let deeper = Violation::Exceeded { what: Allowance::Depth, limit: HEADER_DEPTH };
+            *open.get_mut(depth).ok_or(deeper)? = items;
+            depth += 1;
+            continue;
+        }
+        while let Some(top) = depth.checked_sub(1) {
+            let left = open.get(top).map_or(0, |left| left - 1);
+            if let Some(slot) = open.get_mut(top) {
+                *slot = left;
+            }
+            if left > 0 {
+                break;
+            }
+            depth = top;
+        }
+        if depth == 0 {
+            return Ok(rest);
+        }
+    }
+    Err(Violation::Exceeded { what: Allowance::Nodes, limit: HEADER_NODES })
+}
+
+fn number(bytes: &[u8]) -> usize {
+    bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+}
+
+/// A sink that wants to be written exactly what it expects.
+struct Compare<'a> {
+    expected: &'a [u8],
+}
+
+impl io::Write for Compare<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.expected.strip_prefix(bytes) {
+            Some(rest) => {
+                self.expected = rest;
+                Ok(bytes.len())
+            }
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The serialiser's reason, which may quote the peer: escaped and short.
+fn refused(error: &impl ToString) -> Violation {
+    let mut reason: String = error.to_string().chars().take(200).flat_map(char::escape_debug).collect();
+    clip(&mut reason, 300);
+    Violation::Header { reason }
+}

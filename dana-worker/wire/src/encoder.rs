@@ -1,0 +1,362 @@
+//! Writes values into a frame. The rule: what it writes under a budget, a reader with the same
+//! budget accepts; what the reader would refuse is an error here, before it leaves.
+
+use crate::budget::{Budget, MAX_DEPTH, NAME_BYTES, PACKED_COST};
+use crate::marker::*;
+use crate::reader::{is_shortest_bigint, text_cost};
+use crate::shape::{Form, Place, Shape};
+use crate::violation::{Allowance, Violation};
+
+/// Appends values to a buffer, which may already hold a header. One call a token: after
+/// `list(3)` follow three values, after `dict(2)` key, value, key, value, after `structure("P", 1)`
+/// one `str` and one value. [`Encoder::finish`] refuses what is not complete.
+///
+/// After an error the buffer's tail is garbage: truncate or drop it.
+#[derive(Debug)]
+pub struct Encoder<'b> {
+    out: &'b mut Vec<u8>,
+    start: usize,
+    shape: Shape,
+}
+
+impl<'b> Encoder<'b> {
+    /// Appends to `out` what a reader with `budget` accepts.
+    pub fn new(out: &'b mut Vec<u8>, budget: &Budget) -> Self {
+        let budget = Budget { depth: budget.depth.min(MAX_DEPTH), ..*budget };
+        Encoder { start: out.len(), out, shape: Shape::new(&budget) }
+    }
+
+    /// Ends the payload and returns how many values it holds. Fails if a container lacks items.
+    pub fn finish(self) -> Result<usize, Violation> {
+        match self.shape.depth() {
+            0 => Ok(self.shape.complete()),
+            _ => Err(Violation::Payload { found: "less" }),
+        }
+    }
+
+    /// Bytes written so far.
+    pub fn position(&self) -> usize {
+        self.out.len() - self.start
+    }
+
+    #[inline]
+    pub fn none(&mut self) -> Result<(), Violation> {
+        self.leaf(Place::Scalar, 0, 1)?;
+        self.out.push(NIL);
+        Ok(())
+    }
+
+    #[inline]
+    pub fn bool(&mut self, truth: bool) -> Result<(), Violation> {
+        self.leaf(Place::Scalar, 0, 1)?;
+        self.out.push(if truth { TRUE } else { FALSE });
+        Ok(())
+    }
+
+    #[inline]
+    pub fn int(&mut self, int: i64) -> Result<(), Violation> {
+        self.leaf(Place::Scalar, 0, 9)?;
+        put_int(self.out, int);
+        Ok(())
+    }
+
+    /// Two's complement, least significant byte first, of any length; written in shortest form.
+    pub fn bigint(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        let bytes = shortest(bytes);
+        if let Some(int) = small(bytes) {
+            return self.int(int);
+        }
+        self.string(bytes.len())?;
+        self.leaf(Place::Scalar, bytes.len(), bytes.len() + 6)?;
+        debug_assert!(is_shortest_bigint(bytes));
+        put_extension(self.out, EXT_BIGINT, bytes.len());
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    pub fn float(&mut self, float: f64) -> Result<(), Violation> {
+        self.leaf(if float.is_nan() { Place::Nan } else { Place::Scalar }, 0, 9)?;
+        self.out.push(F64);
+        self.out.extend_from_slice(&float.to_be_bytes());
+        Ok(())
+    }
+
+    #[inline]
+    pub fn str(&mut self, text: &str) -> Result<(), Violation> {
+        self.string(text.len())?;
+        self.leaf(Place::Text(text.len()), text_cost(text), text.len() + 5)?;
+        put_str(self.out, text);
+        Ok(())
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        self.string(bytes.len())?;
+        self.leaf(Place::Scalar, bytes.len(), bytes.len() + 5)?;
+        put_length(self.out, BIN8, bytes.len());
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// `items` values follow.
+    #[inline]
+    pub fn list(&mut self, items: usize) -> Result<(), Violation> {
+        let count = self.container(Place::Unhashable, Form::Items, items, 1)?;
+        put_array(self.out, count);
+        Ok(())
+    }
+
+    /// `items` values follow.
+    #[inline]
+    pub fn tuple(&mut self, items: usize) -> Result<(), Violation> {
+        let count = self.container(Place::Tuple, Form::Items, items, 1)?;
+        put_tagged(self.out, KIND_TUPLE, count);
+        Ok(())
+    }
+
+    /// `members` hashable values follow.
+    pub fn set(&mut self, members: usize) -> Result<(), Violation> {
+        let count = self.container(Place::Unhashable, Form::Members, members, 1)?;
+        put_tagged(self.out, KIND_SET, count);
+        Ok(())
+    }
+
+    /// `pairs` times a hashable key and a value follow.
+    #[inline]
+    pub fn dict(&mut self, pairs: usize) -> Result<(), Violation> {
+        self.container(Place::Unhashable, Form::Pairs, pairs, 2)?;
+        put_map(self.out, pairs);
+        Ok(())
+    }
+
+    /// `fields` times a name (by [`Encoder::str`], 1 to 255 bytes) and a value follow.
+    pub fn structure(&mut self, name: &str, fields: usize) -> Result<(), Violation> {
+        named("struct", name, self.position())?;
+        self.room(name.len() + 16)?;
+        self.shape.charge(name.len())?;
+        self.container(Place::Unhashable, Form::Fields, fields, 2)?;
+        put_tagged(self.out, KIND_STRUCT, 2);
+        put_str(self.out, name);
+        put_map(self.out, fields);
+        Ok(())
+    }
+
+    /// A function that stays on the writing side, by its handle there.
+    pub fn function(&mut self, handle: u64, name: &str) -> Result<(), Violation> {
+        named("function", name, self.position())?;
+        self.leaf(Place::Scalar, name.len(), name.len() + 16)?;
+        put_tagged(self.out, KIND_FUNCTION, 2);
+        put_uint(self.out, handle);
+        put_str(self.out, name);
+        Ok(())
+    }
+
+    /// An exception as a value.
+    pub fn exception(&mut self, kind: &str, message: &str) -> Result<(), Violation> {
+        named("exception", kind, self.position())?;
+        self.string(message.len())?;
+        let cost = text_cost(message).saturating_add(kind.len());
+        self.leaf(Place::Unhashable, cost, kind.len() + message.len() + 16)?;
+        put_tagged(self.out, KIND_EXCEPTION, 2);
+        put_str(self.out, kind);
+        put_str(self.out, message);
+        Ok(())
+    }
+
+    /// A whole list of floats in one piece.
+    pub fn floats(&mut self, floats: &[f64]) -> Result<(), Violation> {
+        self.floats_from(floats.iter().copied())
+    }
+
+    /// A whole list of integers in one piece.
+    pub fn ints(&mut self, ints: &[i64]) -> Result<(), Violation> {
+        self.ints_from(ints.iter().copied())
+    }
+
+    /// As [`Encoder::floats`], from an iterator, which must be as long as it says.
+    pub fn floats_from(&mut self, floats: impl ExactSizeIterator<Item = f64>) -> Result<(), Violation> {
+        let slots = self.packed(EXT_FLOATS, floats.len())?;
+        slots.iter_mut().zip(floats).for_each(|(slot, float)| *slot = float.to_le_bytes());
+        Ok(())
+    }
+
+    /// As [`Encoder::ints`], from an iterator, which must be as long as it says.
+    pub fn ints_from(&mut self, ints: impl ExactSizeIterator<Item = i64>) -> Result<(), Violation> {
+        let slots = self.packed(EXT_INTS, ints.len())?;
+        slots.iter_mut().zip(ints).for_each(|(slot, int)| *slot = int.to_le_bytes());
+        Ok(())
+    }
+
+    fn packed(&mut self, kind: u8, count: usize) -> Result<&mut [[u8; 8]], Violation> {
+        let len = count.saturating_mul(8);
+        self.room(len.saturating_add(6))?;
+        self.shape.leaf(Place::Unhashable, count.saturating_mul(PACKED_COST), self.out.len() - self.start)?;
+        put_extension(self.out, kind, len);
+        let from = self.out.len();
+        self.out.resize(from + len, 0);
+        Ok(self.out.get_mut(from..).unwrap_or_default().as_chunks_mut::<8>().0)
+    }
+
+    #[inline]
+    fn leaf(&mut self, place: Place, extra: usize, bytes: usize) -> Result<(), Violation> {
+        self.room(bytes)?;
+        self.shape.leaf(place, extra, self.out.len() - self.start)
+    }
+
+    #[inline]
+    fn container(&mut self, place: Place, form: Form, count: usize, each: u32) -> Result<usize, Violation> {
+        let items = u32::try_from(count).ok().and_then(|count| count.checked_mul(each));
+        let Some(items) = items else {
+            return Err(Violation::Exceeded { what: Allowance::Nodes, limit: self.shape.budget().nodes });
+        };
+        self.room(items as usize + 8)?;
+        self.shape.container(place, form, items, self.out.len() - self.start)?;
+        Ok(count)
+    }
+
+    /// Checks that about `bytes` more still make a legal frame.
+    #[inline]
+    fn room(&self, bytes: usize) -> Result<(), Violation> {
+        let limit = self.shape.budget().frame_bytes;
+        if self.position().saturating_add(bytes) > limit {
+            return Err(Violation::Exceeded { what: Allowance::FrameBytes, limit });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&self, bytes: usize) -> Result<(), Violation> {
+        let limit = self.shape.budget().string_bytes;
+        if bytes > limit {
+            return Err(Violation::Exceeded { what: Allowance::StringBytes, limit });
+        }
+        Ok(())
+    }
+}
+
+fn named(kind: &'static str, name: &str, at: usize) -> Result<(), Violation> {
+    if name.is_empty() || name.len() > NAME_BYTES { Err(Violation::Tagged { kind, at }) } else { Ok(()) }
+}
+
+/// Cuts the bytes at the end that only repeat the sign.
+fn shortest(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = bytes {
+        let sign = match rest {
+            [.., before] if before & 0x80 != 0 => 0xff,
+            _ => 0x00,
+        };
+        if *last != sign {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The value, if it fits 64 bits.
+fn small(bytes: &[u8]) -> Option<i64> {
+    if bytes.len() > 8 {
+        return None;
+    }
+    let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0x00 }; 8];
+    wide.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+    Some(i64::from_le_bytes(wide))
+}
+
+#[inline]
+fn put<const N: usize>(out: &mut Vec<u8>, marker: u8, bytes: [u8; N]) {
+    out.push(marker);
+    out.extend_from_slice(&bytes);
+}
+
+#[inline]
+fn put_int(out: &mut Vec<u8>, int: i64) {
+    if let Ok(unsigned) = u64::try_from(int) {
+        return put_uint(out, unsigned);
+    }
+    if int >= -32 {
+        out.push(int.to_le_bytes()[0]);
+    } else if let Ok(int) = i8::try_from(int) {
+        put(out, I8, int.to_be_bytes());
+    } else if let Ok(int) = i16::try_from(int) {
+        put(out, I16, int.to_be_bytes());
+    } else if let Ok(int) = i32::try_from(int) {
+        put(out, I32, int.to_be_bytes());
+    } else {
+        put(out, I64, int.to_be_bytes());
+    }
+}
+
+#[inline]
+fn put_uint(out: &mut Vec<u8>, int: u64) {
+    if int < 0x80 {
+        out.push(int.to_le_bytes()[0]);
+    } else if let Ok(int) = u8::try_from(int) {
+        put(out, U8, int.to_be_bytes());
+    } else if let Ok(int) = u16::try_from(int) {
+        put(out, U16, int.to_be_bytes());
+    } else if let Ok(int) = u32::try_from(int) {
+        put(out, U32, int.to_be_bytes());
+    } else {
+        put(out, U64, int.to_be_bytes());
+    }
+}
+
+#[inline]
+fn put_str(out: &mut Vec<u8>, text: &str) {
+    match u8::try_from(text.len()) {
+        Ok(len @ 0..=31) => out.push(0xa0 | len),
+        _ => put_length(out, STR8, text.len()),
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A length of 1, 2 or 4 bytes behind the marker for it; the three markers are neighbours.
+fn put_length(out: &mut Vec<u8>, marker8: u8, len: usize) {
+    if let Ok(len) = u8::try_from(len) {
+        put(out, marker8, len.to_be_bytes());
+    } else if let Ok(len) = u16::try_from(len) {
+        put(out, marker8 + 1, len.to_be_bytes());
+    } else {
+        put(out, marker8 + 2, clamped(len).to_be_bytes());
+    }
+}
+
+fn put_extension(out: &mut Vec<u8>, kind: u8, len: usize) {
+    put_length(out, EXT8, len);
+    out.push(kind);
+}
+
+#[inline]
+fn put_array(out: &mut Vec<u8>, count: usize) {
+    match u8::try_from(count) {
+        Ok(count @ 0..=15) => out.push(0x90 | count),
+        _ => put_count(out, ARRAY16, count),
+    }
+}
+
+#[inline]
+fn put_map(out: &mut Vec<u8>, count: usize) {
+    match u8::try_from(count) {
+        Ok(count @ 0..=15) => out.push(0x80 | count),
+        _ => put_count(out, MAP16, count),
+    }
+}
+
+fn put_count(out: &mut Vec<u8>, marker16: u8, count: usize) {
+    match u16::try_from(count) {
+        Ok(count) => put(out, marker16, count.to_be_bytes()),
+        Err(_) => put(out, marker16 + 1, clamped(count).to_be_bytes()),
+    }
+}
+
+fn put_tagged(out: &mut Vec<u8>, kind: u8, items: usize) {
+    put_array(out, items + 1);
+    out.extend_from_slice(&[FIXEXT1, EXT_TAG, kind]);
+}
+
+/// Lengths are checked against a frame's size, which is less than 4 GiB, before they come here.
+fn clamped(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,179 @@
+//! Frames on a byte stream: a length of four bytes, least significant first, and so many bytes.
+//!
+//! The rule: memory grows with the bytes that come, never with the length that is claimed.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+
+/// Bytes of the length field.
+pub const PREFIX: usize = 4;
+
+/// Read at a time while a frame is still coming.
+const STEP: usize = 64 << 10;
+
+/// Why a frame could not be read or written. After any of these the stream is of no further use.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The claimed length is beyond the limit. Nothing was read after it, or written at all.
+    #[error("a frame of {length} bytes is over the limit of {limit}")]
+    TooLong { length: usize, limit: usize },
+    /// A frame without a body says nothing.
+    #[error("an empty frame")]
+    Empty,
+    /// The stream ended inside a frame.
+    #[error("the stream ended inside a frame, {missing} bytes before its end")]
+    Cut { missing: usize },
+    /// The stream itself failed.
+    #[error("the stream failed: {0}")]
+    Stream(#[from] io::Error),
+}
+
+/// Reads one frame's body. `Ok(None)` is a clean end: the stream ended between frames.
+pub fn read_frame(stream: &mut impl Read, limit: usize) -> Result<Option<Vec<u8>>, FrameError> {
+    let mut body = Vec::new();
+    Ok(read_frame_into(stream, limit, &mut body)?.then_some(body))
+}
+
+/// As [`read_frame`], into a buffer that is cleared first and can be used again. False is a clean end.
+pub fn read_frame_into(stream: &mut impl Read, limit: usize, body: &mut Vec<u8>) -> Result<bool, FrameError> {
+    body.clear();
+    let mut prefix = [0; PREFIX];
+    let mut rest: &mut [u8] = &mut prefix;
+    while !rest.is_empty() {
+        match stream.read(rest) {
+            Ok(0) if rest.len() == PREFIX => return Ok(false),
+            Ok(0) => return Err(FrameError::Cut { missing: rest.len() }),
+            Ok(read) => rest = rest.get_mut(read..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let length = checked(u32::from_le_bytes(prefix) as usize, limit)?;
+    while body.len() < length {
+        let step = (length - body.len()).min(body.len().max(STEP));
+        body.reserve(step);
+        // `read_to_end` into reserved space: no zeroing, and it stops at the step without asking again.
+        let read = stream.by_ref().take(step as u64).read_to_end(body)?;
+        if read < step {
+            return Err(FrameError::Cut { missing: length - body.len() });
+        }
+    }
+    Ok(true)
+}
+
+/// Writes one frame whose body is `header` and `payload` together, without copying them.
+pub fn write_frame(
+    stream: &mut impl Write,
+    header: &[u8],
+    payload: &[u8],
+    limit: usize,
+) -> Result<(), FrameError> {
+    let length = checked(header.len().saturating_add(payload.len()), limit)?;
+    let prefix = prefix(length, limit)?;
+    let mut parts = [IoSlice::new(&prefix), IoSlice::new(header), IoSlice::new(payload)];
+    let mut rest: &mut [IoSlice<'_>] = &mut parts;
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match stream.write_vectored(rest) {
+            Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Begins a frame in a buffer: clears it and leaves room for the length. Append header and
+/// payload, then [`end`].
+pub fn begin(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.extend_from_slice(&[0; PREFIX]);
+}
+
+/// Ends a frame that [`begin`] began: fills in the length. The buffer is what to write.
+pub fn end(buffer: &mut [u8], limit: usize) -> Result<(), FrameError> {
+    let length = checked(buffer.len().saturating_sub(PREFIX), limit)?;
+    let prefix = prefix(length, limit)?;
+    buffer.iter_mut().zip(prefix).for_each(|(slot, byte)| *slot = byte);
+    Ok(())
+}
+
+/// Puts frames together from whatever pieces a stream hands out, for readers that must not
+/// block or that want many frames from one read.
+#[derive(Debug)]
+pub struct Assembler {
+    buffer: Vec<u8>,
+    /// Start of what was not handed out yet.
+    start: usize,
+    limit: usize,
+}
+
+impl Assembler {
+    /// Accepts bodies of up to `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Assembler { buffer: Vec::new(), start: 0, limit }
+    }
+
+    /// Reads from `stream` once, at most as much as the frame at hand lacks or one step, and
+    /// returns how many bytes came: 0 is the stream's end. `WouldBlock` and `Interrupted` come
+    /// back as they are; nothing is lost.
+    pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
+        self.compact();
+        let held = self.buffer.len();
+        // Doubling: a frame under way may claim at most as much memory again as has already come.
+        let step = self.missing().unwrap_or(STEP).clamp(STEP, held.max(STEP));
+        self.buffer.resize(held + step, 0);
+        let result = stream.read(self.buffer.get_mut(held..).unwrap_or_default());
+        self.buffer.truncate(held + result.as_ref().map_or(0, |read| *read));
+        result
+    }
+
+    /// The next whole frame's body, if it has come.
+    pub fn frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        let Some((prefix, behind)) = self.rest().split_first_chunk::<PREFIX>() else { return Ok(None) };
+        let length = checked(u32::from_le_bytes(*prefix) as usize, self.limit)?;
+        if behind.len() < length {
+            return Ok(None);
+        }
+        let from = self.start + PREFIX;
+        self.start = from + length;
+        Ok(self.buffer.get(from..self.start))
+    }
+
+    /// True between frames: an end of the stream here is a clean one.
+    pub fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// Bytes the frame at hand lacks, if its length is known.
+    fn missing(&self) -> Option<usize> {
+        let (prefix, behind) = self.rest().split_first_chunk::<PREFIX>()?;
+        let length = (u32::from_le_bytes(*prefix) as usize).min(self.limit);
+        Some(length.saturating_sub(behind.len()))
+    }
+
+    /// Moves what is left to the front; gives a large buffer back once it is no longer needed.
+    fn compact(&mut self) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        if self.buffer.is_empty() && self.buffer.capacity() > 4 * STEP {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+fn checked(length: usize, limit: usize) -> Result<usize, FrameError> {
+    match length {
+        0 => Err(FrameError::Empty),
+        length if length > limit => Err(FrameError::TooLong { length, limit }),
+        length => Ok(length),
+    }
+}
+
+fn prefix(length: usize, limit: usize) -> Result<[u8; PREFIX], FrameError> {
+    u32::try_from(length).map(u32::to_le_bytes).map_err(|_| FrameError::TooLong { length, limit })
+}
