@@ -1,8 +1,8 @@
 """Every error this package raises on purpose, and how each is told to a reader.
 
-Rule: an error says what went wrong, where, and what to do next. ``str()`` of an error that comes from a Dana program
-begins with one line ``Type: message``; then come file, line and column with the source line and a caret, the calls
-that led there, and a hint if there is one.
+Rule: an error says what went wrong, where, and what to do next. ``str()`` of an error that comes from a Dana
+program begins with one line ``Type: message``; then come file, line and column with the source line and a caret,
+the calls that led there, and a hint if there is one.
 
 ```
 DanaError
@@ -20,8 +20,8 @@ DanaError
 └── SessionClosedError         the session was closed, or is not this process's
 ```
 
-Left out: converting errors between Rust and Python. The extension hands over plain dictionaries; see `from_fault` and
-`from_crash`.
+Left out: converting errors between Rust and Python. The extension hands over plain dictionaries; see
+`from_fault` and `from_crash`.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class DanaError(Exception):
 class DanaCallError(DanaError):
     """A Dana program, or the call of one of its functions, failed. The session stays usable.
 
-    `fault` says where, when the failure happened inside Dana code; `original_error` is the Python exception behind it,
-    when there is one.
+    `fault` says where, when the failure happened inside Dana code; `original_error` is the Python exception behind
+    it, when there is one.
     """
 
     def __init__(self, message: str = "", original_error: BaseException | None = None) -> None:
@@ -205,8 +205,8 @@ class IsolationUnavailableWarning(UserWarning):
 class WorkerCrashedError(DanaError):
     """The worker process ended without a last word. The session and its state are lost.
 
-    `signal` and `exit_code` say how it ended (one of them is None), `stderr` is the end of what it wrote there, and
-    `position` is the Dana file and line it last reported, if it reported any.
+    `signal` and `exit_code` say how it ended (one of them is None), `stderr` is the end of what it wrote there,
+    and `position` is the Dana file and line it last reported, if it reported any.
     """
 
     def __init__(
@@ -253,8 +253,33 @@ _LIMIT_ERRORS: Final[dict[str, type[LimitExceededError]]] = {
 }
 
 
+#: Per kind of crash: its error, what happened, what to do.
+_CRASHES: Final[dict[str, tuple[type[WorkerCrashedError], str, str]]] = {
+    "crashed": (
+        WorkerCrashedError,
+        "the worker ended without a last word",
+        "please report this with the program",
+    ),
+    "killed": (
+        WorkerKilledError,
+        "the worker was killed from outside",
+        "look for the kernel's memory killer in the system log",
+    ),
+    "violation": (
+        SandboxViolationError,
+        "the worker attempted a forbidden system call",
+        "treat the program as an attack",
+    ),
+    "lost": (
+        WorkerLostError,
+        "the worker is gone",
+        "the worker's standard error, if it wrote any, is below",
+    ),
+}
+
+
 def from_fault(data: Mapping[str, Any]) -> DanaCallError:
-    """Build the error for a turn that ended with a fault. `data` has the fields of `Fault`; the trace is dictionaries."""
+    """Build the error for a turn that ended with a fault; `data` has the fields of `Fault`, as dictionaries."""
     fault = _fault(data)
     error = _LIMIT_ERRORS.get(fault.limit or "", DanaCallError)(str(fault))
     error.fault = fault
@@ -265,9 +290,9 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
     """Build the error for a session that ended, or could not begin, without a fault.
 
     `kind` is one of ``crashed``, ``killed``, ``violation`` (of the sandbox), ``lost``, ``cpu``, ``deadline``,
-    ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``. `data` may hold ``message`` (what was
-    observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported position), ``seconds`` (the
-    limit that was reached).
+    ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``. `data` may hold ``message`` (what
+    was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported position),
+    ``seconds`` (the limit that was reached).
     """
     observed = _visible(str(data.get("message") or ""))
     file, line = data.get("file"), int(data.get("line") or 0)
@@ -305,22 +330,7 @@ def _crash(kind: str, observed: str, where: str, data: Mapping[str, Any]) -> Wor
         how = f"ended by {_signal_name(int(signal))}"
     elif not how and code is not None:
         how = f"exited with status {code}"
-    error_type, text, hint = {
-        "killed": (
-            WorkerKilledError,
-            "the worker was killed from outside",
-            "look for the kernel's memory killer",
-        ),
-        "violation": (
-            SandboxViolationError,
-            "the worker attempted a forbidden system call",
-            "treat it as an attack",
-        ),
-        "lost": (WorkerLostError, "the worker is gone", "see the standard error of the worker below, if any"),
-    }.get(
-        kind,
-        (WorkerCrashedError, "the worker ended without a last word", "please report this with the program"),
-    )
+    error_type, text, hint = _CRASHES.get(kind, _CRASHES["crashed"])
     head = f"{text} ({how}){where}" if how else f"{text}{where}"
     told = _told(head, f"the session and its state are lost, open a new one; {hint}")
     if stderr:
