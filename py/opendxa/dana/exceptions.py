@@ -1,8 +1,8 @@
 """Every error this package raises on purpose, and how each is told to a reader.
 
 Rule: an error says what went wrong, where, and what to do next. ``str()`` of an error that comes from a Dana
-program begins with one line ``Type: message``; then come file, line and column with the source line and a caret,
-the calls that led there, and a hint if there is one.
+program begins with one line ``Type: message``; then come file, line and column with the source line and a
+caret, the calls that led there, and a hint if there is one.
 
 ```
 DanaError
@@ -110,8 +110,8 @@ class DanaError(Exception):
 class DanaCallError(DanaError):
     """A Dana program, or the call of one of its functions, failed. The session stays usable.
 
-    `fault` says where, when the failure happened inside Dana code; `original_error` is the Python exception behind
-    it, when there is one.
+    `fault` says where, when the failure happened inside Dana code; `original_error` is the Python exception
+    behind it, when there is one.
     """
 
     def __init__(self, message: str = "", original_error: BaseException | None = None) -> None:
@@ -205,8 +205,8 @@ class IsolationUnavailableWarning(UserWarning):
 class WorkerCrashedError(DanaError):
     """The worker process ended without a last word. The session and its state are lost.
 
-    `signal` and `exit_code` say how it ended (one of them is None), `stderr` is the end of what it wrote there,
-    and `position` is the Dana file and line it last reported, if it reported any.
+    `signal` and `exit_code` say how it ended (one of them is None), `stderr` is the end of what it wrote
+    there, and `position` is the Dana file and line it last reported, if it reported any.
     """
 
     def __init__(
@@ -279,7 +279,7 @@ _CRASHES: Final[dict[str, tuple[type[WorkerCrashedError], str, str]]] = {
 
 
 def from_fault(data: Mapping[str, Any]) -> DanaCallError:
-    """Build the error for a turn that ended with a fault; `data` has the fields of `Fault`, as dictionaries."""
+    """Build the error for a turn that ended with a fault; `data` holds the fields of `Fault`."""
     fault = _fault(data)
     error = _LIMIT_ERRORS.get(fault.limit or "", DanaCallError)(str(fault))
     error.fault = fault
@@ -290,9 +290,9 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
     """Build the error for a session that ended, or could not begin, without a fault.
 
     `kind` is one of ``crashed``, ``killed``, ``violation`` (of the sandbox), ``lost``, ``cpu``, ``deadline``,
-    ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``. `data` may hold ``message`` (what
-    was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported position),
-    ``seconds`` (the limit that was reached).
+    ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``. `data` may hold ``message``
+    (what was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported
+    position), ``seconds`` (the limit that was reached).
     """
     observed = _visible(str(data.get("message") or ""))
     file, line = data.get("file"), int(data.get("line") or 0)
