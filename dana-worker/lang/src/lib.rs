@@ -1,3 +1,4 @@
 //! The Dana language.
 
 pub mod syntax;
+pub mod text;

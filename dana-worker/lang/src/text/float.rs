@@ -1,0 +1,124 @@
+//! Floats to text and back.
+//!
+//! The standard library supplies correct digits; the layout is Python's.
+
+use super::unicode;
+
+/// More digits than any f64 has on either side of the point: what is asked beyond is zeros.
+const EXACT: usize = 1100;
+
+/// `repr` of a float: the shortest digits that read back as the same number.
+pub fn repr_float(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let (digits, point) = shortest_digits(value.abs());
+    let mut out = String::with_capacity(digits.len() + 8);
+    if value.is_sign_negative() {
+        out.push('-');
+    }
+    if -4 < point && point <= 16 {
+        push_plain(&mut out, &digits, point, 1);
+    } else {
+        push_exponent(&mut out, &digits, point, false);
+    }
+    out
+}
+
+/// Shortest digits of a finite, non-negative float, and where the decimal point stands among them.
+pub(super) fn shortest_digits(value: f64) -> (String, i32) {
+    split_exponent(&format!("{value:e}"))
+}
+
+/// `count` significant digits (at least one), correctly rounded, and where the decimal point stands.
+pub(super) fn exact_digits(value: f64, count: usize) -> (String, i32) {
+    let asked = count.clamp(1, EXACT);
+    let (mut digits, point) = split_exponent(&format!("{:.*e}", asked - 1, value));
+    digits.extend(std::iter::repeat_n('0', count.saturating_sub(asked)));
+    (digits, point)
+}
+
+/// `value` in positional notation with `places` decimals, correctly rounded.
+pub(super) fn fixed(value: f64, places: usize) -> String {
+    let mut out = format!("{:.*}", places.min(EXACT), value);
+    out.extend(std::iter::repeat_n('0', places.saturating_sub(EXACT)));
+    out
+}
+
+/// Digits with a point at `point` and at least `decimals` digits after it (no point when there are none).
+pub(super) fn push_plain(out: &mut String, digits: &str, point: i32, decimals: usize) {
+    let zeros = |out: &mut String, count: usize| out.extend(std::iter::repeat_n('0', count));
+    let before = usize::try_from(point).unwrap_or(0);
+    let leading = usize::try_from(point.saturating_neg()).unwrap_or(0);
+    let whole = digits.get(..before.min(digits.len())).unwrap_or_default();
+    let part = digits.get(whole.len()..).unwrap_or_default();
+    if before == 0 {
+        out.push('0');
+    }
+    out.push_str(whole);
+    zeros(out, before.saturating_sub(whole.len()));
+    if part.is_empty() && decimals == 0 {
+        return;
+    }
+    out.push('.');
+    zeros(out, if part.is_empty() { 0 } else { leading });
+    out.push_str(part);
+    zeros(out, decimals.saturating_sub(part.len() + if part.is_empty() { 0 } else { leading }));
+}
+
+/// Digits as `d.ddde±XX`.
+pub(super) fn push_exponent(out: &mut String, digits: &str, point: i32, keep_point: bool) {
+    let (first, rest) = digits.split_at(digits.len().min(1));
+    out.push_str(first);
+    if !rest.is_empty() || keep_point {
+        out.push('.');
+    }
+    out.push_str(rest);
+    let exponent = point - 1;
+    out.push_str(&format!("e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs()));
+}
+
+/// Python's `float(text)`: blanks around, underscores between digits, digits of any script, `inf` and `nan`.
+pub fn parse_float(text: &str) -> Option<f64> {
+    let trimmed = text.trim_matches(unicode::space);
+    let plain: String = if trimmed.is_ascii() {
+        trimmed.to_owned()
+    } else {
+        trimmed.chars().map(|c| unicode::decimal(c).map_or(c, |digit| char::from(b'0' + digit))).collect()
+    };
+    let lowered = plain.to_ascii_lowercase();
+    match lowered.trim_start_matches(['+', '-']) {
+        "inf" | "infinity" | "nan" if lowered.trim_start_matches(['+', '-']).len() + 1 >= lowered.len() => {
+            let negative = lowered.starts_with('-');
+            let value = if lowered.ends_with("nan") { f64::NAN } else { f64::INFINITY };
+            return Some(if negative { -value } else { value });
+        }
+        _ => {}
+    }
+    let bytes = plain.as_bytes();
+    let mut clean = String::with_capacity(plain.len());
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'_' => {
+                let digit =
+                    |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+                if !digit(at.checked_sub(1)) || !digit(at.checked_add(1)) {
+                    return None;
+                }
+            }
+            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => clean.push(char::from(byte)),
+            _ => return None,
+        }
+    }
+    clean.parse().ok()
+}
+
+fn split_exponent(text: &str) -> (String, i32) {
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let digits = mantissa.chars().filter(char::is_ascii_digit).collect();
+    (digits, exponent.parse::<i32>().unwrap_or(0) + 1)
+}
