@@ -1,0 +1,27 @@
+//! A second wall round files and the network, independent of the system call filter.
+
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope};
+
+use super::SetupError;
+use super::lockdown::Applied;
+
+/// The newest version whose rights are asked for; the kernel's own version decides which of them exist.
+const NEWEST: ABI = ABI::V10;
+
+/// Denies every right that the running kernel knows, with no exception, and both scopes.
+pub(crate) fn deny_all() -> Applied {
+    let status = restrict().map_err(|error| SetupError::unexpected(format!("landlock: {error}")))?;
+    match status.ruleset {
+        RulesetStatus::NotEnforced => Err(SetupError::unexpected(format!("landlock: {:?}", status.landlock))),
+        _ => Ok(format!("all rights denied, {:?}", status.landlock).into()),
+    }
+}
+
+fn restrict() -> Result<landlock::RestrictionStatus, RulesetError> {
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?
+        .restrict_self()
+}

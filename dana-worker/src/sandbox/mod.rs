@@ -1,0 +1,23 @@
+//! The wall. `policy` says what is allowed and why, as tables; each layer's mechanism is a file of its own; `lockdown`
+//! applies the layers in their order. `sys` holds every line that the compiler cannot check.
+
+mod capabilities;
+mod environment;
+mod error;
+mod fds;
+pub mod filter;
+mod landlock;
+mod lockdown;
+mod memory;
+pub mod policy;
+mod privileges;
+mod rlimits;
+mod seccomp;
+mod session;
+pub(crate) mod sys;
+mod threads;
+mod traceability;
+
+pub use error::SetupError;
+pub use lockdown::lock;
+pub use sys::{replies, requests};

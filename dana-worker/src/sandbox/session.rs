@@ -1,0 +1,43 @@
+//! The process by itself: a session of its own, signals as the kernel delivers them, no working directory of note.
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, chdir, getpid, getppid, getsid, setsid};
+
+use super::lockdown::Applied;
+use super::{SetupError, sys};
+
+/// Leaves the host's session and terminal, and undoes what `exec` lets a host hand down.
+///
+/// A write to a pipe whose reader is gone must be an error, not a death, and a file size limit likewise: `SIGPIPE` and
+/// `SIGXFSZ` are ignored. Every other signal gets its default back.
+pub(crate) fn detach(host: Pid) -> Applied {
+    if getppid() != host {
+        return Err(SetupError::unexpected(format!("parent is {}, not the host", getppid())));
+    }
+    for signal in Signal::iterator() {
+        let wanted = match signal {
+            Signal::SIGKILL | Signal::SIGSTOP => continue, // cannot be changed
+            Signal::SIGPIPE | Signal::SIGXFSZ => sys::Disposition::Ignore,
+            _ => sys::Disposition::Default,
+        };
+        sys::set_disposition(signal, wanted).map_err(SetupError::at("sigaction"))?;
+    }
+    sys::report_faults().map_err(SetupError::at("sigaction SIGSEGV"))?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+        .map_err(SetupError::at("sigprocmask"))?;
+    lead_session()?;
+    umask(Mode::from_bits_truncate(0o077));
+    chdir("/").map_err(SetupError::at("chdir /"))?;
+    Ok("own session, default signals, no terminal".into())
+}
+
+/// Starts a session; a host that already made the worker a leader has done this.
+fn lead_session() -> Result<(), SetupError> {
+    match setsid() {
+        Ok(_) => Ok(()),
+        Err(Errno::EPERM) if getsid(None) == Ok(getpid()) => Ok(()),
+        Err(errno) => Err(SetupError::Refused { step: "setsid", errno }),
+    }
+}

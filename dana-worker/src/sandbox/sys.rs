@@ -1,0 +1,171 @@
+//! The only file with `unsafe`: system calls that have no safe wrapper, each behind a function that is safe to call.
+
+#![expect(unsafe_code, reason = "system calls; every block says why it is sound")]
+
+use std::os::fd::BorrowedFd;
+
+use libc::{c_int, c_long, c_ulong, c_void};
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+use super::filter::Instruction;
+
+/// The pipe that requests come from.
+pub fn requests() -> BorrowedFd<'static> {
+    borrow(libc::STDIN_FILENO)
+}
+
+/// The pipe that replies go to.
+pub fn replies() -> BorrowedFd<'static> {
+    borrow(libc::STDOUT_FILENO)
+}
+
+/// The pipe for what cannot be said in a reply.
+pub(crate) fn last_words() -> BorrowedFd<'static> {
+    borrow(libc::STDERR_FILENO)
+}
+
+fn borrow(fd: c_int) -> BorrowedFd<'static> {
+    // SAFETY: the Rust runtime opens descriptors 0 to 2 before `main` if they are closed, and nothing here closes them.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Closes every descriptor from `first` on.
+pub(crate) fn close_from(first: u32) -> nix::Result<()> {
+    // SAFETY: nothing in this process owns a descriptor above 2: `lock` runs before anything is opened.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    Errno::result(result).map(drop)
+}
+
+/// What the kernel does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    Default,
+    Ignore,
+}
+
+/// Sets what happens on `signal`.
+pub(crate) fn set_disposition(signal: Signal, disposition: Disposition) -> nix::Result<()> {
+    let handler = match disposition {
+        Disposition::Default => SigHandler::SigDfl,
+        Disposition::Ignore => SigHandler::SigIgn,
+    };
+    // SAFETY: no handler function is installed.
+    unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) }.map(drop)
+}
+
+/// Bytes for the stack of the fault handler. Wide vector registers make a signal frame of up to 12 KiB.
+const ALTERNATE_STACK: usize = 64 << 10;
+
+/// Memory that the kernel alone writes to, as the stack of `on_fault`.
+#[repr(align(16))]
+struct Stack(#[expect(dead_code, reason = "reached through its address only")] [u8; ALTERNATE_STACK]);
+
+static mut FAULT_STACK: Stack = Stack([0; ALTERNATE_STACK]);
+
+/// Makes a stack overflow say so and abort, and a wild access say so and die of its own signal.
+pub(crate) fn report_faults() -> nix::Result<()> {
+    let stack = libc::stack_t { ss_sp: (&raw mut FAULT_STACK).cast(), ss_flags: 0, ss_size: ALTERNATE_STACK };
+    // SAFETY: the stack is static, aligned, and used for nothing else.
+    Errno::result(unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) })?;
+    // The kernel restores the default before the handler runs, so a second fault ends the process.
+    let flags = SaFlags::SA_ONSTACK | SaFlags::SA_RESETHAND | SaFlags::SA_NODEFER;
+    let action = SigAction::new(SigHandler::SigAction(on_fault), flags, SigSet::empty());
+    for signal in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: the handler only makes system calls that may be made in a handler, and never returns.
+        unsafe { sigaction(signal, &action) }?;
+    }
+    Ok(())
+}
+
+/// Bytes below the stack pointer within which a fault is taken for an overflow: a large frame, probed page by page.
+const OVERFLOW_REACH: usize = 1 << 20;
+
+extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes both, filled in, to a handler installed with SA_SIGINFO.
+    let (address, stack_pointer) = unsafe { ((*info).si_addr() as usize, stack_pointer(context)) };
+    if address.abs_diff(stack_pointer) <= OVERFLOW_REACH {
+        crate::crash::say(b"dana-worker: stack overflow\n");
+        // SAFETY: `abort` may be called in a handler.
+        unsafe { libc::abort() }
+    }
+    crate::crash::say(b"dana-worker: memory fault\n");
+    // Dying of the same signal needs no system call: the default is back, so a second fault is the end.
+    // SAFETY: the access faults, on purpose; nothing runs after it.
+    unsafe { std::ptr::null::<u8>().wrapping_add(8).read_volatile() };
+}
+
+/// # Safety
+///
+/// `context` is the one the kernel passed to a signal handler.
+unsafe fn stack_pointer(context: *mut c_void) -> usize {
+    let context = context.cast::<libc::ucontext_t>();
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: see above.
+    let value = unsafe { (*context).uc_mcontext.gregs[libc::REG_RSP as usize] as usize };
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: see above.
+    let value = unsafe { (*context).uc_mcontext.sp as usize };
+    value
+}
+
+/// Sets the securebits of this thread.
+pub(crate) fn set_securebits(bits: c_ulong) -> nix::Result<()> {
+    prctl(libc::PR_SET_SECUREBITS, bits)
+}
+
+/// Drops one capability from the bounding set.
+pub(crate) fn drop_from_bounding_set(capability: c_ulong) -> nix::Result<()> {
+    prctl(libc::PR_CAPBSET_DROP, capability)
+}
+
+/// Memory-deny-write-execute, for the rest of the process's life.
+pub(crate) fn refuse_exec_gain() -> nix::Result<()> {
+    prctl(libc::PR_SET_MDWE, c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN))
+}
+
+fn prctl(option: c_int, value: c_ulong) -> nix::Result<()> {
+    const NONE: c_ulong = 0;
+    // SAFETY: the options used in this file take plain numbers, no pointers.
+    Errno::result(unsafe { libc::prctl(option, value, NONE, NONE, NONE) }).map(drop)
+}
+
+/// What the kernel takes as a filter (`struct sock_fprog`).
+#[repr(C)]
+struct FilterProgram {
+    length: u16,
+    code: *const Instruction,
+}
+
+/// Loads a filter for every thread of the process. It cannot be taken off.
+pub(crate) fn load_filter(code: &[Instruction]) -> nix::Result<()> {
+    let length = u16::try_from(code.len()).map_err(|_| Errno::E2BIG)?;
+    let program = FilterProgram { length, code: code.as_ptr() };
+    // SAFETY: `Instruction` has the layout of `struct sock_filter`, and the kernel copies the program before returning.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            c_long::from(libc::SECCOMP_SET_MODE_FILTER),
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const program,
+        )
+    };
+    // With TSYNC, a positive result is the id of a thread that could not be covered.
+    match Errno::result(result)? {
+        0 => Ok(()),
+        _ => Err(Errno::ESRCH),
+    }
+}
+
+/// Makes the system call `number` without arguments; the error is the bare number, since the canary's has no name.
+pub(crate) fn ask(number: u32) -> Result<(), u16> {
+    // SAFETY: asked for a number that is no system call.
+    let result = unsafe { libc::syscall(c_long::from(number)) };
+    if result == -1 { Err(Errno::last_raw().try_into().unwrap_or(0)) } else { Ok(()) }
+}
+
+/// Ends the process without running anything.
+pub(crate) fn leave(status: c_int) -> ! {
+    // SAFETY: `_exit` is one system call.
+    unsafe { libc::_exit(status) }
+}
