@@ -1,0 +1,241 @@
+//! Strings: up to seven bytes inline, longer ones shared.
+//!
+//! Positions in Dana are code points. ASCII text maps them to bytes directly; other text builds a table of
+//! byte positions, one for every 64 code points, when it is first indexed.
+
+use std::cell::{Cell, OnceCell};
+use std::ops::Deref;
+
+const MARK_EVERY: usize = 64;
+
+/// At most seven bytes of UTF-8: the bytes from the lowest up, the length in the highest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SmallStr(u64);
+
+impl SmallStr {
+    pub const CAPACITY: usize = 7;
+    pub const EMPTY: SmallStr = SmallStr(0);
+
+    #[inline]
+    pub fn new(text: &str) -> Option<SmallStr> {
+        let bytes = text.as_bytes();
+        if bytes.len() > Self::CAPACITY {
+            return None;
+        }
+        let mut packed = [0_u8; 8];
+        packed[..bytes.len()].copy_from_slice(bytes);
+        packed[7] = bytes.len() as u8;
+        Some(SmallStr(u64::from_le_bytes(packed)))
+    }
+
+    /// Equal texts have equal bits.
+    #[inline(always)]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        (self.0 >> 56) as usize
+    }
+
+    #[inline(always)]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    #[inline(always)]
+    pub fn is_ascii(self) -> bool {
+        self.0 & 0x0080_8080_8080_8080 == 0
+    }
+
+    /// The text after `self`, when it still fits.
+    #[inline]
+    pub fn join(self, other: SmallStr) -> Option<SmallStr> {
+        let (a, b) = (self.len(), other.len());
+        if a + b > Self::CAPACITY {
+            return None;
+        }
+        let low = self.0 & 0x00FF_FFFF_FFFF_FFFF;
+        let high = (other.0 & 0x00FF_FFFF_FFFF_FFFF) << (8 * a);
+        Some(SmallStr(low | high | (((a + b) as u64) << 56)))
+    }
+
+    #[inline(always)]
+    pub fn text(self) -> Text<'static> {
+        Text::Small(self.0.to_le_bytes())
+    }
+
+    /// The `at`th byte as text, for ASCII text.
+    #[inline]
+    pub fn ascii_at(self, at: usize) -> SmallStr {
+        SmallStr(((self.0 >> (8 * at)) & 0x7F) | (1 << 56))
+    }
+
+    /// One ASCII character.
+    #[inline]
+    pub fn ascii(byte: u8) -> SmallStr {
+        SmallStr(u64::from(byte & 0x7F) | (1 << 56))
+    }
+}
+
+/// Borrowed text of a string value; use as `&str`.
+#[derive(Clone, Copy, Debug)]
+pub enum Text<'a> {
+    /// The bytes, then the length in the last.
+    Small([u8; 8]),
+    Heap(&'a str),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Text::Heap(text) => text,
+            Text::Small(packed) => {
+                let [bytes @ .., len] = packed;
+                bytes.get(..usize::from(*len)).and_then(|used| std::str::from_utf8(used).ok()).unwrap_or("")
+            }
+        }
+    }
+}
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+/// More than seven bytes of text, with what is worth remembering about it.
+#[derive(Debug)]
+pub struct StrObj {
+    text: String,
+    ascii: bool,
+    hash: Cell<u64>,
+    chars: OnceCell<CharTable>,
+}
+
+#[derive(Debug)]
+struct CharTable {
+    count: usize,
+    /// Byte position of every 64th code point.
+    marks: Box<[u32]>,
+}
+
+impl StrObj {
+    pub fn new(text: String) -> StrObj {
+        let ascii = text.is_ascii();
+        StrObj { text, ascii, hash: Cell::new(0), chars: OnceCell::new() }
+    }
+
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    #[inline]
+    pub fn is_ascii(&self) -> bool {
+        self.ascii
+    }
+
+    /// Room left before an append must allocate.
+    pub fn spare(&self) -> usize {
+        self.text.capacity() - self.text.len()
+    }
+
+    /// Appends in place; only for a string nobody else holds.
+    pub fn push_str(&mut self, more: &str) {
+        self.ascii = self.ascii && more.is_ascii();
+        self.text.push_str(more);
+        self.hash.set(0);
+        self.chars.take();
+    }
+
+    #[inline]
+    pub fn cached_hash(&self) -> u64 {
+        self.hash.get()
+    }
+
+    #[inline]
+    pub fn set_hash(&self, hash: u64) {
+        self.hash.set(hash);
+    }
+
+    fn table(&self) -> &CharTable {
+        self.chars.get_or_init(|| {
+            let mut marks = Vec::new();
+            let mut count = 0;
+            for (at, _) in self.text.char_indices() {
+                if count % MARK_EVERY == 0 {
+                    marks.push(at as u32);
+                }
+                count += 1;
+            }
+            CharTable { count, marks: marks.into() }
+        })
+    }
+
+    /// Length in code points.
+    pub fn char_count(&self) -> usize {
+        if self.ascii { self.text.len() } else { self.table().count }
+    }
+
+    /// Byte position of a code point; the text's length for one past the last.
+    pub fn byte_of(&self, at: usize) -> usize {
+        if self.ascii {
+            return at.min(self.text.len());
+        }
+        let table = self.table();
+        if at >= table.count {
+            return self.text.len();
+        }
+        let start = table.marks.get(at / MARK_EVERY).copied().unwrap_or(0) as usize;
+        let rest = self.text.get(start..).unwrap_or("");
+        rest.char_indices().nth(at % MARK_EVERY).map_or(self.text.len(), |(offset, _)| start + offset)
+    }
+}
+
+/// Code points of a string value.
+pub fn char_count(text: &super::Value) -> usize {
+    match text {
+        super::Value::Small(small) if small.is_ascii() => small.len(),
+        super::Value::Small(small) => small.text().chars().count(),
+        super::Value::Str(object) => object.char_count(),
+        _ => 0,
+    }
+}
+
+/// The code point at a position inside the text.
+pub fn char_at(text: &super::Value, at: usize) -> Option<super::Value> {
+    match text {
+        super::Value::Small(small) if small.is_ascii() => {
+            (at < small.len()).then(|| super::Value::Small(small.ascii_at(at)))
+        }
+        super::Value::Small(small) => small.text().chars().nth(at).map(super::Value::char),
+        super::Value::Str(object) if object.ascii => {
+            object.text.as_bytes().get(at).map(|byte| super::Value::Small(SmallStr::ascii(*byte)))
+        }
+        super::Value::Str(object) => {
+            let start = object.byte_of(at);
+            object.text.get(start..).and_then(|rest| rest.chars().next()).map(super::Value::char)
+        }
+        _ => None,
+    }
+}
+
+/// The code points from `start` to before `stop` (both inside the text, in order).
+pub fn slice(text: &super::Value, start: usize, stop: usize) -> super::Value {
+    match text {
+        super::Value::Str(object) => {
+            let (from, to) = (object.byte_of(start), object.byte_of(stop));
+            super::Value::str(object.text.get(from..to).unwrap_or(""))
+        }
+        super::Value::Small(small) => {
+            let part: String =
+                small.text().chars().skip(start).take(stop.saturating_sub(start)).collect();
+            super::Value::string(part)
+        }
+        other => other.clone(),
+    }
+}
