@@ -1,0 +1,169 @@
+//! Equality and identity.
+
+use std::rc::Rc;
+
+use super::{BigInt, Raise, Value, bigint};
+
+const MAX_NESTING: u32 = 200;
+
+/// Equality of hashable values, as a table needs it. Their promises are settled: hashing observed them.
+#[inline]
+pub fn keys(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Small(a), Value::Small(b)) => a.bits() == b.bits(),
+        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
+        // A NaN key is found again when it is the same one.
+        (Value::Float(a), Value::Float(b)) if a == b => true,
+        _ => equal(a, b).unwrap_or(false),
+    }
+}
+
+/// `a == b` without the coercions between text and numbers.
+#[inline]
+pub fn equal(a: &Value, b: &Value) -> Result<bool, Raise> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => Ok(a == b),
+        (Value::Small(a), Value::Small(b)) => Ok(a.bits() == b.bits()),
+        _ => nested(a, b, 0),
+    }
+}
+
+fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
+    if depth > MAX_NESTING {
+        return Err(Raise::nesting("comparing"));
+    }
+    Ok(match (a, b) {
+        (Value::Promise(promise), other) => nested(&promise.observe()?, other, depth + 1)?,
+        (other, Value::Promise(promise)) => nested(other, &promise.observe()?, depth + 1)?,
+        (Value::None, Value::None) | (Value::Unset, Value::Unset) => true,
+        (Value::Small(a), Value::Small(b)) => a.bits() == b.bits(),
+        (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
+        (Value::Type(a), Value::Type(b)) => a == b,
+        (Value::Type(a), text) | (text, Value::Type(a)) => {
+            text.as_text().is_some_and(|text| *text == *a.0)
+        }
+        (Value::List(a), Value::List(b)) => {
+            if Rc::ptr_eq(a, b) {
+                return Ok(true);
+            }
+            sequences(&a.items.borrow(), &b.items.borrow(), depth)?
+        }
+        (Value::Tuple(a), Value::Tuple(b)) => {
+            Rc::ptr_eq(a, b) || sequences(a.items(), b.items(), depth)?
+        }
+        (Value::Dict(a), Value::Dict(b)) => {
+            if Rc::ptr_eq(a, b) {
+                return Ok(true);
+            }
+            let (a, b) = (a.table.borrow(), b.table.borrow());
+            if a.len() != b.len() {
+                return Ok(false);
+            }
+            for entry in a.iter() {
+                let Some(other) = b.get_hashed(entry.hash, &entry.key) else { return Ok(false) };
+                if !same_or_equal(&entry.value, other, depth)? {
+                    return Ok(false);
+                }
+            }
+            true
+        }
+        (Value::Set(a), Value::Set(b)) => {
+            let (a, b) = (a.table.borrow(), b.table.borrow());
+            a.len() == b.len() && a.iter().all(|entry| b.get_hashed(entry.hash, &entry.key).is_some())
+        }
+        (Value::Struct(a), Value::Struct(b)) => {
+            if Rc::ptr_eq(a, b) {
+                return Ok(true);
+            }
+            a.kind.name == b.kind.name && sequences(&a.fields.borrow(), &b.fields.borrow(), depth)?
+        }
+        (Value::Range(a), Value::Range(b)) => a == b,
+        (Value::Bytes(a), Value::Bytes(b)) => a == b,
+        (Value::Native(a), Value::Native(b)) => std::ptr::eq(*a, *b),
+        (Value::Func(a), Value::Func(b)) => Rc::ptr_eq(a, b),
+        (Value::Bound(a), Value::Bound(b)) => {
+            same(&a.receiver, &b.receiver) && nested(&a.function, &b.function, depth + 1)?
+        }
+        (Value::StructType(a), Value::StructType(b)) => Rc::ptr_eq(a, b),
+        (Value::Module(a), Value::Module(b)) => Rc::ptr_eq(a, b),
+        (Value::Error(a), Value::Error(b)) => Rc::ptr_eq(a, b),
+        (Value::Iter(a), Value::Iter(b)) => Rc::ptr_eq(a, b),
+        (Value::View(a), Value::View(b)) => Rc::ptr_eq(a, b),
+        _ => numbers(a, b).unwrap_or(false),
+    })
+}
+
+/// Identity first, as Python compares elements, so that a NaN equals itself inside a container.
+fn same_or_equal(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
+    Ok(same(a, b) || nested(a, b, depth + 1)?)
+}
+
+fn sequences(a: &[Value], b: &[Value], depth: u32) -> Result<bool, Raise> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (a, b) in a.iter().zip(b) {
+        if !same_or_equal(a, b, depth)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Numeric equality across int, float and bool; none when one is no number.
+fn numbers(a: &Value, b: &Value) -> Option<bool> {
+    if let (Some(a), Some(b)) = (a.as_index(), b.as_index()) {
+        return Some(a == b);
+    }
+    Some(match (a, b) {
+        (Value::Float(a), Value::Float(b)) => a.get() == b.get(),
+        (Value::Big(a), Value::Big(b)) => a == b,
+        (Value::Float(float), other) | (other, Value::Float(float)) => {
+            let float = float.get();
+            match other {
+                Value::Big(big) => bigint::from_float(float).is_some_and(|exact| exact == **big),
+                other => {
+                    let int = other.as_index()?;
+                    float.fract() == 0.0
+                        && bigint::from_float(float).is_some_and(|exact| exact == BigInt::from(int))
+                }
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// `a is b`: the same object. Numbers and texts, which cannot change, are the same when they are equal and of one type.
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::None, Value::None)
+        | (Value::True, Value::True)
+        | (Value::False, Value::False)
+        | (Value::Unset, Value::Unset) => true,
+        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a == b,
+        (Value::Small(a), Value::Small(b)) => a.bits() == b.bits(),
+        (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
+        (Value::Big(a), Value::Big(b)) => Rc::ptr_eq(a, b),
+        (Value::List(a), Value::List(b)) => Rc::ptr_eq(a, b),
+        (Value::Dict(a), Value::Dict(b)) => Rc::ptr_eq(a, b),
+        (Value::Tuple(a), Value::Tuple(b)) => {
+            Rc::ptr_eq(a, b) || a.items().is_empty() && b.items().is_empty()
+        }
+        (Value::Set(a), Value::Set(b)) => Rc::ptr_eq(a, b),
+        (Value::Struct(a), Value::Struct(b)) => Rc::ptr_eq(a, b),
+        (Value::Range(a), Value::Range(b)) => Rc::ptr_eq(a, b),
+        (Value::Bytes(a), Value::Bytes(b)) => Rc::ptr_eq(a, b),
+        (Value::Func(a), Value::Func(b)) => Rc::ptr_eq(a, b),
+        (Value::Native(a), Value::Native(b)) => std::ptr::eq(*a, *b),
+        (Value::Bound(a), Value::Bound(b)) => Rc::ptr_eq(a, b),
+        (Value::StructType(a), Value::StructType(b)) => Rc::ptr_eq(a, b),
+        (Value::Error(a), Value::Error(b)) => Rc::ptr_eq(a, b),
+        (Value::Iter(a), Value::Iter(b)) => Rc::ptr_eq(a, b),
+        (Value::View(a), Value::View(b)) => Rc::ptr_eq(a, b),
+        (Value::Type(a), Value::Type(b)) => a == b,
+        (Value::Module(a), Value::Module(b)) => Rc::ptr_eq(a, b),
+        _ => false,
+    }
+}

@@ -1,0 +1,220 @@
+//! Errors: what a Dana program can catch, and the signal that carries one through Rust.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use dana_wire::LimitKind;
+
+use super::{PromiseObj, Value};
+
+/// An exception as a program sees it.
+pub struct ErrorObj {
+    kind: Cow<'static, str>,
+    pub message: String,
+    /// What helps, shown to the host.
+    pub hint: Option<String>,
+    /// A limit cannot be caught.
+    pub limit: Option<LimitKind>,
+    pub place: RefCell<Place>,
+    pub cause: RefCell<Option<Rc<ErrorObj>>>,
+}
+
+/// Where an error was raised and through which calls it came.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    pub file: Option<Rc<str>>,
+    /// 1-based; 0 is unknown.
+    pub line: u32,
+    pub column: u32,
+    pub excerpt: Option<String>,
+    /// Innermost first while it travels.
+    pub trace: Vec<Frame>,
+    /// Calls left out of `trace`.
+    pub skipped: u32,
+}
+
+/// A call an error came through.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub function: Rc<str>,
+    pub file: Option<Rc<str>>,
+    pub line: u32,
+    pub column: u32,
+    pub source: String,
+}
+
+impl ErrorObj {
+    pub fn new(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> ErrorObj {
+        ErrorObj {
+            kind: kind.into(),
+            message: message.into(),
+            hint: None,
+            limit: None,
+            place: RefCell::new(Place::default()),
+            cause: RefCell::new(None),
+        }
+    }
+
+    /// The name of the kind, such as `ZeroDivisionError`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Whether `except name` catches it: the exact kind, a natural base class, or `Exception`.
+    pub fn matches(&self, name: &str) -> bool {
+        if self.limit.is_some() && !matches!(self.limit, Some(LimitKind::Depth)) {
+            return false;
+        }
+        name == self.kind
+            || match name {
+                "Exception" | "BaseException" => true,
+                "ArithmeticError" => {
+                    matches!(&*self.kind, "ZeroDivisionError" | "OverflowError" | "FloatingPointError")
+                }
+                "LookupError" => matches!(&*self.kind, "IndexError" | "KeyError"),
+                _ => false,
+            }
+    }
+
+    /// Whether any `except` can see it.
+    pub fn catchable(&self) -> bool {
+        self.matches("Exception")
+    }
+}
+
+/// Why an operation did not give a value.
+#[derive(Clone)]
+pub struct Raise(Box<Reason>);
+
+#[derive(Clone)]
+pub enum Reason {
+    Error(Rc<ErrorObj>),
+    /// An operand is a promise without an answer: wait, then execute the operation again.
+    Pending(Rc<PromiseObj>),
+}
+
+impl Raise {
+    #[cold]
+    pub fn new(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Raise {
+        Raise::error(Rc::new(ErrorObj::new(kind, message)))
+    }
+
+    #[cold]
+    pub fn error(error: Rc<ErrorObj>) -> Raise {
+        Raise(Box::new(Reason::Error(error)))
+    }
+
+    #[cold]
+    pub fn pending(promise: &Rc<PromiseObj>) -> Raise {
+        Raise(Box::new(Reason::Pending(Rc::clone(promise))))
+    }
+
+    pub fn reason(&self) -> &Reason {
+        &self.0
+    }
+
+    pub fn into_reason(self) -> Reason {
+        *self.0
+    }
+
+    /// The error, unless it is a wait.
+    pub fn as_error(&self) -> Option<&Rc<ErrorObj>> {
+        match &*self.0 {
+            Reason::Error(error) => Some(error),
+            Reason::Pending(_) => None,
+        }
+    }
+
+    /// Adds a hint to an error that nobody else holds yet.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Raise {
+        if let Reason::Error(error) = &mut *self.0
+            && let Some(error) = Rc::get_mut(error)
+        {
+            error.hint = Some(hint.into());
+        }
+        self
+    }
+
+    #[cold]
+    fn limited(kind: &'static str, message: String, limit: LimitKind) -> Raise {
+        let mut error = ErrorObj::new(kind, message);
+        error.limit = Some(limit);
+        Raise::error(Rc::new(error))
+    }
+
+    pub fn memory(limit: usize) -> Raise {
+        Raise::limited("MemoryLimitError", format!("memory limit of {limit} bytes reached"), LimitKind::Memory)
+    }
+
+    pub fn steps(limit: u64) -> Raise {
+        Raise::limited("StepLimitError", format!("step limit of {limit} reached"), LimitKind::Steps)
+    }
+
+    pub fn output(limit: u64) -> Raise {
+        Raise::limited("OutputLimitError", format!("output limit of {limit} bytes reached"), LimitKind::Output)
+    }
+
+    pub fn asks(limit: u64) -> Raise {
+        Raise::limited("AskLimitError", format!("limit of {limit} asks reached"), LimitKind::Asks)
+    }
+
+    /// Too many nested calls; the one limit a program can catch.
+    pub fn depth(limit: u32) -> Raise {
+        Raise::limited(
+            "RecursionError",
+            format!("maximum call depth of {limit} exceeded"),
+            LimitKind::Depth,
+        )
+    }
+
+    /// A structure nested too deeply to compare, print or copy.
+    pub fn nesting(what: &str) -> Raise {
+        Raise::new("RecursionError", format!("structure nested too deeply while {what}"))
+    }
+
+    pub fn unsupported(what: &str) -> Raise {
+        Raise::new("NotImplementedError", format!("{what} is not supported yet"))
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $make:ident $kind:literal;)*) => {
+        impl Raise {
+            $($(#[$doc])* #[cold] pub fn $make(message: impl Into<String>) -> Raise {
+                Raise::new($kind, message)
+            })*
+        }
+    };
+}
+
+kinds! {
+    /// Operand types, coercion, construction, unknown functions, refused builtins.
+    sandbox "SandboxError";
+    type_error "TypeError";
+    value_error "ValueError";
+    index_error "IndexError";
+    key_error "KeyError";
+    attribute_error "AttributeError";
+    name_error "NameError";
+    zero_division "ZeroDivisionError";
+    overflow "OverflowError";
+    runtime "RuntimeError";
+    assertion "AssertionError";
+}
+
+impl From<Rc<ErrorObj>> for Value {
+    fn from(error: Rc<ErrorObj>) -> Self {
+        Value::Error(error)
+    }
+}
+
+impl std::fmt::Debug for Raise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &*self.0 {
+            Reason::Error(error) => write!(f, "{}: {}", error.kind, error.message),
+            Reason::Pending(promise) => write!(f, "waiting for ask {}", promise.ask.get()),
+        }
+    }
+}

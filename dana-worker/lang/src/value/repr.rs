@@ -1,0 +1,216 @@
+//! Printed forms: `str` at the top, `repr` inside containers.
+//!
+//! A container inside itself prints as an ellipsis; nesting beyond a fixed depth is an error.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use super::{ErrorObj, Raise, Value, ViewKind, ViewObj, memory};
+use crate::text;
+
+const MAX_NESTING: usize = 200;
+
+/// `str(value)`.
+pub fn display(value: &Value) -> Result<String, Raise> {
+    let mut out = String::new();
+    push_display(&mut out, value)?;
+    Ok(out)
+}
+
+/// `repr(value)`.
+pub fn repr(value: &Value) -> Result<String, Raise> {
+    let mut out = String::new();
+    Printer { out: &mut out, path: Vec::new() }.repr(value)?;
+    Ok(out)
+}
+
+/// Appends `str(value)`.
+pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
+    match value {
+        Value::Small(small) => out.push_str(&small.text()),
+        Value::Str(text) => {
+            memory::reserve(text.as_str().len())?;
+            out.push_str(text.as_str());
+        }
+        Value::Int(number) => push_int(out, *number),
+        Value::Promise(promise) => push_display(out, &promise.observe()?)?,
+        Value::Error(error) => out.push_str(&error_text(error)),
+        other => Printer { out, path: Vec::new() }.repr(other)?,
+    }
+    Ok(())
+}
+
+fn push_int(out: &mut String, number: i64) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// `Type: message (File "f", line L, column C)`, without the parts that are unknown.
+fn error_text(error: &ErrorObj) -> String {
+    let place = error.place.borrow();
+    let mut out = format!("{}: {}", error.kind(), error.message);
+    if place.line > 0 {
+        out.push_str(" (");
+        if let Some(file) = &place.file {
+            let _ = write!(out, "File \"{file}\", ");
+        }
+        let _ = write!(out, "line {}, column {})", place.line, place.column);
+    }
+    out
+}
+
+struct Printer<'a> {
+    out: &'a mut String,
+    /// Addresses of the containers being printed.
+    path: Vec<usize>,
+}
+
+impl Printer<'_> {
+    fn repr(&mut self, value: &Value) -> Result<(), Raise> {
+        match value {
+            Value::None => self.out.push_str("None"),
+            Value::True => self.out.push_str("True"),
+            Value::False => self.out.push_str("False"),
+            Value::Int(number) => push_int(self.out, *number),
+            Value::Float(number) => self.out.push_str(&text::repr_float(number.get())),
+            Value::Small(small) => text::quote(self.out, &small.text()),
+            Value::Str(it) => {
+                memory::reserve(it.as_str().len())?;
+                text::quote(self.out, it.as_str());
+            }
+            Value::Big(number) => self
+                .out
+                .push_str(&text::format_bigint(number).map_err(|fault| Raise::value_error(fault.to_string()))?),
+            Value::Bytes(bytes) => {
+                memory::reserve(bytes.0.len().saturating_mul(4))?;
+                text::quote_bytes(self.out, &bytes.0);
+            }
+            Value::List(list) => {
+                let items = list.to_vec();
+                self.nested(Rc::as_ptr(list) as usize, "[...]", |p| p.sequence("[", &items, "]"))?;
+            }
+            Value::Tuple(tuple) => {
+                let close = if tuple.items().len() == 1 { ",)" } else { ")" };
+                self.nested(Rc::as_ptr(tuple) as usize, "(...)", |p| p.sequence("(", tuple.items(), close))?;
+            }
+            Value::Set(set) => {
+                if set.is_empty() {
+                    self.out.push_str("set()");
+                } else {
+                    let items: Vec<Value> = set.table.borrow().keys().cloned().collect();
+                    self.nested(Rc::as_ptr(set) as usize, "{...}", |p| p.sequence("{", &items, "}"))?;
+                }
+            }
+            Value::Dict(dict) => {
+                let entries: Vec<(Value, Value)> =
+                    dict.table.borrow().iter().map(|e| (e.key.clone(), e.value.clone())).collect();
+                self.nested(Rc::as_ptr(dict) as usize, "{...}", |p| {
+                    p.out.push('{');
+                    for (at, (key, value)) in entries.iter().enumerate() {
+                        p.separate(at)?;
+                        p.repr(key)?;
+                        p.out.push_str(": ");
+                        p.repr(value)?;
+                    }
+                    p.out.push('}');
+                    Ok(())
+                })?;
+            }
+            Value::Struct(it) => {
+                let fields = it.fields.borrow().clone();
+                self.nested(Rc::as_ptr(it) as usize, "...", |p| {
+                    p.out.push_str(&it.kind.name);
+                    p.out.push('(');
+                    for (at, (def, value)) in it.kind.fields.iter().zip(&fields).enumerate() {
+                        p.separate(at)?;
+                        p.out.push_str(&def.name);
+                        p.out.push('=');
+                        p.repr(value)?;
+                    }
+                    p.out.push(')');
+                    Ok(())
+                })?;
+            }
+            Value::View(view) => {
+                self.out.push_str(view.which.type_name());
+                let which: ViewKind = view.which;
+                let items: Vec<Value> =
+                    view.dict.table.borrow().iter().map(|e| ViewObj::element(which, e)).collect();
+                self.nested(Rc::as_ptr(&view.dict) as usize, "(...)", |p| p.sequence("([", &items, "])"))?;
+            }
+            Value::Range(range) => {
+                let _ = write!(self.out, "range({}, {}", range.start, range.stop);
+                if range.step != 1 {
+                    let _ = write!(self.out, ", {}", range.step);
+                }
+                self.out.push(')');
+            }
+            Value::Type(name) => self.out.push_str(&name.0),
+            Value::Native(it) => self.named("builtin function", it.name),
+            Value::Func(it) => self.named("function", &it.code.name),
+            Value::Bound(it) => {
+                let name = match &it.function {
+                    Value::Func(function) => Rc::clone(&function.code.name),
+                    Value::Native(native) => native.name.into(),
+                    _ => "method".into(),
+                };
+                self.named("method", &name);
+            }
+            Value::StructType(it) => self.named("struct", &it.name),
+            Value::Module(it) => self.named("module", &it.name),
+            Value::Error(it) => {
+                self.out.push_str(it.kind());
+                self.out.push('(');
+                text::quote(self.out, &it.message);
+                self.out.push(')');
+            }
+            Value::Iter(_) => self.out.push_str("<iterator>"),
+            Value::Promise(promise) => self.repr(&promise.observe()?)?,
+            Value::Unset | Value::Cell(_) => self.out.push_str("<unset>"),
+        }
+        Ok(())
+    }
+
+    fn named(&mut self, what: &str, name: &str) {
+        let _ = write!(self.out, "<{what} {name}>");
+    }
+
+    fn separate(&mut self, at: usize) -> Result<(), Raise> {
+        if at > 0 {
+            self.out.push_str(", ");
+            if at % 64 == 0 {
+                memory::reserve(self.out.capacity())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sequence(&mut self, open: &str, items: &[Value], close: &str) -> Result<(), Raise> {
+        self.out.push_str(open);
+        for (at, item) in items.iter().enumerate() {
+            self.separate(at)?;
+            self.repr(item)?;
+        }
+        self.out.push_str(close);
+        Ok(())
+    }
+
+    fn nested(
+        &mut self,
+        address: usize,
+        cycle: &str,
+        print: impl FnOnce(&mut Self) -> Result<(), Raise>,
+    ) -> Result<(), Raise> {
+        if self.path.contains(&address) {
+            self.out.push_str(cycle);
+            return Ok(());
+        }
+        if self.path.len() >= MAX_NESTING {
+            return Err(Raise::nesting("printing"));
+        }
+        self.path.push(address);
+        let result = print(self);
+        self.path.pop();
+        result
+    }
+}
