@@ -1,4 +1,10 @@
-//! The Dana language.
+//! The Dana language: source text to value, with no access to anything outside.
 
+#![forbid(unsafe_code)]
+
+pub mod compile;
+pub mod library;
+pub mod session;
 pub mod syntax;
 pub mod text;
+pub mod value;

@@ -11,6 +11,7 @@
 use std::rc::Rc;
 
 use crate::session::Services;
+use crate::value::structure::Annotation;
 use crate::value::{PromiseObj, Raise, Value};
 
 /// A function written in Rust.
@@ -68,6 +69,8 @@ pub struct Call<'a> {
     pub args: &'a [Value],
     pub rest: &'a [Value],
     pub keywords: &'a [(Rc<str>, Value)],
+    /// The annotation of the typed assignment this call is the value of.
+    pub expects: Option<Rc<Annotation>>,
     pub services: &'a mut Services,
 }
 
@@ -89,9 +92,16 @@ impl<'a> Call<'a> {
 pub enum Step {
     Done(Value),
     /// Call `function` and give its result to `then`.
-    Call { function: Value, args: Vec<Value>, then: Box<dyn Continuation> },
+    Call {
+        function: Value,
+        args: Vec<Value>,
+        then: Box<dyn Continuation>,
+    },
     /// Wait for a promise and give its value to `then`.
-    Wait { promise: Rc<PromiseObj>, then: Box<dyn Continuation> },
+    Wait {
+        promise: Rc<PromiseObj>,
+        then: Box<dyn Continuation>,
+    },
 }
 
 /// The rest of a native after a call or a wait.

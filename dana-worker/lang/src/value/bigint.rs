@@ -20,8 +20,11 @@ pub fn from_float(number: f64) -> Option<BigInt> {
     }
     let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
     let shift = exponent - 1075;
-    let magnitude =
-        if shift >= 0 { BigInt::from(mantissa) << shift as u64 } else { BigInt::from(mantissa) >> (-shift) as u64 };
+    let magnitude = if shift >= 0 {
+        BigInt::from(mantissa) << shift as u64
+    } else {
+        BigInt::from(mantissa) >> (-shift) as u64
+    };
     Some(if number < 0.0 { -magnitude } else { magnitude })
 }
 

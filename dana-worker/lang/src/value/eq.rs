@@ -40,18 +40,14 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
         (Value::Small(a), Value::Small(b)) => a.bits() == b.bits(),
         (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
         (Value::Type(a), Value::Type(b)) => a == b,
-        (Value::Type(a), text) | (text, Value::Type(a)) => {
-            text.as_text().is_some_and(|text| *text == *a.0)
-        }
+        (Value::Type(a), text) | (text, Value::Type(a)) => text.as_text().is_some_and(|text| *text == *a.0),
         (Value::List(a), Value::List(b)) => {
             if Rc::ptr_eq(a, b) {
                 return Ok(true);
             }
             sequences(&a.items.borrow(), &b.items.borrow(), depth)?
         }
-        (Value::Tuple(a), Value::Tuple(b)) => {
-            Rc::ptr_eq(a, b) || sequences(a.items(), b.items(), depth)?
-        }
+        (Value::Tuple(a), Value::Tuple(b)) => Rc::ptr_eq(a, b) || sequences(a.items(), b.items(), depth)?,
         (Value::Dict(a), Value::Dict(b)) => {
             if Rc::ptr_eq(a, b) {
                 return Ok(true);

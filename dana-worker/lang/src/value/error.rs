@@ -145,7 +145,11 @@ impl Raise {
     }
 
     pub fn memory(limit: usize) -> Raise {
-        Raise::limited("MemoryLimitError", format!("memory limit of {limit} bytes reached"), LimitKind::Memory)
+        Raise::limited(
+            "MemoryLimitError",
+            format!("memory limit of {limit} bytes reached"),
+            LimitKind::Memory,
+        )
     }
 
     pub fn steps(limit: u64) -> Raise {
@@ -153,7 +157,11 @@ impl Raise {
     }
 
     pub fn output(limit: u64) -> Raise {
-        Raise::limited("OutputLimitError", format!("output limit of {limit} bytes reached"), LimitKind::Output)
+        Raise::limited(
+            "OutputLimitError",
+            format!("output limit of {limit} bytes reached"),
+            LimitKind::Output,
+        )
     }
 
     pub fn asks(limit: u64) -> Raise {
@@ -162,11 +170,7 @@ impl Raise {
 
     /// Too many nested calls; the one limit a program can catch.
     pub fn depth(limit: u32) -> Raise {
-        Raise::limited(
-            "RecursionError",
-            format!("maximum call depth of {limit} exceeded"),
-            LimitKind::Depth,
-        )
+        Raise::limited("RecursionError", format!("maximum call depth of {limit} exceeded"), LimitKind::Depth)
     }
 
     /// A structure nested too deeply to compare, print or copy.

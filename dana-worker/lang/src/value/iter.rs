@@ -9,18 +9,49 @@ use std::rc::Rc;
 use super::{DictObj, ListObj, Raise, RangeObj, SetObj, TupleObj, Value, ViewKind, ViewObj};
 
 pub enum Iter {
-    List { list: Rc<ListObj>, at: usize },
-    Tuple { tuple: Rc<TupleObj>, at: usize },
-    Dict { dict: Rc<DictObj>, which: ViewKind, at: usize, size: usize },
-    Set { set: Rc<SetObj>, at: usize, size: usize },
+    List {
+        list: Rc<ListObj>,
+        at: usize,
+    },
+    Tuple {
+        tuple: Rc<TupleObj>,
+        at: usize,
+    },
+    Dict {
+        dict: Rc<DictObj>,
+        which: ViewKind,
+        at: usize,
+        size: usize,
+    },
+    Set {
+        set: Rc<SetObj>,
+        at: usize,
+        size: usize,
+    },
     /// A string and the byte position of the next code point.
-    Text { text: Value, byte: usize },
-    Range { next: i64, left: u64, step: i64 },
-    Bytes { bytes: Value, at: usize },
+    Text {
+        text: Value,
+        byte: usize,
+    },
+    Range {
+        next: i64,
+        left: u64,
+        step: i64,
+    },
+    Bytes {
+        bytes: Value,
+        at: usize,
+    },
     /// Pairs of position and element.
-    Enumerate { inner: Box<Iter>, at: i64 },
+    Enumerate {
+        inner: Box<Iter>,
+        at: i64,
+    },
     /// From the back: the position after the next element.
-    Reversed { of: Value, left: usize },
+    Reversed {
+        of: Value,
+        left: usize,
+    },
     /// Tuples of one element of each, until one ends.
     Zip(Vec<Iter>),
     /// The same iterator, shared with others.
@@ -69,7 +100,11 @@ impl Iter {
                 if len == 0 {
                     return Ok(Iter::Range { next: 0, left: 0, step: 1 });
                 }
-                return Ok(Iter::Range { next: range.at(len - 1), left: len, step: range.step.wrapping_neg() });
+                return Ok(Iter::Range {
+                    next: range.at(len - 1),
+                    left: len,
+                    step: range.step.wrapping_neg(),
+                });
             }
             Value::Dict(_) | Value::View(_) => {
                 let mut items = Iter::of(&value)?.collect()?;

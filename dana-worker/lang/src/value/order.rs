@@ -34,9 +34,7 @@ fn nested(a: &Value, b: &Value, symbol: &str, depth: u32) -> Result<Option<Order
         return Ok(Some(a.as_bytes().cmp(b.as_bytes())));
     }
     match (a, b) {
-        (Value::List(a), Value::List(b)) => {
-            sequences(&a.items.borrow(), &b.items.borrow(), symbol, depth)
-        }
+        (Value::List(a), Value::List(b)) => sequences(&a.items.borrow(), &b.items.borrow(), symbol, depth),
         (Value::Tuple(a), Value::Tuple(b)) => sequences(a.items(), b.items(), symbol, depth),
         (Value::Bytes(a), Value::Bytes(b)) => Ok(Some(a.0.cmp(&b.0))),
         (Value::Set(a), Value::Set(b)) => {
@@ -100,8 +98,6 @@ fn against(float: f64, other: &Value) -> Option<Option<Ordering>> {
         return Some(Some(if float > 0.0 { Ordering::Greater } else { Ordering::Less }));
     }
     let whole = bigint::from_float(float.trunc()).unwrap_or_default();
-    let order = whole.cmp(&integer).then_with(|| {
-        float.fract().partial_cmp(&0.0).unwrap_or(Ordering::Equal)
-    });
+    let order = whole.cmp(&integer).then_with(|| float.fract().partial_cmp(&0.0).unwrap_or(Ordering::Equal));
     Some(Some(order))
 }

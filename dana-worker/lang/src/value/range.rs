@@ -12,7 +12,8 @@ impl RangeObj {
     /// Number of elements; saturates at `u64::MAX`.
     pub fn len(&self) -> u64 {
         let (start, stop, step) = (i128::from(self.start), i128::from(self.stop), i128::from(self.step));
-        let count = if step > 0 { (stop - start + step - 1) / step } else { (start - stop - step - 1) / -step };
+        let count =
+            if step > 0 { (stop - start + step - 1) / step } else { (start - stop - step - 1) / -step };
         u64::try_from(count.max(0)).unwrap_or(u64::MAX)
     }
 
@@ -39,7 +40,6 @@ impl PartialEq for RangeObj {
     /// As sequences: empty ranges are equal, and so are ranges of the same elements.
     fn eq(&self, other: &Self) -> bool {
         let len = self.len();
-        len == other.len()
-            && (len == 0 || self.start == other.start && (len == 1 || self.step == other.step))
+        len == other.len() && (len == 0 || self.start == other.start && (len == 1 || self.step == other.step))
     }
 }

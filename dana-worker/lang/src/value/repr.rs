@@ -78,9 +78,9 @@ impl Printer<'_> {
                 memory::reserve(it.as_str().len())?;
                 text::quote(self.out, it.as_str());
             }
-            Value::Big(number) => self
-                .out
-                .push_str(&text::format_bigint(number).map_err(|fault| Raise::value_error(fault.to_string()))?),
+            Value::Big(number) => self.out.push_str(
+                &text::format_bigint(number).map_err(|fault| Raise::value_error(fault.to_string()))?,
+            ),
             Value::Bytes(bytes) => {
                 memory::reserve(bytes.0.len().saturating_mul(4))?;
                 text::quote_bytes(self.out, &bytes.0);

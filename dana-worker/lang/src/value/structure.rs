@@ -144,11 +144,7 @@ impl StructObj {
         self.owner_below(name, 0)
     }
 
-    fn owner_below(
-        self: &Rc<Self>,
-        name: &str,
-        depth: u32,
-    ) -> Result<Option<(Rc<StructObj>, usize)>, Raise> {
+    fn owner_below(self: &Rc<Self>, name: &str, depth: u32) -> Result<Option<(Rc<StructObj>, usize)>, Raise> {
         if let Some(at) = self.kind.field(name) {
             return Ok(Some((Rc::clone(self), at)));
         }

@@ -236,11 +236,7 @@ impl<V: Clone> Clone for Table<V> {
     fn clone(&self) -> Self {
         let mut copy = Table::with_capacity(self.live);
         for entry in self.iter() {
-            copy.entries.push(Entry {
-                hash: entry.hash,
-                key: entry.key.clone(),
-                value: entry.value.clone(),
-            });
+            copy.entries.push(Entry { hash: entry.hash, key: entry.key.clone(), value: entry.value.clone() });
         }
         copy.live = copy.entries.len();
         copy.index = None;

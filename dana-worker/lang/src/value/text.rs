@@ -232,8 +232,7 @@ pub fn slice(text: &super::Value, start: usize, stop: usize) -> super::Value {
             super::Value::str(object.text.get(from..to).unwrap_or(""))
         }
         super::Value::Small(small) => {
-            let part: String =
-                small.text().chars().skip(start).take(stop.saturating_sub(start)).collect();
+            let part: String = small.text().chars().skip(start).take(stop.saturating_sub(start)).collect();
             super::Value::string(part)
         }
         other => other.clone(),

@@ -1,0 +1,159 @@
+//! What a session offers to the functions of the library: output, asks, types, meters.
+//!
+//! The limits live here; the interpreter and the library charge against them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use dana_wire::{LogLevel, Question, SessionLimits};
+
+use crate::value::{PromiseObj, Raise, StructType, Value};
+
+/// What to do with an answer. Runs when the answer arrives, before anybody sees the promise settle.
+pub trait Settle {
+    /// Turns the host's answer, or its failure, into the promise's outcome.
+    fn settle(&mut self, answer: Result<Value, Raise>, services: &mut Services) -> Settled;
+}
+
+pub enum Settled {
+    Kept(Value),
+    Broken(Raise),
+    /// Ask once more; the promise stays pending.
+    Again {
+        question: Question,
+        arguments: Vec<Value>,
+    },
+}
+
+/// Takes the answer as it is.
+pub struct AsIs;
+
+impl Settle for AsIs {
+    fn settle(&mut self, answer: Result<Value, Raise>, _services: &mut Services) -> Settled {
+        match answer {
+            Ok(value) => Settled::Kept(value),
+            Err(raise) => Settled::Broken(raise),
+        }
+    }
+}
+
+/// An ask that has not been answered.
+pub struct PendingAsk {
+    pub promise: Rc<PromiseObj>,
+    pub settle: Box<dyn Settle>,
+}
+
+/// An ask on its way out.
+pub struct OutgoingAsk {
+    pub ask: u32,
+    pub question: Question,
+    pub arguments: Vec<Value>,
+}
+
+pub struct Services {
+    pub limits: SessionLimits,
+    /// Names of the host's functions.
+    pub functions: Vec<String>,
+    pub types: HashMap<Rc<str>, Rc<StructType>>,
+    pub(crate) next_type: u32,
+    pub(crate) next_ask: u32,
+    pub(crate) output: String,
+    pub(crate) logs: Vec<(LogLevel, String)>,
+    pub(crate) outgoing: Vec<OutgoingAsk>,
+    pub(crate) pending: HashMap<u32, PendingAsk>,
+    /// This turn's meters.
+    pub(crate) steps: u64,
+    pub(crate) printed: u64,
+    pub(crate) asked: u32,
+}
+
+impl Services {
+    pub fn new(limits: SessionLimits, functions: Vec<String>) -> Services {
+        Services {
+            limits,
+            functions,
+            types: HashMap::new(),
+            next_type: 1,
+            next_ask: 1,
+            output: String::new(),
+            logs: Vec::new(),
+            outgoing: Vec::new(),
+            pending: HashMap::new(),
+            steps: 0,
+            printed: 0,
+            asked: 0,
+        }
+    }
+
+    /// Prints, within the output limit.
+    pub fn print(&mut self, text: &str) -> Result<(), Raise> {
+        self.printed = self.printed.saturating_add(text.len() as u64);
+        if let Some(limit) = self.limits.output
+            && self.printed > limit
+        {
+            return Err(Raise::output(limit));
+        }
+        self.output.push_str(text);
+        Ok(())
+    }
+
+    /// Writes a line to the host's log; counts as output.
+    pub fn log(&mut self, level: LogLevel, text: String) -> Result<(), Raise> {
+        self.printed = self.printed.saturating_add(text.len() as u64);
+        if let Some(limit) = self.limits.output
+            && self.printed > limit
+        {
+            return Err(Raise::output(limit));
+        }
+        self.logs.push((level, text));
+        Ok(())
+    }
+
+    /// Charges work that a function does in bulk, one step for each element or so.
+    pub fn charge(&mut self, steps: u64) -> Result<(), Raise> {
+        self.steps = self.steps.saturating_add(steps);
+        match self.limits.steps {
+            Some(limit) if self.steps > limit => Err(Raise::steps(limit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the host. The promise settles when the answer is there and `settle` has seen it.
+    /// `arguments` travel as the question's payload.
+    pub fn ask(
+        &mut self,
+        question: Question,
+        arguments: Vec<Value>,
+        settle: Box<dyn Settle>,
+    ) -> Result<Rc<PromiseObj>, Raise> {
+        let promise = Rc::new(PromiseObj::new(0));
+        self.send(question, arguments, PendingAsk { promise: Rc::clone(&promise), settle })?;
+        Ok(promise)
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        question: Question,
+        arguments: Vec<Value>,
+        pending: PendingAsk,
+    ) -> Result<(), Raise> {
+        let ask = self.next_ask;
+        self.next_ask = self.next_ask.wrapping_add(1).max(1);
+        self.asked = self.asked.saturating_add(1);
+        pending.promise.ask.set(ask);
+        self.outgoing.push(OutgoingAsk { ask, question, arguments });
+        self.pending.insert(ask, pending);
+        Ok(())
+    }
+
+    pub fn struct_type(&self, name: &str) -> Option<Rc<StructType>> {
+        self.types.get(name).cloned()
+    }
+
+    /// A number for a new struct type.
+    pub fn type_id(&mut self) -> u32 {
+        let id = self.next_type;
+        self.next_type = self.next_type.saturating_add(1);
+        id
+    }
+}
