@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compile;
+pub mod fault;
 pub mod library;
 pub mod session;
 pub mod syntax;
