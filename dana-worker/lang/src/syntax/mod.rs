@@ -1,12 +1,19 @@
 //! Source text to syntax tree: lexer, parser, tree, positions, syntax errors.
 
 pub mod ast;
+#[cfg(test)]
+mod dump;
 pub mod error;
+mod lexer;
 pub mod name;
 pub mod parser;
 pub mod span;
+#[cfg(test)]
+mod tests;
+mod token;
 
 pub use ast::{Module, Tree};
 pub use error::SyntaxFault;
 pub use name::{Name, Names};
+pub use parser::parse;
 pub use span::{Position, Source, Span};

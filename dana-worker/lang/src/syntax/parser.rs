@@ -1,4 +1,217 @@
-//! Tokens to tree.
+//! Tokens to tree: recursive descent, one file a subject.
+//!
+//! Every construct that nests counts against [`MAX_DEPTH`], so hostile text ends in an error and never in a
+//! stack overflow; everything that merely repeats is a loop. The first error ends the parse.
 
-/// Levels of nesting (brackets, blocks, operators that nest) a source may have.
+mod definitions;
+mod expressions;
+mod fstrings;
+mod functions;
+mod imports;
+mod literals;
+mod message;
+mod pipelines;
+mod statements;
+mod types;
+
+use super::ast::{Block, Expr, ExprId, ExprKind, Ident, Module, Tree};
+use super::error::SyntaxFault;
+use super::lexer::{Tokens, lex};
+use super::name::Name;
+use super::span::Span;
+use super::token::{Kind, Token};
+
+/// Levels of nesting a source may have: brackets, blocks, unary operators, `**`, lambdas, fields of f-strings.
+/// Within one level a tree has at most ten nodes above each other.
 pub const MAX_DEPTH: u32 = 200;
+
+/// Bytes a source may have: keeps every offset and node number far below `u32::MAX`.
+pub const MAX_SOURCE: usize = 1 << 28;
+
+/// Parses a whole source text. An empty one is an empty module.
+pub fn parse(source: &str) -> Result<Module, SyntaxFault> {
+    if source.len() > MAX_SOURCE {
+        let message = format!("the source is longer than {MAX_SOURCE} bytes");
+        return Err(SyntaxFault::new(message, Span::default()));
+    }
+    let tokens = lex(source);
+    let mut parser = Parser::new(source, &tokens);
+    match parser.module() {
+        Ok(body) => Ok(Module { body, tree: parser.tree }),
+        Err(fault) => Err(prefer_unclosed(source, &tokens, *fault)),
+    }
+}
+
+/// A bracket that is never closed makes nonsense of the lines after it: report the bracket, not the nonsense.
+fn prefer_unclosed(source: &str, tokens: &Tokens, fault: SyntaxFault) -> SyntaxFault {
+    let Some(open) = tokens.unclosed else { return fault };
+    let between = source.as_bytes().get(open as usize..fault.span.start as usize).unwrap_or_default();
+    match &tokens.fault {
+        Some(unclosed) if between.contains(&b'\n') => unclosed.clone(),
+        _ => fault,
+    }
+}
+
+type Parsed<T> = Result<T, Box<SyntaxFault>>;
+
+struct Parser<'s> {
+    text: &'s str,
+    tokens: &'s [Token],
+    /// Why the last token is a fault, if it is.
+    fault: Option<&'s SyntaxFault>,
+    /// Index of the next token; the last token is never passed.
+    at: usize,
+    tree: Tree,
+    depth: u32,
+    place: Place,
+    /// Per name, the last list in which it was seen.
+    seen: Vec<u32>,
+    lists: u32,
+}
+
+/// What the statement being parsed stands in.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    function: bool,
+    loop_body: bool,
+}
+
+impl<'s> Parser<'s> {
+    fn new(text: &'s str, tokens: &'s Tokens) -> Self {
+        Parser {
+            text,
+            tokens: &tokens.list,
+            fault: tokens.fault.as_ref(),
+            at: 0,
+            tree: Tree::default(),
+            depth: 0,
+            place: Place::default(),
+            seen: Vec::new(),
+            lists: 0,
+        }
+    }
+
+    fn module(&mut self) -> Parsed<Block> {
+        let mut body = Vec::new();
+        while self.peek() != Kind::End {
+            self.statement(&mut body)?;
+        }
+        Ok(self.tree.add_list(body))
+    }
+
+    fn token(&self) -> Token {
+        self.ahead(0)
+    }
+
+    fn ahead(&self, count: usize) -> Token {
+        let last = self.tokens.len().saturating_sub(1);
+        self.tokens.get((self.at + count).min(last)).copied().unwrap_or(Token {
+            kind: Kind::End,
+            start: 0,
+            end: 0,
+        })
+    }
+
+    fn previous(&self) -> Token {
+        self.tokens.get(self.at.saturating_sub(1)).copied().unwrap_or(self.token())
+    }
+
+    fn peek(&self) -> Kind {
+        self.token().kind
+    }
+
+    fn peek_next(&self) -> Kind {
+        self.ahead(1).kind
+    }
+
+    fn bump(&mut self) -> Token {
+        let token = self.token();
+        if self.at + 1 < self.tokens.len() {
+            self.at += 1;
+        }
+        token
+    }
+
+    /// Takes the next token if it is of this kind.
+    fn accept(&mut self, kind: Kind) -> Option<Token> {
+        (self.peek() == kind).then(|| self.bump())
+    }
+
+    /// The next token must be of this kind; `after` completes "expected ... ".
+    fn expect(&mut self, kind: Kind, after: &str) -> Parsed<Token> {
+        match self.accept(kind) {
+            Some(token) => Ok(token),
+            None => Err(self.unexpected(&format!("{} {after}", kind.describe()))),
+        }
+    }
+
+    fn slice(&self, span: Span) -> &'s str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// One level deeper, within the limit.
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth >= MAX_DEPTH {
+            let message = format!("nested too deeply: more than {MAX_DEPTH} levels");
+            return Err(Box::new(SyntaxFault::new(message, self.token().span())));
+        }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    fn expr(&mut self, kind: ExprKind, span: Span) -> ExprId {
+        self.tree.add(Expr { kind, span })
+    }
+
+    fn span_of(&self, expr: ExprId) -> Span {
+        self.tree.get(expr).span
+    }
+
+    /// From a token's start to the end of what was read last.
+    fn span_from(&self, start: Token) -> Span {
+        start.span().to(self.previous().span())
+    }
+
+    fn intern(&mut self, token: Token) -> Name {
+        let text = self.slice(token.span());
+        self.tree.names.intern(text)
+    }
+
+    fn ident(&mut self, what: &str) -> Parsed<Ident> {
+        match self.peek() {
+            Kind::Name => Ok(self.ident_of()),
+            _ => Err(self.unexpected(what)),
+        }
+    }
+
+    /// The next token, whatever word it is, as a name.
+    fn ident_of(&mut self) -> Ident {
+        let token = self.bump();
+        Ident { name: self.intern(token), span: token.span() }
+    }
+
+    /// The first name that occurs a second time.
+    fn repeated(&mut self, names: impl Iterator<Item = Ident>) -> Option<Ident> {
+        self.lists += 1;
+        for ident in names {
+            let index = ident.name.index();
+            if index >= self.seen.len() {
+                self.seen.resize(self.tree.names.len().max(index + 1), 0);
+            }
+            if std::mem::replace(&mut self.seen[index], self.lists) == self.lists {
+                return Some(ident);
+            }
+        }
+        None
+    }
+}
+
+fn fail<T>(message: impl Into<String>, span: Span) -> Parsed<T> {
+    Err(Box::new(SyntaxFault::new(message, span)))
+}
+
+fn fail_hint<T>(message: impl Into<String>, span: Span, hint: impl Into<String>) -> Parsed<T> {
+    Err(Box::new(SyntaxFault::new(message, span).hint(hint)))
+}

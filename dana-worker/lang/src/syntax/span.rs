@@ -12,6 +12,11 @@ impl Span {
         Span { start, end }
     }
 
+    /// The part of `self` before `end`.
+    pub(super) fn clip(self, end: u32) -> Self {
+        Span { start: self.start, end: self.end.min(end) }
+    }
+
     /// From the start of `self` to the end of `last`.
     pub fn to(self, last: Span) -> Self {
         Span { start: self.start, end: last.end.max(self.start) }
