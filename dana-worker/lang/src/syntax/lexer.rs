@@ -239,9 +239,18 @@ impl Lexer<'_> {
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
             b'"' | b'\'' => self.string(0),
-            b'(' => self.open(Bracket::Paren, Kind::LeftParen),
-            b'[' => self.open(Bracket::Square, Kind::LeftBracket),
-            b'{' => self.open(Bracket::Brace, Kind::LeftBrace),
+            b'(' => {
+                self.open(Bracket::Paren, Kind::LeftParen);
+                Ok(())
+            }
+            b'[' => {
+                self.open(Bracket::Square, Kind::LeftBracket);
+                Ok(())
+            }
+            b'{' => {
+                self.open(Bracket::Brace, Kind::LeftBrace);
+                Ok(())
+            }
             b')' => self.close(Bracket::Paren, Kind::RightParen),
             b']' => self.close(Bracket::Square, Kind::RightBracket),
             b'}' => match self.opened.last().map(|open| open.kind) {
@@ -313,10 +322,9 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    fn open(&mut self, bracket: Bracket, kind: Kind) -> Lexed<()> {
+    fn open(&mut self, bracket: Bracket, kind: Kind) {
         self.opened.push(Opened { kind: bracket, at: self.at as u32 });
         self.push(kind, 1);
-        Ok(())
     }
 
     fn close(&mut self, bracket: Bracket, kind: Kind) -> Lexed<()> {

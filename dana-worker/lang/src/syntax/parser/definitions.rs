@@ -19,17 +19,14 @@ impl Parser<'_> {
         }
         let mut fields: Vec<Field> = Vec::new();
         let mut methods = Vec::new();
-        let doc = self.members(word, |parser| {
-            let token = parser.token();
-            match token.kind {
-                _ if parser.is_function_start(token) => {
-                    if let StmtKind::Function(method) = parser.function()? {
-                        methods.push(method);
-                    }
-                    Ok(())
+        let doc = self.members(word, |parser| match parser.peek() {
+            Kind::Def | Kind::Sync | Kind::At => {
+                if let StmtKind::Function(method) = parser.function()? {
+                    methods.push(method);
                 }
-                _ => parser.field().map(|field| fields.push(field)),
+                Ok(())
             }
+            _ => parser.field().map(|field| fields.push(field)),
         })?;
         if fields.is_empty() && (methods.is_empty() || kind == TypeKind::Struct) {
             return fail(format!("a {word} needs at least one field"), name.span);

@@ -5,7 +5,7 @@ use super::super::ast::{
 };
 use super::super::error::SyntaxFault;
 use super::super::span::Span;
-use super::super::token::{Kind, Token};
+use super::super::token::Kind;
 use super::{Parsed, Parser, Place, fail, fail_hint};
 
 const TWO_COLONS: &str = "a lambda is written with two colons: lambda x :: x + 1";
@@ -177,10 +177,5 @@ impl Parser<'_> {
 
     fn single_colon<T>(&self, span: Span) -> Parsed<T> {
         Err(Box::new(SyntaxFault::new("expected '::' before the value of the lambda", span).hint(TWO_COLONS)))
-    }
-
-    /// `def` where a word of another language announces a function.
-    pub(super) fn is_function_start(&self, token: Token) -> bool {
-        matches!(token.kind, Kind::Def | Kind::Sync | Kind::At)
     }
 }

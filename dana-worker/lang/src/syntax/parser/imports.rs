@@ -26,7 +26,7 @@ impl Parser<'_> {
     }
 
     /// `from a.b import c as d, e`.
-    pub(super) fn from_import(&mut self) -> Parsed<StmtKind> {
+    pub(super) fn import_from(&mut self) -> Parsed<StmtKind> {
         self.bump();
         let module = self.module_path()?;
         self.expect(Kind::Import, "after the module")?;

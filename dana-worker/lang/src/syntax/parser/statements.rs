@@ -90,7 +90,7 @@ impl Parser<'_> {
             Kind::Raise => self.raise_statement(),
             Kind::Assert => self.assert_statement(),
             Kind::Import => self.import(),
-            Kind::From => self.from_import(),
+            Kind::From => self.import_from(),
             _ => match self.misplaced() {
                 Some(fault) => Err(fault),
                 None => self.expression_statement(),
