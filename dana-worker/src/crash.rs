@@ -8,9 +8,13 @@ use crate::sandbox::sys;
 /// Longest report, in bytes; a longer one is cut.
 const LONGEST: usize = 1024;
 
-/// Makes a panic report itself without asking for memory, files or the environment.
+/// Makes a panic report itself without asking for memory, files or the environment, and then abort, whatever the
+/// build says of unwinding.
 pub fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| say(report(panic).bytes())));
+    std::panic::set_hook(Box::new(|panic| {
+        say(report(panic).bytes());
+        std::process::abort()
+    }));
 }
 
 /// Writes a line to standard error, if anybody listens.

@@ -4,7 +4,7 @@
 //! is all that is left. Each value is compared in full, all 64 bits of the argument.
 
 /// What one system call may do.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Name, as in `syscalls(2)`.
     pub name: &'static str,
@@ -19,7 +19,7 @@ pub struct Row {
 }
 
 /// The filter's answer to a call in the table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Verdict {
     /// Allowed if every check holds; otherwise the process is killed.
     Allow(&'static [Check]),
@@ -28,7 +28,7 @@ pub enum Verdict {
 }
 
 /// A condition on one argument, counted from 0.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Check {
     /// It is one of these.
     OneOf(usize, &'static [u32]),
@@ -37,7 +37,7 @@ pub enum Check {
 }
 
 /// A number that is no system call and that only the filter answers, with an error that no call has.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Canary {
     /// The number.
     pub number: u32,

@@ -1,0 +1,166 @@
+//! Starts the real worker the way a host does, and looks at it from outside.
+
+#![expect(dead_code, reason = "each test file uses its own part")]
+
+pub mod facts;
+pub mod paths;
+pub mod tracer;
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use dana_wire::{
+    Budget, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, open, read_frame, write_frame, write_header,
+};
+
+/// Memory budget that the tests pass, in bytes.
+pub const MEMORY: u64 = 64 << 20;
+/// Processor budget that the tests pass, in seconds.
+pub const CPU: u64 = 20;
+
+/// The worker under test: the one cargo built, or the one that `DANA_WORKER_UNDER_TEST` names (the shipped one, say).
+pub fn binary() -> PathBuf {
+    std::env::var_os("DANA_WORKER_UNDER_TEST")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_dana-worker")), PathBuf::from)
+}
+
+/// A command line as the host's, with pipes and an empty environment.
+pub fn command() -> Command {
+    command_for(&binary(), MEMORY, CPU)
+}
+
+pub fn command_for(program: &Path, memory: u64, cpu: u64) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg(PROTOCOL.to_string())
+        .arg(std::process::id().to_string())
+        .arg(memory.to_string())
+        .arg(cpu.to_string())
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A worker that has said Hello. Killed and reaped when dropped.
+pub struct Worker {
+    child: Child,
+    pub requests: Option<ChildStdin>,
+    pub replies: ChildStdout,
+    pub last_words: ChildStderr,
+    pub layers: Vec<LayerClaim>,
+}
+
+/// How a worker ended, and what it said on standard error.
+#[derive(Debug)]
+pub struct End {
+    pub status: ExitStatus,
+    pub last_words: String,
+}
+
+impl End {
+    pub fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+}
+
+impl Worker {
+    pub fn start() -> Worker {
+        Worker::from(command())
+    }
+
+    pub fn from(mut command: Command) -> Worker {
+        let mut child = command.spawn().expect("the worker can be started");
+        let requests = child.stdin.take();
+        let mut replies = child.stdout.take().expect("a pipe");
+        let mut last_words = child.stderr.take().expect("a pipe");
+        let limit = Budget::FROM_WORKER.frame_bytes;
+        let Some(body) = read_frame(&mut replies, limit).expect("a frame") else {
+            let mut words = String::new();
+            last_words.read_to_string(&mut words).expect("text");
+            panic!("no Hello; {:?}: {words}", child.wait());
+        };
+        let (ToHost::Hello(Hello { protocol, build, layers }), _) = message(&body) else {
+            panic!("no Hello")
+        };
+        assert_eq!(protocol, PROTOCOL);
+        assert_eq!(build, dana_wire::BUILD);
+        Worker { child, requests, replies, last_words, layers }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().try_into().expect("a pid")
+    }
+
+    pub fn send(&mut self, message: &ToWorker, payload: &[u8]) {
+        let mut header = Vec::new();
+        write_header(message, &mut header).expect("a message within its caps");
+        let limit = Budget::FROM_HOST.frame_bytes;
+        write_frame(self.requests.as_mut().expect("open"), &header, payload, limit)
+            .expect("the worker reads");
+    }
+
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.requests.as_mut().expect("open").write_all(bytes).expect("the worker reads");
+    }
+
+    /// The next message; `None` when the worker is gone.
+    pub fn receive(&mut self) -> Option<(ToHost, Vec<u8>)> {
+        let body = read_frame(&mut self.replies, Budget::FROM_WORKER.frame_bytes).expect("a frame")?;
+        let (header, payload) = message(&body);
+        Some((header, payload.to_vec()))
+    }
+
+    /// Closes the request pipe and waits for the end.
+    pub fn close(mut self) -> End {
+        drop(self.requests.take());
+        self.wait()
+    }
+
+    /// What a worker that is gone said on standard error.
+    pub fn words_so_far(mut self) -> String {
+        let mut words = String::new();
+        self.last_words.read_to_string(&mut words).expect("text");
+        words
+    }
+
+    /// Waits for the end, with the request pipe open.
+    pub fn wait(mut self) -> End {
+        let mut last_words = String::new();
+        self.last_words.read_to_string(&mut last_words).expect("text");
+        End { status: self.child.wait().expect("our child"), last_words }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+fn message(body: &[u8]) -> (ToHost, &[u8]) {
+    open(body, &Budget::FROM_WORKER).expect("a message")
+}
+
+/// Runs a command that is not expected to say Hello, with its request pipe closed at once.
+pub fn run(mut command: Command) -> End {
+    let output = command.spawn().and_then(Child::wait_with_output).expect("it can be started");
+    End { status: output.status, last_words: String::from_utf8_lossy(&output.stderr).into_owned() }
+}
+
+/// Whether this test may look into other processes; says so when it may not.
+pub fn is_root(test: &str) -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        eprintln!("{test}: skipped, needs root");
+    }
+    root
+}
