@@ -1,0 +1,75 @@
+"""Run Dana programs from Python, each session in a locked process of its own when asked for.
+
+Rule: importing this package starts no thread and no process, prints nothing and loads next to nothing; every
+public name, the ready-made instance `dana` included, is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import exceptions, llm, sandbox, types
+    from .context import SandboxContext
+    from .dana_module import Dana
+    from .exceptions import DanaCallError, DanaError, IsolationUnavailableWarning
+    from .isolation import IsolationReport
+    from .limits import Limits
+    from .result import ExecutionResult
+
+    #: The ready-made instance: one in-process session, opened when it is first used.
+    dana: Dana
+
+__all__ = [
+    "Dana",
+    "DanaCallError",
+    "DanaError",
+    "ExecutionResult",
+    "IsolationReport",
+    "IsolationUnavailableWarning",
+    "Limits",
+    "SandboxContext",
+    "dana",
+    "exceptions",
+    "llm",
+    "sandbox",
+    "types",
+]
+
+_HOMES = {
+    "Dana": "dana_module",
+    "DanaCallError": "exceptions",
+    "DanaError": "exceptions",
+    "ExecutionResult": "result",
+    "IsolationReport": "isolation",
+    "IsolationUnavailableWarning": "exceptions",
+    "Limits": "limits",
+    "SandboxContext": "context",
+}
+_MODULES = frozenset({"exceptions", "llm", "sandbox", "types"})
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used."""
+    from importlib import import_module  # noqa: PLC0415
+
+    if name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"{__name__}.{name}")
+    elif name == "dana":
+        from .dana_module import Dana  # noqa: PLC0415
+
+        value = Dana()
+    elif name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        value = version("dana-bridge")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name what can be imported from here."""
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,251 @@
+"""`Dana`: what a Python program holds of a Dana session.
+
+Rule: arguments are checked here, with errors that name them; everything else is the session's. Whether the
+session is isolated is decided here once, when it is opened, and told loudly when it is not what was asked
+for.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import (
+    DanaCallError,
+    DanaError,
+    IsolationUnavailableError,
+    IsolationUnavailableWarning,
+    SessionClosedError,
+)
+from .isolation import IsolationReport
+from .limits import Limits
+from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
+from .types import format_type_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from .llm import Provider
+    from .result import ExecutionResult, Usage
+
+__all__ = ["Dana"]
+
+#: Set to 1, every session of the process is isolated or fails to open.
+REQUIRE_VARIABLE = "DANA_REQUIRE_ISOLATION"
+
+
+class Dana:
+    """One Dana session.
+
+    `use_subprocess_isolation` puts it in a locked worker process; where no sandbox can be had it falls back
+    to the host process with an `IsolationUnavailableWarning`. `require_isolation`, or the environment
+    variable ``DANA_REQUIRE_ISOLATION=1``, isolates the session and turns the fall-back into
+    `IsolationUnavailableError`.
+
+    `llm` is a provider, a callable ``fn(messages, options) -> str``, or text such as ``openai:gpt-4o-mini``;
+    without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call.
+    `echo` also writes what programs print to `sys.stdout`.
+    """
+
+    def __init__(
+        self,
+        debug: bool = False,
+        use_subprocess_isolation: bool = False,
+        enable_imports: bool = False,
+        *,
+        require_isolation: bool = False,
+        limits: Limits | None = None,
+        llm: Provider | Callable[..., Any] | str | None = None,
+        functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
+        echo: bool = True,
+    ) -> None:
+        self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
+        self._calls = 0
+        self._fallback_reason: str | None = None
+        flags = {
+            "debug": debug,
+            "use_subprocess_isolation": use_subprocess_isolation,
+            "enable_imports": enable_imports,
+            "require_isolation": require_isolation,
+            "echo": echo,
+        }
+        for name, value in flags.items():
+            _check(value, bool, name)
+        if limits is not None:
+            _check(limits, Limits, "limits")
+        if enable_imports:
+            raise DanaError(
+                "importing .na files from Python (enable_imports=True) is not supported yet\n"
+                "Hint: use execute_file() and call()"
+            )
+        self._debug = debug
+        self._settings: dict[str, Any] = {"limits": limits, "llm": llm, "functions": functions, "echo": echo}
+        self._required = require_isolation or os.environ.get(REQUIRE_VARIABLE, "") in ("1", "true")
+        self._sandbox = self._open(use_subprocess_isolation or self._required)
+
+    def _open(self, isolated: bool) -> InProcessSandboxInterface | SubprocessSandboxInterface:
+        """Open the session, by the rules of the fall-back."""
+        self._fallback_reason = None
+        if not isolated:
+            return InProcessSandboxInterface(self._debug, **self._settings)
+        try:
+            return SubprocessSandboxInterface(self._debug, **self._settings)
+        except IsolationUnavailableError as error:
+            if self._required:
+                raise
+            self._fallback_reason = str(error).partition("\n")[0]
+        import logging  # noqa: PLC0415 - loaded only to report a fall-back
+        import warnings  # noqa: PLC0415
+
+        text = f"the Dana session is NOT isolated and runs inside this process: {self._fallback_reason}"
+        logging.getLogger("opendxa.dana").warning(text)
+        warnings.warn(text, IsolationUnavailableWarning, stacklevel=3)
+        return InProcessSandboxInterface(self._debug, **self._settings)
+
+    def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
+        """Run Dana source text; `filename` is the name that errors show.
+
+        State persists in the session. A failing program is a result with `success` False, never an exception.
+        """
+        _check(source, str, "source")
+        if filename is not None:
+            _check(filename, str, "filename")
+        return self.sandbox.execute_string(source, filename)
+
+    def execute_file(self, path: str | os.PathLike[str]) -> ExecutionResult:
+        """Run a Dana file, read by the host as UTF-8; its directory is then searched first for modules.
+
+        A failure, a file that cannot be read included, is a result with `success` False.
+        """
+        if not isinstance(path, os.PathLike):
+            _check(path, str, "path")
+        return self.sandbox.execute_file(path)
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a Dana function by name and return its value as Python's; a failure raises `DanaCallError`."""
+        _check(name, str, "name")
+        return self.sandbox.execute_function(name, args, kwargs)
+
+    def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
+        """Ask the model and return its answer; text that is just a number or a yes or no comes as that.
+
+        Options: ``system_message``, ``temperature`` (0 to 2), ``max_tokens``, ``format`` (``text`` or
+        ``json``), ``data`` (Python values the question is about), ``enable_ipv``, ``use_original``. Raises
+        `TypeError` for arguments of the wrong type and `DanaCallError` for everything that fails later.
+        """
+        _check(prompt, str, "prompt")
+        if options is not None:
+            _check(options, dict, "options")
+        self._calls += 1
+        if self._debug:
+            given = sorted(map(str, options or {}))
+            self._trace(f"Dana call #{self._calls}: reason({prompt[:80]!r}, options={given})")
+        try:
+            answer = self.sandbox.reason(prompt, options)
+        except (TypeError, DanaError):
+            raise
+        except Exception as error:
+            raise DanaCallError(f"Unexpected error in reasoning: {error}", error) from error
+        if self._debug:
+            self._trace(f"Dana call #{self._calls} returned {type(answer).__name__}")
+        return answer
+
+    def get(self, name: str) -> Any:
+        """Return a variable of the session as a Python value; ``name`` or ``scope:name``."""
+        _check(name, str, "name")
+        return self.sandbox.get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a variable of the session; ``name`` or ``scope:name``."""
+        _check(name, str, "name")
+        self.sandbox.set(name, value)
+
+    def restart_subprocess(self) -> None:
+        """Replace the worker by a new one; the session's state is lost. In the host process nothing happens.
+
+        An isolated session never comes back unisolated: when no new sandbox can be had this raises.
+        """
+        sandbox = self.sandbox
+        if isinstance(sandbox, SubprocessSandboxInterface):
+            sandbox.restart_subprocess()
+        elif self._fallback_reason is not None:
+            sandbox.close()
+            self._sandbox = self._open(isolated=True)
+
+    def close(self) -> None:
+        """End the session and its worker. Closing twice is no error."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+
+    def set_debug(self, debug: bool) -> None:
+        """Switch the printing of ``DEBUG:`` lines."""
+        _check(debug, bool, "debug")
+        self._debug = debug
+        if self._sandbox is not None:
+            self._sandbox.debug = debug
+
+    @property
+    def debug(self) -> bool:
+        """Whether calls print ``DEBUG:`` lines."""
+        return self._debug
+
+    @property
+    def imports_enabled(self) -> bool:
+        """Whether Python's import finds ``.na`` files through this session."""
+        return False
+
+    @property
+    def is_subprocess_isolated(self) -> bool:
+        """Whether a live worker, locked and verified, holds the session at this moment."""
+        return self._sandbox is not None and self._sandbox.is_subprocess_isolated
+
+    @property
+    def isolation(self) -> IsolationReport:
+        """Which walls stand round the session, and what proves it."""
+        report = self.sandbox.isolation
+        if self._fallback_reason is None:
+            return report
+        return IsolationReport(report.level, report.layers, report.pid, self._fallback_reason)
+
+    @property
+    def sandbox(self) -> InProcessSandboxInterface | SubprocessSandboxInterface:
+        """The session behind this object."""
+        if self._sandbox is None:
+            raise SessionClosedError("the session was never opened")
+        return self._sandbox
+
+    @property
+    def usage(self) -> Usage:
+        """What all turns so far used, tokens of failed attempts included."""
+        return self.sandbox.usage
+
+    def __enter__(self) -> Dana:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+    def __repr__(self) -> str:
+        mode = "debug" if self._debug else "normal"
+        isolation = "subprocess-isolated" if self.is_subprocess_isolated else "in-process"
+        imports = "imports-enabled" if self.imports_enabled else "imports-disabled"
+        return f"Dana(mode={mode}, isolation={isolation}, {imports}, calls={self._calls})"
+
+    @staticmethod
+    def _trace(text: str) -> None:
+        """Print a debug line."""
+        print(f"DEBUG: {text}")  # noqa: T201 - that is what debug mode is
+
+
+def _check(value: object, wanted: type, name: str) -> None:
+    """Refuse an argument of the wrong type."""
+    if not isinstance(value, wanted):
+        raise TypeError(format_type_error(value, wanted, f"argument '{name}'"))

@@ -1,0 +1,195 @@
+"""The host's side of a session: what a program may ask for, and what it prints.
+
+Rule: a program gets only what is in the table `_ANSWERS`, by a name the host registered. What fails here
+fails the program at the place that asked; the original exception is kept for the caller.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from .exceptions import DanaCallError, ResourceError, SecurityError
+from .result import Usage
+from .types import format_type_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from .llm import Provider
+
+__all__ = ["Host", "ResourceCallError", "Turn", "named_functions"]
+
+
+class ResourceCallError(DanaCallError, ResourceError):
+    """A Dana call failed because something it needs cannot be had; it is a `ResourceError` too."""
+
+
+class Turn:
+    """What happened on the host's side while one request ran."""
+
+    def __init__(self, wall_time: float | None) -> None:
+        self.started = time.monotonic()
+        self.deadline = None if wall_time is None else self.started + wall_time
+        self.output: list[str] = []
+        self.usage = Usage()
+        #: The last exception that an ask ended with.
+        self.failure: Exception | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the request was made."""
+        return time.monotonic() - self.started
+
+    def text(self) -> str:
+        """Return what was printed, without the last line's newline."""
+        return "".join(self.output).removesuffix("\n")
+
+    def explain(self, error: DanaCallError) -> DanaCallError:
+        """Attach the host's exception behind a failed ask, when that is what the program failed with."""
+        cause = self.failure
+        if cause is None or error.kind != type(cause).__name__:
+            return error
+        if isinstance(cause, ResourceError) and type(error) is DanaCallError:
+            fault = error.fault
+            error = ResourceCallError(str(error))
+            error.fault = fault
+        error.original_error = cause
+        error.__cause__ = cause
+        return error
+
+
+class Host:
+    """Answers a session's asks. It does not hold the session, so that dropping the session ends it."""
+
+    def __init__(
+        self,
+        llm: object,
+        functions: Mapping[str, Callable[..., Any]],
+        search_paths: Iterable[Path],
+        echo: bool,
+    ) -> None:
+        self._llm = llm
+        self._provider: Provider | None = None
+        self.functions = dict(functions)
+        self.search_paths = list(search_paths)
+        self.echo = echo
+        self.usage = Usage()
+        self.turn: Turn | None = None
+
+    def ask(self, kind: str, payload: dict[str, Any]) -> Any:
+        """Answer one ask; an exception becomes the program's failure."""
+        try:
+            answer = _ANSWERS.get(kind)
+            if answer is None:
+                raise SecurityError(f"the host does not answer {kind!r}")
+            return answer(self, payload)
+        except Exception as error:
+            if self.turn is not None:
+                self.turn.failure = error
+            raise
+
+    def output(self, text: str) -> None:
+        """Take what the program printed."""
+        if self.turn is not None:
+            self.turn.output.append(text)
+        if self.echo and sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def log(self, level: str, text: str) -> None:
+        """Take what the program logged."""
+        import logging  # noqa: PLC0415 - loaded when a program logs
+
+        number = logging.getLevelName(level.upper())
+        logger = logging.getLogger("opendxa.dana.program")
+        logger.log(number if isinstance(number, int) else logging.INFO, "%s", text)
+
+    def provider(self) -> Provider:
+        """Return the model's provider, found when it is first needed."""
+        if self._provider is None:
+            from .llm import resolve  # noqa: PLC0415 - loaded when a model is first asked
+
+            self._provider = resolve(self._llm)
+        return self._provider
+
+    def _reason(self, payload: dict[str, Any]) -> str:
+        """Ask the model."""
+        from .llm import Request, generate  # noqa: PLC0415
+
+        turn = self.turn
+        request = Request.from_ask(payload, deadline=turn.deadline if turn is not None else None)
+        failed_attempts, tokens = 1, (0, 0)
+        try:
+            response = generate(self.provider(), request)
+            failed_attempts = response.attempts - 1
+            tokens = (response.input_tokens, response.output_tokens)
+        except Exception as error:
+            failed_attempts = getattr(error, "attempts", 0)
+            tokens = (getattr(error, "input_tokens", 0), getattr(error, "output_tokens", 0))
+            raise
+        finally:
+            used = Usage(
+                model_calls=1,
+                failed_attempts=failed_attempts,
+                input_tokens=tokens[0],
+                output_tokens=tokens[1],
+            )
+            self._used(used)
+        return response.text
+
+    def _used(self, usage: Usage) -> None:
+        """Book what a model call used."""
+        if self.turn is not None:
+            self.turn.usage += usage
+        else:
+            self.usage += usage
+
+    def finish(self, turn: Turn, measured: Mapping[str, Any]) -> Usage:
+        """Book a turn that ended; return what it used."""
+        usage = turn.usage.measured(measured)
+        self.usage += usage
+        return usage
+
+    def _module(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Find a module's source."""
+        from .modules import find  # noqa: PLC0415
+
+        level = int(payload.get("level") or 0)
+        return find(str(payload["name"]), self.search_paths, level, payload.get("from"))
+
+    def _function(self, payload: dict[str, Any]) -> Any:
+        """Call a Python function that the host registered."""
+        function = self.functions.get(payload["name"])
+        if function is None:
+            raise SecurityError(f"the host registered no function {payload['name']!r}")
+        return function(*payload.get("args", ()), **payload.get("kwargs", {}))
+
+
+#: Everything a program can get from the host.
+_ANSWERS: Final[dict[str, Callable[[Host, dict[str, Any]], Any]]] = {
+    "reason": Host._reason,
+    "module": Host._module,
+    "function": Host._function,
+}
+
+
+def named_functions(functions: object) -> dict[str, Callable[..., Any]]:
+    """Return functions by name, from a mapping or from functions that have names."""
+    if functions is None:
+        return {}
+    if not isinstance(functions, dict):
+        try:
+            functions = {item.__name__: item for item in functions}  # type: ignore[attr-defined]
+        except (TypeError, AttributeError):
+            raise TypeError(
+                format_type_error(functions, "dict or functions", "argument 'functions'")
+            ) from None
+    for name, function in functions.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"a function's name must be an identifier, got {name!r} at argument 'functions'")
+        if not callable(function):
+            raise TypeError(format_type_error(function, "callable", f"argument 'functions[{name!r}]'"))
+    return dict(functions)

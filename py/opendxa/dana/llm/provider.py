@@ -1,0 +1,109 @@
+"""What a provider of model answers is: a question in, text and usage out.
+
+Rule: a provider is anything with `generate`, plain or async; it is called from the host, never from a worker,
+and finds in the request all it may know.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from opendxa.dana.exceptions import ResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+__all__ = ["ModelError", "Provider", "Request", "Response", "generate"]
+
+
+class ModelError(ResourceError):
+    """A model gave no usable answer. `attempts` counts the tries; tokens are those that were reported."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        attempts: int = 1,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.attempts = attempts
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a model."""
+
+    #: Chat messages: dictionaries with ``role`` and ``content``.
+    messages: list[dict[str, str]]
+    #: The options of the program: ``temperature``, ``max_tokens``, ``format``, ...
+    options: dict[str, Any] = field(default_factory=dict)
+    #: The Dana type the answer will be read as, for example ``list[int]``; None for plain text.
+    expects: str | None = None
+    #: JSON Schema of that type, for providers that can hold a model to it.
+    schema: dict[str, Any] | None = None
+    #: When the turn ends, by `time.monotonic`; None for never.
+    deadline: float | None = None
+
+    @classmethod
+    def from_ask(cls, payload: Mapping[str, Any], deadline: float | None = None) -> Request:
+        """Read an ask of kind ``reason``."""
+        schema = payload.get("schema")
+        if isinstance(schema, str):
+            schema = json.loads(schema)
+        messages = payload["messages"]
+        return cls(
+            messages=[{"role": str(item["role"]), "content": str(item["content"])} for item in messages],
+            options=dict(payload.get("options") or {}),
+            expects=payload.get("expects"),
+            schema=schema if isinstance(schema, dict) else None,
+            deadline=deadline,
+        )
+
+    def remaining(self) -> float | None:
+        """Seconds until the turn ends, None for no end."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+@dataclass(frozen=True)
+class Response:
+    """A model's answer, and what it took."""
+
+    text: str
+    model: str = ""
+    #: Tokens of all attempts that reported them.
+    input_tokens: int = 0
+    output_tokens: int = 0
+    #: Tries made, the successful one included.
+    attempts: int = 1
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Answers questions. `generate` may be async; it is then awaited on a loop of its own."""
+
+    def generate(self, request: Request) -> Response | Awaitable[Response]:
+        """Answer one question, or raise; `ModelError` tells best what happened."""
+
+
+def generate(provider: Provider, request: Request) -> Response:
+    """Get a provider's answer from synchronous code, also inside a running event loop."""
+    answer = provider.generate(request)
+    if inspect.isawaitable(answer):
+        from .loop import run  # noqa: PLC0415 - asyncio is loaded when a provider needs it
+
+        answer = run(answer)
+    if isinstance(answer, str):
+        return Response(text=answer)
+    if not isinstance(answer, Response):
+        raise ModelError(f"the provider {provider!r} answered {type(answer).__name__} instead of a Response")
+    return answer

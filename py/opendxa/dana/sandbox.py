@@ -1,0 +1,312 @@
+"""A session behind one interface, in a worker process or in the host process.
+
+Rule: both kinds run the same code; they differ only in how the session is opened. What
+`is_subprocess_isolated` says is read from the live worker at that moment, never remembered.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from . import options as reason_options
+from .exceptions import DanaCallError, DanaError, LimitExceededError, ResourceError, SessionClosedError
+from .host import Host, ResourceCallError, Turn, named_functions
+from .isolation import IsolationReport
+from .limits import Limits
+from .result import ExecutionResult, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ._bridge import Session
+    from .context import SandboxContext
+
+__all__ = ["InProcessSandboxInterface", "SandboxInterface", "SubprocessSandboxInterface"]
+
+#: Seconds a worker may take until it stands locked and verified.
+STARTUP_TIMEOUT = 10.0
+
+
+@runtime_checkable
+class SandboxInterface(Protocol):
+    """What every kind of session offers."""
+
+    def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
+        """Ask the model; see `Dana.reason`."""
+
+    def execute_function(
+        self, func_name: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a Dana function by name."""
+
+    def exec_module(self, file_path: str | Path) -> ExecutionResult:
+        """Execute a Dana file."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class _SessionInterface:
+    """One session and the host's side of it. Calls from several threads take turns."""
+
+    def __init__(
+        self,
+        debug: bool = False,
+        *,
+        limits: Limits | None = None,
+        llm: object = None,
+        functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
+        search_paths: Iterable[Path] = (),
+        echo: bool = True,
+    ) -> None:
+        self.debug = debug
+        self.limits = limits if limits is not None else Limits()
+        self._host = Host(llm, named_functions(functions), search_paths, echo)
+        self._session: Session | None = None
+        self._closed = False
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    def _open(self) -> Session:
+        """Open the session."""
+        raise NotImplementedError
+
+    @property
+    def is_subprocess_isolated(self) -> bool:
+        """Whether a live, verified worker of this process holds the session, read at this moment."""
+        return self._session is not None and not self._closed and self._session.isolated
+
+    @property
+    def subprocess_pid(self) -> int | None:
+        """The live worker's process id, None when there is none."""
+        session = self._session
+        return session.pid if session is not None and not self._closed and session.alive else None
+
+    @property
+    def usage(self) -> Usage:
+        """What all turns so far used."""
+        return self._host.usage
+
+    @property
+    def isolation(self) -> IsolationReport:
+        """Which walls stand round the session, and what proves it."""
+        if self._closed:
+            return IsolationReport("none")
+        session = self._live()
+        return IsolationReport.from_bridge(session.report(), self.subprocess_pid)
+
+    def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
+        """Run Dana source text. A failure is returned, not raised; the session's state stays."""
+        session, timeout = self._live(), self.limits.wall_time
+        value: Any = None
+        failure: Exception | None = None
+        with self._turn() as turn:
+            measured: Mapping[str, Any] = {}
+            try:
+                value, measured = session.run(source, filename, timeout)
+            except SessionClosedError:
+                raise
+            except DanaError as error:
+                measured = getattr(error, "usage", None) or {}
+                failure = turn.explain(error) if isinstance(error, DanaCallError) else error
+            usage = self._host.finish(turn, measured)
+            return ExecutionResult(
+                success=failure is None,
+                result=value,
+                error=failure,
+                output=turn.text(),
+                execution_time=turn.seconds,
+                usage=usage,
+                _snapshot=self._snapshot,
+            )
+
+    def execute_file(self, path: str | os.PathLike[str]) -> ExecutionResult:
+        """Run a Dana file; its directory is searched first for modules, from now on."""
+        from pathlib import Path  # noqa: PLC0415 - loaded with the first file
+
+        from .modules import read  # noqa: PLC0415
+
+        self._live()
+        file = Path(path)
+        try:
+            source = read(file)
+        except ResourceError as error:
+            failure = ResourceCallError(str(error), error)
+            failure.__cause__ = error
+            return ExecutionResult(success=False, error=failure, _snapshot=self._snapshot)
+        folder = file.absolute().parent
+        paths = self._host.search_paths
+        if folder in paths:
+            paths.remove(folder)
+        paths.insert(0, folder)
+        return self.execute_string(source, file.name)
+
+    def exec_module(self, file_path: str | os.PathLike[str]) -> ExecutionResult:
+        """Run a Dana file; a failure is raised as `DanaCallError`."""
+        result = self.execute_file(file_path)
+        if result.error is not None:
+            if isinstance(result.error, LimitExceededError | ResourceCallError):
+                raise result.error
+            if not isinstance(result.error, DanaCallError):
+                raise result.error
+            raise _prefixed("Dana module execution failed: ", result.error) from result.error
+        return result
+
+    def execute_function(
+        self, func_name: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a Dana function by name with Python values; return its value."""
+        session, timeout = self._live(), self.limits.wall_time
+        with self._turn() as turn:
+            measured: Mapping[str, Any] = {}
+            try:
+                value, measured = session.call(func_name, tuple(args), dict(kwargs or {}), timeout)
+            except DanaCallError as error:
+                measured = getattr(error, "usage", None) or {}
+                explained = turn.explain(error)
+                raise explained from explained.__cause__
+            finally:
+                self._host.finish(turn, measured)
+        return value
+
+    def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
+        """Ask the model; the program's own `reason` builds the question and reads the answer."""
+        checked = reason_options.check(options)
+        try:
+            return self.execute_function("reason", (prompt, checked))
+        except LimitExceededError:
+            raise
+        except DanaCallError as error:
+            raise _prefixed("Dana reasoning failed: ", error) from error
+
+    def get(self, name: str) -> Any:
+        """Return a variable of the session; ``name`` or ``scope:name``."""
+        session = self._live()
+        with self._turn():
+            return session.get(name, self.limits.wall_time)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a variable of the session; ``name`` or ``scope:name``."""
+        session = self._live()
+        with self._turn():
+            session.set(name, value, self.limits.wall_time)
+
+    def close(self) -> None:
+        """End the session and, when it has one, its worker. Closing twice is no error."""
+        if self._closed:
+            return
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None and self._process == os.getpid():
+            session.close()
+
+    def _live(self) -> Session:
+        """Return the session, opened when it is first needed."""
+        if self._process != os.getpid():
+            raise SessionClosedError(
+                "this session belongs to the process that this one was forked from\n"
+                "Hint: create a new Dana after the fork"
+            )
+        if self._closed:
+            raise SessionClosedError("the session was closed\nHint: create a new Dana")
+        if self._session is None:
+            with self._lock:
+                if self._session is None:
+                    self._session = self._open()
+        return self._session
+
+    @contextmanager
+    def _turn(self) -> Iterator[Turn]:
+        """Have the session to oneself for one request."""
+        me = threading.get_ident()
+        if self._holder == me:
+            raise DanaCallError(
+                "the session is busy: a function it asked for cannot call back into it\n"
+                "Hint: use a second Dana, or return the value instead"
+            )
+        with self._lock:
+            self._holder = me
+            self._host.turn = turn = Turn(self.limits.wall_time)
+            try:
+                yield turn
+            finally:
+                self._host.turn = None
+                self._holder = None
+
+    def _snapshot(self) -> SandboxContext | None:
+        """Copy the session's variables, or None when there is no session any more."""
+        from .context import SCOPES, SandboxContext  # noqa: PLC0415 - loaded when it is asked for
+
+        session = self._session
+        if session is None or self._closed or not session.alive:
+            return None
+        with self._turn():
+            scopes = session.snapshot(self.limits.wall_time)
+        return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
+
+
+class InProcessSandboxInterface(_SessionInterface):
+    """A session inside the host process, opened when first used. It is not a sandbox and never says it is."""
+
+    def _open(self) -> Session:
+        from ._bridge import Session  # noqa: PLC0415 - loaded when a session is opened
+
+        host = self._host
+        return Session.in_process(
+            limits=self.limits.to_dict(),
+            functions=list(host.functions),
+            ask=host.ask,
+            output=host.output,
+            log=host.log,
+        )
+
+
+class SubprocessSandboxInterface(_SessionInterface):
+    """A session in a locked worker process of its own, opened at once.
+
+    Raises `IsolationUnavailableError` when no sandbox can be had; whether to go on without one is not decided
+    here.
+    """
+
+    def __init__(
+        self, debug: bool = False, *, startup_timeout: float = STARTUP_TIMEOUT, **settings: Any
+    ) -> None:
+        super().__init__(debug, **settings)
+        self._startup_timeout = startup_timeout
+        self._live()
+
+    def _open(self) -> Session:
+        from . import worker  # noqa: PLC0415 - loaded when a session is opened
+        from ._bridge import Session  # noqa: PLC0415
+
+        host = self._host
+        return Session.spawn(
+            worker.locate(),
+            limits=self.limits.to_dict(),
+            functions=list(host.functions),
+            ask=host.ask,
+            output=host.output,
+            log=host.log,
+            startup_timeout=self._startup_timeout,
+        )
+
+    def restart_subprocess(self) -> None:
+        """End the worker and open a new one; the session's state is lost, what it used stays counted."""
+        if self._closed:
+            raise SessionClosedError("the session was closed\nHint: create a new Dana")
+        session, self._session = self._session, None
+        if session is not None and self._process == os.getpid():
+            session.close()
+        self._live()
+
+
+def _prefixed(prefix: str, error: DanaCallError) -> DanaCallError:
+    """Return the same kind of error with a text that starts with `prefix`."""
+    told = type(error)(f"{prefix}{error}", error.original_error or error)
+    told.fault = error.fault
+    return told
