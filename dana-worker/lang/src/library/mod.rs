@@ -2,40 +2,98 @@
 //!
 //! The tables are data; the interpreter looks names up here and nowhere else.
 
+mod args;
+mod blocked;
+mod collections;
+mod convert;
+mod exceptions;
+mod format;
 pub mod native;
+mod number_methods;
+mod numbers;
+mod output;
+mod sequence_methods;
+mod sort;
+mod str_methods;
+mod table_methods;
 
-use crate::value::{Raise, Value};
+pub use blocked::blocked;
+pub(crate) use convert::{to_float, to_int, type_text};
+pub use format::{converted, format, percent};
+
+use crate::value::Value;
 use native::Native;
 
 /// Functions by name.
-static BUILTINS: &[&Native] = &[];
+static BUILTINS: &[&[Native]] = &[
+    collections::FUNCTIONS,
+    convert::FUNCTIONS,
+    numbers::FUNCTIONS,
+    output::FUNCTIONS,
+    exceptions::FUNCTIONS,
+];
 
 /// A builtin function.
 pub fn builtin(name: &str) -> Option<&'static Native> {
-    BUILTINS.iter().find(|native| native.name == name).copied()
+    BUILTINS.iter().flat_map(|group| group.iter()).find(|native| native.name == name)
 }
 
 /// All builtin names, for suggestions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BUILTINS.iter().map(|native| native.name)
-}
-
-/// The error for calling a name that is refused on purpose.
-pub fn blocked(_name: &str) -> Option<Raise> {
-    None
+    BUILTINS.iter().flat_map(|group| group.iter()).map(|native| native.name)
 }
 
 /// A method of a builtin value's type. Its first parameter is the receiver.
-pub fn method(_receiver: &Value, _name: &str) -> Option<&'static Native> {
-    None
+pub fn method(receiver: &Value, name: &str) -> Option<&'static Native> {
+    let methods: &'static [Native] = match receiver {
+        Value::Small(_) | Value::Str(_) => str_methods::METHODS,
+        Value::List(_) => sequence_methods::LIST,
+        Value::Dict(_) => table_methods::DICT,
+        Value::Set(_) => table_methods::SET,
+        Value::Tuple(_) => sequence_methods::TUPLE,
+        Value::Range(_) => sequence_methods::RANGE,
+        Value::Int(_) | Value::Big(_) | Value::True | Value::False => number_methods::INT,
+        Value::Float(_) => number_methods::FLOAT,
+        Value::Bytes(_) => number_methods::BYTES,
+        Value::View(_) => table_methods::VIEW,
+        _ => return None,
+    };
+    methods.binary_search_by(|native| native.name.cmp(name)).ok().and_then(|at| methods.get(at))
 }
 
-/// `text % values`.
-pub fn percent(_template: &Value, _values: &Value) -> Result<Value, Raise> {
-    Err(Raise::unsupported("'%' formatting"))
-}
+#[cfg(test)]
+mod tests {
+    use super::{BUILTINS, native::Native, number_methods, sequence_methods, str_methods, table_methods};
 
-/// `format(value, spec)`, as f-strings need it.
-pub fn format(_value: &Value, _spec: &str) -> Result<String, Raise> {
-    Err(Raise::unsupported("a format specification"))
+    #[test]
+    fn methods_stand_in_order() {
+        let tables: [&[Native]; 9] = [
+            str_methods::METHODS,
+            sequence_methods::LIST,
+            sequence_methods::TUPLE,
+            sequence_methods::RANGE,
+            table_methods::DICT,
+            table_methods::SET,
+            number_methods::INT,
+            number_methods::FLOAT,
+            number_methods::BYTES,
+        ];
+        for table in tables {
+            assert!(
+                table.is_sorted_by(|a, b| a.name < b.name),
+                "{:?}",
+                table.first().map(|native| native.name)
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = super::names().collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(BUILTINS.iter().all(|group| !group.is_empty()));
+    }
 }

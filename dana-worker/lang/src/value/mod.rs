@@ -382,3 +382,10 @@ impl From<String> for Value {
         Value::string(text)
     }
 }
+
+impl Default for Value {
+    /// No value.
+    fn default() -> Self {
+        Value::Unset
+    }
+}

@@ -1,0 +1,123 @@
+//! Reading arguments, with CPython's messages.
+//!
+//! Functions of section 11 refuse an argument of an unsuitable type with `SandboxError` ([`unsuitable`]); methods of
+//! builtin values refuse it with `TypeError`, as Python does.
+
+use crate::text::Fault;
+use crate::value::{Iter, Raise, Text, Value, memory};
+
+use super::native::Call;
+
+impl From<Fault> for Raise {
+    fn from(fault: Fault) -> Raise {
+        match fault {
+            Fault::Value(message) => Raise::value_error(message),
+            Fault::Type(message) => Raise::type_error(message),
+            Fault::Overflow(message) => Raise::overflow(message),
+            Fault::Index(message) => Raise::index_error(message),
+            Fault::Key(message) => Raise::key_error(message),
+            Fault::Memory(_) => Raise::memory(memory::limit()),
+        }
+    }
+}
+
+/// A builtin function was given something it has no use for.
+#[cold]
+pub(super) fn unsuitable(message: String) -> Raise {
+    Raise::sandbox(message)
+}
+
+/// A text argument; `complaint` is said of anything else, with its type after it.
+pub(super) fn text<'a>(value: &'a Value, complaint: &str) -> Result<Text<'a>, Raise> {
+    value.as_text().ok_or_else(|| Raise::type_error(format!("{complaint}, not {}", value.type_name())))
+}
+
+/// The receiver of a `str` method.
+pub(super) fn receiver<'a>(call: &Call<'a>) -> Result<Text<'a>, Raise> {
+    text(call.arg(0), "descriptor requires a 'str' object")
+}
+
+/// An integer as a size or position. A big one is too large for either.
+pub(super) fn index(value: &Value) -> Result<i64, Raise> {
+    match value {
+        Value::Big(_) => Err(Raise::overflow("Python int too large to convert to C ssize_t")),
+        other => other.as_index().ok_or_else(|| not_an_integer(other)),
+    }
+}
+
+#[cold]
+pub(super) fn not_an_integer(value: &Value) -> Raise {
+    Raise::type_error(format!("'{}' object cannot be interpreted as an integer", value.type_name()))
+}
+
+/// A bound of a search: none, or an integer, too large ones clamped.
+pub(super) fn bound(value: Option<&Value>) -> Result<Option<i64>, Raise> {
+    match value {
+        None | Some(Value::None) => Ok(None),
+        Some(Value::Big(big)) => {
+            Ok(Some(if big.sign() == num_bigint::Sign::Minus { i64::MIN } else { i64::MAX }))
+        }
+        Some(other) => match other.as_index() {
+            Some(at) => Ok(Some(at)),
+            None => {
+                Err(Raise::type_error("slice indices must be integers or None or have an __index__ method"))
+            }
+        },
+    }
+}
+
+/// A count such as `maxsplit`: negative means no limit.
+pub(super) fn limit(value: Option<&Value>) -> Result<Option<usize>, Raise> {
+    value.map_or(Ok(None), |value| Ok(usize::try_from(index(value)?).ok()))
+}
+
+/// Plain truth of an optional flag.
+pub(super) fn flag(value: Option<&Value>) -> Result<bool, Raise> {
+    value.map_or(Ok(false), crate::value::truth::plain)
+}
+
+/// An argument that is neither missing nor `None`.
+pub(super) fn some<'a>(call: &Call<'a>, at: usize) -> Option<&'a Value> {
+    call.given(at).filter(|value| !value.is_none())
+}
+
+/// The elements of an argument of a builtin function, or its complaint about what cannot be iterated.
+pub(super) fn iterate(value: &Value) -> Result<Iter, Raise> {
+    match value {
+        Value::List(_)
+        | Value::Tuple(_)
+        | Value::Dict(_)
+        | Value::View(_)
+        | Value::Set(_)
+        | Value::Small(_)
+        | Value::Str(_)
+        | Value::Range(_)
+        | Value::Bytes(_)
+        | Value::Iter(_)
+        | Value::Promise(_) => Iter::of(value),
+        other => Err(unsuitable(format!("'{}' object is not iterable", other.type_name()))),
+    }
+}
+
+/// All elements of an argument, charged as work.
+pub(super) fn elements(call: &mut Call<'_>, at: usize) -> Result<Vec<Value>, Raise> {
+    let iter = iterate(call.arg(at))?;
+    call.services.charge(iter.remaining())?;
+    iter.collect()
+}
+
+/// Declares natives: `name [parameter Take, ...] body`, `steps` before a body that may call Dana functions.
+macro_rules! natives {
+    ($(#[$doc:meta])* $list:ident: $($name:literal [$($param:literal $take:ident),*] $kind:ident $body:expr;)*) => {
+        $(#[$doc])*
+        pub(super) static $list: &[$crate::library::native::Native] = &[$(
+            $crate::library::native::Native {
+                name: $name,
+                params: &[$($crate::library::native::Param::new($param, $crate::library::native::Take::$take)),*],
+                body: $crate::library::native::Body::$kind($body),
+                protected: true,
+            }
+        ),*];
+    };
+}
+pub(super) use natives;

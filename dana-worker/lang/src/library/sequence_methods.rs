@@ -1,0 +1,219 @@
+//! Methods of `list`, `tuple` and `range`, as in Python 3.12. `list.sort` is in `sort`.
+
+use std::rc::Rc;
+
+use crate::value::{Iter, ListObj, Raise, Value, eq, memory, repr};
+
+use super::args::{index, natives};
+use super::native::Call;
+
+natives! {
+    /// In order of name: they are searched by halves.
+    LIST:
+    "append" ["self" Position, "object" Position] Plain append;
+    "clear" ["self" Position] Plain clear;
+    "copy" ["self" Position] Plain copy;
+    "count" ["self" Position, "value" Position] Plain count;
+    "extend" ["self" Position, "iterable" Position] Plain extend;
+    "index" ["self" Position, "value" Position, "start" PositionOptional, "stop" PositionOptional] Plain position;
+    "insert" ["self" Position, "index" Position, "object" Position] Plain insert;
+    "pop" ["self" Position, "index" PositionOptional] Plain pop;
+    "remove" ["self" Position, "value" Position] Plain remove;
+    "reverse" ["self" Position] Plain reverse;
+    "sort" ["self" Position, "key" Named, "reverse" Named] Steps super::sort::sort_method;
+}
+
+natives! {
+    /// In order of name.
+    TUPLE:
+    "count" ["self" Position, "value" Position] Plain count;
+    "index" ["self" Position, "value" Position, "start" PositionOptional, "stop" PositionOptional] Plain position;
+}
+
+natives! {
+    /// In order of name.
+    RANGE:
+    "count" ["self" Position, "value" Position] Plain range_count;
+    "index" ["self" Position, "value" Position] Plain range_index;
+}
+
+/// The list a method was called on.
+pub(super) fn this<'a>(call: &Call<'a>) -> Result<&'a Rc<ListObj>, Raise> {
+    match call.arg(0) {
+        Value::List(list) => Ok(list),
+        other => Err(Raise::type_error(format!(
+            "descriptor requires a 'list' object, not '{}'",
+            other.type_name()
+        ))),
+    }
+}
+
+/// A copy of the elements of a list or tuple.
+fn items(call: &Call<'_>) -> Result<Vec<Value>, Raise> {
+    match call.arg(0) {
+        Value::Tuple(tuple) => Ok(tuple.items().to_vec()),
+        _ => Ok(this(call)?.to_vec()),
+    }
+}
+
+fn append(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let mut items = this(call)?.items.borrow_mut();
+    if items.len() == items.capacity() {
+        memory::reserve_values(items.len().max(4))?;
+    }
+    items.push(call.arg(1).clone());
+    Ok(Value::None)
+}
+
+fn clear(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let items = std::mem::take(&mut *this(call)?.items.borrow_mut());
+    crate::value::release::release(items);
+    Ok(Value::None)
+}
+
+fn copy(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let list = this(call)?;
+    memory::reserve_values(list.len())?;
+    call.services.charge(list.len() as u64)?;
+    Ok(Value::list(list.to_vec()))
+}
+
+fn extend(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let iter = Iter::of(call.arg(1))?;
+    call.services.charge(iter.remaining())?;
+    let more = iter.collect()?;
+    let mut items = this(call)?.items.borrow_mut();
+    if items.capacity() - items.len() < more.len() {
+        memory::reserve_values(items.len().saturating_add(more.len()))?;
+    }
+    items.extend(more);
+    Ok(Value::None)
+}
+
+fn insert(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let at = index(call.arg(1))?;
+    let list = this(call)?;
+    call.services.charge(list.len() as u64 / 16)?;
+    let mut items = list.items.borrow_mut();
+    if items.len() == items.capacity() {
+        memory::reserve_values(items.len().max(4))?;
+    }
+    let at = clamped(at, items.len());
+    items.insert(at, call.arg(2).clone());
+    Ok(Value::None)
+}
+
+/// A position counted from the end when negative, moved inside `0..=length`.
+fn clamped(at: i64, length: usize) -> usize {
+    match usize::try_from(at) {
+        Ok(at) => at.min(length),
+        Err(_) => length.saturating_sub(usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX)),
+    }
+}
+
+fn pop(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let at = call.given(1).map(index).transpose()?;
+    let mut items = this(call)?.items.borrow_mut();
+    let Some(at) = at else {
+        return items.pop().ok_or_else(|| Raise::index_error("pop from empty list"));
+    };
+    if items.is_empty() {
+        return Err(Raise::index_error("pop from empty list"));
+    }
+    let from_end = usize::try_from(at.unsigned_abs()).ok().and_then(|back| items.len().checked_sub(back));
+    let place = if at < 0 { from_end } else { usize::try_from(at).ok() };
+    match place.filter(|&place| place < items.len()) {
+        Some(place) => {
+            call.services.charge((items.len() - place) as u64 / 16)?;
+            Ok(items.remove(place))
+        }
+        None => Err(Raise::index_error("pop index out of range")),
+    }
+}
+
+fn remove(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let list = this(call)?;
+    call.services.charge(list.len() as u64)?;
+    let place = place_of(&list.to_vec(), call.arg(1))?;
+    let Some(place) = place else { return Err(Raise::value_error("list.remove(x): x not in list")) };
+    let removed = {
+        let mut items = list.items.borrow_mut();
+        if place < items.len() { items.remove(place) } else { Value::None }
+    };
+    crate::value::release::release_one(removed);
+    Ok(Value::None)
+}
+
+fn place_of(items: &[Value], wanted: &Value) -> Result<Option<usize>, Raise> {
+    for (at, item) in items.iter().enumerate() {
+        if eq::same(item, wanted) || eq::equal(item, wanted)? {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+fn reverse(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let list = this(call)?;
+    call.services.charge(list.len() as u64)?;
+    list.items.borrow_mut().reverse();
+    Ok(Value::None)
+}
+
+fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let items = items(call)?;
+    call.services.charge(items.len() as u64)?;
+    let mut found = 0;
+    for item in &items {
+        if eq::same(item, call.arg(1)) || eq::equal(item, call.arg(1))? {
+            found += 1;
+        }
+    }
+    Ok(Value::Int(found))
+}
+
+fn position(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let items = items(call)?;
+    call.services.charge(items.len() as u64)?;
+    let edge = |at: usize, default: usize| -> Result<usize, Raise> {
+        match super::args::bound(call.given(at))? {
+            Some(at) => Ok(clamped(at, items.len())),
+            None => Ok(default),
+        }
+    };
+    let (start, stop) = (edge(2, 0)?, edge(3, items.len())?);
+    let part = items.get(start..stop.max(start)).unwrap_or_default();
+    match place_of(part, call.arg(1))? {
+        Some(at) => Ok(Value::Int(i64::try_from(start + at).unwrap_or(i64::MAX))),
+        None if matches!(call.arg(0), Value::Tuple(_)) => {
+            Err(Raise::value_error("tuple.index(x): x not in tuple"))
+        }
+        None => Err(Raise::value_error(format!("{} is not in list", repr::repr(call.arg(1))?))),
+    }
+}
+
+/// The place of a number in a range, without walking it.
+fn range_place(call: &Call<'_>) -> Option<i64> {
+    let Value::Range(range) = call.arg(0) else { return None };
+    let number = match call.arg(1) {
+        #[expect(clippy::cast_possible_truncation, reason = "the fraction was looked at")]
+        Value::Float(number) if number.get().fract() == 0.0 && number.get().abs() < 9e15 => {
+            number.get() as i64
+        }
+        other => other.as_index()?,
+    };
+    let steps = (i128::from(number) - i128::from(range.start)) / i128::from(range.step);
+    range.contains(number).then(|| i64::try_from(steps).ok()).flatten()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a native")]
+fn range_count(call: &mut Call<'_>) -> Result<Value, Raise> {
+    Ok(Value::Int(i64::from(range_place(call).is_some())))
+}
+
+fn range_index(call: &mut Call<'_>) -> Result<Value, Raise> {
+    match range_place(call) {
+        Some(at) => Ok(Value::Int(at)),
+        None => Err(Raise::value_error(format!("{} is not in range", repr::repr(call.arg(1))?))),
+    }
+}

@@ -1,0 +1,410 @@
+//! Methods of `str`, as in Python 3.12.
+//!
+//! Everything about text is in `crate::text`; here arguments become texts and numbers, and texts become values.
+
+use std::rc::Rc;
+
+use crate::text::{self, Bounds};
+use crate::value::{BytesObj, Iter, Raise, Text, Value, memory, text as strings};
+
+use super::args::{self, bound, index, limit, natives, receiver};
+use super::native::Call;
+
+natives! {
+    /// In order of name: they are searched by halves.
+    METHODS:
+    "capitalize" ["self" Position] Plain |call| cased(call, text::capitalize);
+    "casefold" ["self" Position] Plain |call| cased(call, text::casefold);
+    "center" ["self" Position, "width" Position, "fillchar" PositionOptional] Plain |call| justified(call, text::center);
+    "count" ["self" Position, "sub" Position, "start" PositionOptional, "end" PositionOptional] Plain count;
+    "encode" ["self" Position, "encoding" Optional, "errors" Optional] Plain encode;
+    "endswith" ["self" Position, "suffix" Position, "start" PositionOptional, "end" PositionOptional] Plain
+        |call| affix(call, "endswith", text::ends_with);
+    "expandtabs" ["self" Position, "tabsize" Optional] Plain expandtabs;
+    "find" ["self" Position, "sub" Position, "start" PositionOptional, "end" PositionOptional] Plain
+        |call| Ok(Value::Int(position(call, Direction::First)?.unwrap_or(-1)));
+    "format" ["self" Position, "args" Rest, "kwargs" Keywords] Plain super::format::format_method;
+    "format_map" ["self" Position, "mapping" Position] Plain super::format::format_map;
+    "index" ["self" Position, "sub" Position, "start" PositionOptional, "end" PositionOptional] Plain
+        |call| found(position(call, Direction::First)?);
+    "isalnum" ["self" Position] Plain |call| judged(call, text::is_alnum);
+    "isalpha" ["self" Position] Plain |call| judged(call, text::is_alpha);
+    "isascii" ["self" Position] Plain |call| judged(call, text::is_ascii);
+    "isdecimal" ["self" Position] Plain |call| judged(call, text::is_decimal);
+    "isdigit" ["self" Position] Plain |call| judged(call, text::is_digit);
+    "isidentifier" ["self" Position] Plain |call| judged(call, text::is_identifier);
+    "islower" ["self" Position] Plain |call| judged(call, text::is_lower);
+    "isnumeric" ["self" Position] Plain |call| judged(call, text::is_numeric);
+    "isprintable" ["self" Position] Plain |call| judged(call, text::is_printable);
+    "isspace" ["self" Position] Plain |call| judged(call, text::is_space);
+    "istitle" ["self" Position] Plain |call| judged(call, text::is_title);
+    "isupper" ["self" Position] Plain |call| judged(call, text::is_upper);
+    "join" ["self" Position, "iterable" Position] Plain join;
+    "ljust" ["self" Position, "width" Position, "fillchar" PositionOptional] Plain |call| justified(call, text::ljust);
+    "lower" ["self" Position] Plain |call| cased(call, text::lower);
+    "lstrip" ["self" Position, "chars" PositionOptional] Plain |call| stripped(call, "lstrip", text::strip_start);
+    "partition" ["self" Position, "sep" Position] Plain |call| parted(call, text::partition);
+    "removeprefix" ["self" Position, "prefix" Position] Plain
+        |call| removed(call, "removeprefix", |text, affix| text.strip_prefix(affix));
+    "removesuffix" ["self" Position, "suffix" Position] Plain
+        |call| removed(call, "removesuffix", |text, affix| text.strip_suffix(affix));
+    "replace" ["self" Position, "old" Position, "new" Position, "count" PositionOptional] Plain replace;
+    "rfind" ["self" Position, "sub" Position, "start" PositionOptional, "end" PositionOptional] Plain
+        |call| Ok(Value::Int(position(call, Direction::Last)?.unwrap_or(-1)));
+    "rindex" ["self" Position, "sub" Position, "start" PositionOptional, "end" PositionOptional] Plain
+        |call| found(position(call, Direction::Last)?);
+    "rjust" ["self" Position, "width" Position, "fillchar" PositionOptional] Plain |call| justified(call, text::rjust);
+    "rpartition" ["self" Position, "sep" Position] Plain |call| parted(call, text::rpartition);
+    "rsplit" ["self" Position, "sep" Optional, "maxsplit" Optional] Plain
+        |call| cut(call, text::rsplit, text::rsplit_space);
+    "rstrip" ["self" Position, "chars" PositionOptional] Plain |call| stripped(call, "rstrip", text::strip_end);
+    "split" ["self" Position, "sep" Optional, "maxsplit" Optional] Plain
+        |call| cut(call, text::split, text::split_space);
+    "splitlines" ["self" Position, "keepends" Optional] Plain split_lines;
+    "startswith" ["self" Position, "prefix" Position, "start" PositionOptional, "end" PositionOptional] Plain
+        |call| affix(call, "startswith", text::starts_with);
+    "strip" ["self" Position, "chars" PositionOptional] Plain |call| stripped(call, "strip", text::strip);
+    "swapcase" ["self" Position] Plain |call| cased(call, text::swapcase);
+    "title" ["self" Position] Plain |call| cased(call, text::title);
+    "translate" ["self" Position, "table" Position] Plain translate;
+    "upper" ["self" Position] Plain |call| cased(call, text::upper);
+    "zfill" ["self" Position, "width" Position] Plain zfill;
+}
+
+fn cased(call: &mut Call<'_>, convert: fn(&str) -> String) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    memory::reserve(text.len().saturating_mul(3))?;
+    Ok(Value::string(convert(&text)))
+}
+
+fn judged(call: &mut Call<'_>, test: fn(&str) -> bool) -> Result<Value, Raise> {
+    Ok(Value::bool(test(&receiver(call)?)))
+}
+
+type Justify = fn(&str, usize, char, usize) -> Result<String, text::Fault>;
+
+fn justified(call: &mut Call<'_>, justify: Justify) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let width = usize::try_from(index(call.arg(1))?).unwrap_or(0);
+    let fill = match call.given(2) {
+        None => ' ',
+        Some(fill) => {
+            let fill = args::text(fill, "The fill character must be a unicode character")?;
+            let mut chars = fill.chars();
+            match (chars.next(), chars.next()) {
+                (Some(fill), None) => fill,
+                _ => return Err(Raise::type_error("The fill character must be exactly one character long")),
+            }
+        }
+    };
+    Ok(Value::string(justify(&text, width, fill, memory::room())?))
+}
+
+fn zfill(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let width = usize::try_from(index(call.arg(1))?).unwrap_or(0);
+    Ok(Value::string(text::zfill(&receiver(call)?, width, memory::room())?))
+}
+
+fn expandtabs(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let size = call.given(1).map_or(Ok(8), index)?;
+    Ok(Value::string(text::expandtabs(&receiver(call)?, usize::try_from(size).unwrap_or(0), memory::room())?))
+}
+
+type Strip = for<'a> fn(&'a str, Option<&str>) -> &'a str;
+
+fn stripped(call: &mut Call<'_>, name: &str, strip: Strip) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let found = match args::some(call, 1) {
+        None => strip(&text, None),
+        Some(set) => match set.as_text() {
+            Some(set) => strip(&text, Some(&set)),
+            None => return Err(Raise::type_error(format!("{name} arg must be None or str"))),
+        },
+    };
+    // An unchanged text is the same object.
+    if found.len() == text.len() { Ok(call.arg(0).clone()) } else { part(found) }
+}
+
+fn part(text: &str) -> Result<Value, Raise> {
+    memory::reserve(text.len())?;
+    Ok(Value::str(text))
+}
+
+fn removed(
+    call: &mut Call<'_>,
+    name: &str,
+    remove: for<'a> fn(&'a str, &str) -> Option<&'a str>,
+) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let affix = args::text(call.arg(1), &format!("{name}() argument must be str"))?;
+    remove(&text, &affix).map_or_else(|| Ok(call.arg(0).clone()), part)
+}
+
+fn replace(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let old = args::text(call.arg(1), "replace() argument 1 must be str")?;
+    let new = args::text(call.arg(2), "replace() argument 2 must be str")?;
+    let limit = limit(call.given(3))?;
+    Ok(Value::string(text::replace(&text, &old, &new, limit, memory::room())?))
+}
+
+type Part = for<'a> fn(&'a str, &'a str) -> (&'a str, &'a str, &'a str);
+
+fn parted(call: &mut Call<'_>, cut: Part) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let separator = args::text(call.arg(1), "must be str")?;
+    if separator.is_empty() {
+        return Err(Raise::value_error("empty separator"));
+    }
+    let (before, mark, after) = cut(&text, &separator);
+    Ok(Value::tuple(vec![part(before)?, part(mark)?, part(after)?]))
+}
+
+type Split = for<'a> fn(&'a str, &str, Option<usize>) -> Vec<&'a str>;
+type SplitSpace = for<'a> fn(&'a str, Option<usize>) -> Vec<&'a str>;
+
+fn cut(call: &mut Call<'_>, split: Split, split_space: SplitSpace) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let limit = limit(call.given(2))?;
+    let separator = match args::some(call, 1) {
+        None => None,
+        Some(separator) => Some(args::text(separator, "must be str or None")?),
+    };
+    if separator.is_some_and(|separator| separator.is_empty()) {
+        return Err(Raise::value_error("empty separator"));
+    }
+    // The most pieces there can be, each a borrowed text of two words first.
+    let most = text.len() / separator.map_or(2, |separator| separator.len()) + 1;
+    memory::reserve(most.min(limit.map_or(most, |limit| limit.saturating_add(1))).saturating_mul(16))?;
+    let pieces = match separator {
+        Some(separator) => split(&text, &separator, limit),
+        None => split_space(&text, limit),
+    };
+    pieces_list(call, &pieces, text)
+}
+
+fn split_lines(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let keep_ends = args::flag(call.given(1))?;
+    memory::reserve(text.len())?;
+    let pieces = text::split_lines(&text, keep_ends);
+    pieces_list(call, &pieces, text)
+}
+
+fn pieces_list(call: &mut Call<'_>, pieces: &[&str], text: Text<'_>) -> Result<Value, Raise> {
+    call.services.charge(pieces.len() as u64)?;
+    // A long piece is an object of its own beside its bytes.
+    memory::reserve(
+        pieces.len().saturating_mul(64).min(text.len().saturating_mul(16)).saturating_add(text.len()),
+    )?;
+    Ok(Value::list(pieces.iter().map(|piece| Value::str(piece)).collect()))
+}
+
+fn join(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let separator = receiver(call)?;
+    let items = match call.arg(1) {
+        Value::List(list) => list.to_vec(),
+        Value::Tuple(tuple) => tuple.items().to_vec(),
+        other => match Iter::of(other) {
+            Ok(iter) => iter.collect()?,
+            Err(raise) if raise.as_error().is_some_and(|error| error.kind() == "TypeError") => {
+                return Err(Raise::type_error("can only join an iterable"));
+            }
+            Err(raise) => return Err(raise),
+        },
+    };
+    call.services.charge(items.len() as u64)?;
+    let mut bytes = separator.len().saturating_mul(items.len().saturating_sub(1));
+    let mut settled = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let observed;
+        let item = if let Value::Promise(promise) = item {
+            observed = promise.observe()?;
+            settled.push((at, observed.clone()));
+            &observed
+        } else {
+            item
+        };
+        match item.as_text() {
+            Some(text) => bytes = bytes.saturating_add(text.len()),
+            None => {
+                let kind = item.type_name();
+                return Err(Raise::type_error(format!(
+                    "sequence item {at}: expected str instance, {kind} found"
+                )));
+            }
+        }
+    }
+    memory::reserve(bytes)?;
+    let mut out = String::with_capacity(bytes);
+    let mut settled = settled.into_iter().peekable();
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push_str(&separator);
+        }
+        let answer = settled.next_if(|(place, _)| *place == at);
+        let item = answer.as_ref().map_or(item, |(_, value)| value);
+        out.push_str(&item.as_text().unwrap_or(Text::Heap("")));
+    }
+    Ok(Value::string(out))
+}
+
+/// The part of the receiver that a search looks at, found through the string's own table of positions.
+fn bounds(call: &Call<'_>) -> Result<Option<Bounds>, Raise> {
+    let (start, end) = (bound(call.given(2))?, bound(call.given(3))?);
+    let value = call.arg(0);
+    let (start, end) = match value {
+        _ if start.is_none() && end.is_none() => (None, None),
+        Value::Str(_) => (start, end),
+        _ => return Ok(text::clamp(&receiver(call)?, start, end)),
+    };
+    let (Value::Str(object), true) = (value, start.is_some() || end.is_some()) else {
+        let length = receiver(call)?.len();
+        return Ok(Some(Bounds { start: 0, end: length, start_char: 0 }));
+    };
+    let length = strings::char_count(value);
+    let place = |at: i64| match usize::try_from(at) {
+        Ok(at) => at,
+        Err(_) => length.saturating_sub(usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX)),
+    };
+    let first = start.map_or(0, place);
+    let last = end.map_or(length, place).min(length);
+    if first > last {
+        return Ok(None);
+    }
+    Ok(Some(Bounds { start: object.byte_of(first), end: object.byte_of(last), start_char: first }))
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    First,
+    Last,
+}
+
+fn position(call: &Call<'_>, direction: Direction) -> Result<Option<i64>, Raise> {
+    let text = receiver(call)?;
+    let sub = args::text(call.arg(1), "must be str")?;
+    let bounds = bounds(call)?;
+    let found = match direction {
+        Direction::First => text::find(&text, &sub, bounds),
+        Direction::Last => text::rfind(&text, &sub, bounds),
+    };
+    Ok(found.and_then(|at| i64::try_from(at).ok()))
+}
+
+fn found(position: Option<i64>) -> Result<Value, Raise> {
+    position.map(Value::Int).ok_or_else(|| Raise::value_error("substring not found"))
+}
+
+fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let sub = args::text(call.arg(1), "must be str")?;
+    let found = text::count(&receiver(call)?, &sub, bounds(call)?);
+    Ok(Value::Int(i64::try_from(found).unwrap_or(i64::MAX)))
+}
+
+fn affix(
+    call: &mut Call<'_>,
+    name: &str,
+    test: fn(&str, &str, Option<Bounds>) -> bool,
+) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let bounds = bounds(call)?;
+    let wrong =
+        |what: &str, value: &Value| Err(Raise::type_error(format!("{what}, not {}", value.type_name())));
+    if let Value::Tuple(tuple) = call.arg(1) {
+        for item in tuple.items() {
+            let item = item.observe()?;
+            match item.as_text() {
+                Some(item) if test(&text, &item, bounds) => return Ok(Value::True),
+                Some(_) => {}
+                None => return wrong(&format!("tuple for {name} must only contain str"), &item),
+            }
+        }
+        return Ok(Value::False);
+    }
+    match call.arg(1).as_text() {
+        Some(sub) => Ok(Value::bool(test(&text, &sub, bounds))),
+        None => wrong(&format!("{name} first arg must be str or a tuple of str"), call.arg(1)),
+    }
+}
+
+/// Each character is looked up by its number: a text or a number replaces it, `None` removes it.
+fn translate(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let table = call.arg(1);
+    let mut out = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at % 1024 == 0 {
+            call.services.charge(1024)?;
+            memory::reserve(out.len().saturating_add(4096))?;
+        }
+        let key = i64::from(u32::from(c));
+        let found = match table {
+            Value::Dict(dict) => dict.get(&Value::Int(key))?,
+            Value::List(list) => usize::try_from(key).ok().and_then(|at| list.get(at)),
+            Value::Tuple(tuple) => usize::try_from(key).ok().and_then(|at| tuple.items().get(at).cloned()),
+            other => {
+                let kind = other.type_name();
+                return Err(Raise::type_error(format!("'{kind}' object is not subscriptable")));
+            }
+        };
+        match found.map(|value| value.observe()).transpose()? {
+            None => out.push(c),
+            Some(Value::None) => {}
+            Some(value) => match (value.as_text(), value.as_index()) {
+                (Some(text), _) => {
+                    memory::reserve(out.len().saturating_add(text.len()))?;
+                    out.push_str(&text);
+                }
+                (None, Some(code)) => match u32::try_from(code).ok().and_then(char::from_u32) {
+                    Some(c) => out.push(c),
+                    None => return Err(Raise::value_error("character mapping must be in range(0x110000)")),
+                },
+                _ => {
+                    return Err(Raise::type_error("character mapping must return integer, None or str"));
+                }
+            },
+        }
+    }
+    Ok(Value::string(out))
+}
+
+fn encode(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let text = receiver(call)?;
+    let name = match call.given(1) {
+        Some(name) => args::text(name, "encode() argument 'encoding' must be str")?.to_lowercase(),
+        None => "utf-8".to_owned(),
+    };
+    let errors = match call.given(2) {
+        Some(errors) => args::text(errors, "encode() argument 'errors' must be str")?.to_string(),
+        None => "strict".to_owned(),
+    };
+    let highest = match name.replace('_', "-").as_str() {
+        "utf-8" | "utf8" => {
+            memory::reserve(text.len())?;
+            return Ok(Value::Bytes(Rc::new(BytesObj(text.as_bytes().to_vec()))));
+        }
+        "ascii" | "us-ascii" => 0x7f,
+        "latin-1" | "latin1" | "iso-8859-1" => 0xff,
+        _ => return Err(Raise::new("LookupError", format!("unknown encoding: {name}"))),
+    };
+    memory::reserve(text.len())?;
+    let mut bytes = Vec::with_capacity(text.len());
+    for (at, c) in text.chars().enumerate() {
+        match (u8::try_from(u32::from(c)).ok().filter(|&byte| byte <= highest), errors.as_str()) {
+            (Some(byte), _) => bytes.push(byte),
+            (None, "ignore") => {}
+            (None, "replace") => bytes.push(b'?'),
+            (None, _) => {
+                let range = u32::from(highest) + 1;
+                return Err(Raise::new(
+                    "UnicodeEncodeError",
+                    format!(
+                        "'{name}' codec can't encode character at position {at}: ordinal not in range({range})"
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(Value::bytes(bytes))
+}
