@@ -2,13 +2,12 @@
 
 Rule: arguments are checked here, with errors that name them; everything else is the session's. Whether the
 session is isolated is decided here once, when it is opened, and told loudly when it is not what was asked
-for.
+for. Sessions and what they need are loaded when the first one opens: importing this stays cheap.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import (
@@ -18,17 +17,16 @@ from .exceptions import (
     IsolationUnavailableWarning,
     SessionClosedError,
 )
-from .isolation import IsolationReport
-from .limits import Limits
-from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
-from .types import format_type_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
+    from .isolation import IsolationReport
+    from .limits import Limits
     from .llm import Provider
     from .result import ExecutionResult, Usage
+    from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
 
 __all__ = ["Dana"]
 
@@ -62,6 +60,7 @@ class Dana:
         echo: bool = True,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
+        self._closed = False
         self._calls = 0
         self._fallback_reason: str | None = None
         flags = {
@@ -74,7 +73,13 @@ class Dana:
         for name, value in flags.items():
             _check(value, bool, name)
         if limits is not None:
+            from .limits import Limits  # noqa: PLC0415
+
             _check(limits, Limits, "limits")
+        if functions is not None:
+            from .host import named_functions  # noqa: PLC0415
+
+            functions = named_functions(functions)
         if enable_imports:
             raise DanaError(
                 "importing .na files from Python (enable_imports=True) is not supported yet\n"
@@ -83,10 +88,13 @@ class Dana:
         self._debug = debug
         self._settings: dict[str, Any] = {"limits": limits, "llm": llm, "functions": functions, "echo": echo}
         self._required = require_isolation or os.environ.get(REQUIRE_VARIABLE, "") in ("1", "true")
-        self._sandbox = self._open(use_subprocess_isolation or self._required)
+        if use_subprocess_isolation or self._required:
+            self._sandbox = self._open(isolated=True)
 
     def _open(self, isolated: bool) -> InProcessSandboxInterface | SubprocessSandboxInterface:
         """Open the session, by the rules of the fall-back."""
+        from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface  # noqa: PLC0415 - see above
+
         self._fallback_reason = None
         if not isolated:
             return InProcessSandboxInterface(self._debug, **self._settings)
@@ -167,15 +175,17 @@ class Dana:
 
         An isolated session never comes back unisolated: when no new sandbox can be had this raises.
         """
-        sandbox = self.sandbox
-        if isinstance(sandbox, SubprocessSandboxInterface):
-            sandbox.restart_subprocess()
-        elif self._fallback_reason is not None:
-            sandbox.close()
+        from .sandbox import SubprocessSandboxInterface  # noqa: PLC0415
+
+        if isinstance(self._sandbox, SubprocessSandboxInterface):
+            self._sandbox.restart_subprocess()
+        elif self._sandbox is not None and self._fallback_reason is not None:
+            self._sandbox.close()
             self._sandbox = self._open(isolated=True)
 
     def close(self) -> None:
         """End the session and its worker. Closing twice is no error."""
+        self._closed = True
         if self._sandbox is not None:
             self._sandbox.close()
 
@@ -207,13 +217,15 @@ class Dana:
         report = self.sandbox.isolation
         if self._fallback_reason is None:
             return report
-        return IsolationReport(report.level, report.layers, report.pid, self._fallback_reason)
+        return type(report)(report.level, report.layers, report.pid, self._fallback_reason)
 
     @property
     def sandbox(self) -> InProcessSandboxInterface | SubprocessSandboxInterface:
         """The session behind this object."""
         if self._sandbox is None:
-            raise SessionClosedError("the session was never opened")
+            if self._closed:
+                raise SessionClosedError("the session was closed\nHint: create a new Dana")
+            self._sandbox = self._open(isolated=False)
         return self._sandbox
 
     @property
@@ -230,8 +242,10 @@ class Dana:
         self.close()
 
     def __del__(self) -> None:
-        with suppress(Exception):
+        try:
             self.close()
+        except Exception:
+            return
 
     def __repr__(self) -> str:
         mode = "debug" if self._debug else "normal"
@@ -248,4 +262,6 @@ class Dana:
 def _check(value: object, wanted: type, name: str) -> None:
     """Refuse an argument of the wrong type."""
     if not isinstance(value, wanted):
+        from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
+
         raise TypeError(format_type_error(value, wanted, f"argument '{name}'"))

@@ -12,6 +12,8 @@ DanaError
 │       └── StepLimitError, MemoryLimitError, DepthLimitError, OutputLimitError, AskLimitError
 ├── TypeConversionError        a value cannot cross between Python and Dana
 ├── ResourceError              a model, a file or a package that is needed cannot be had
+│   ├── ModelError             a model gave no usable answer
+│   └── ResourceCallError      a call failed for that reason; it is a DanaCallError too
 ├── SecurityError              the host refused what was asked of it
 ├── IsolationUnavailableError  no sandbox could be built, and the caller insisted on one
 ├── WorkerCrashedError         the worker ended without a last word: the session is over
@@ -26,11 +28,12 @@ Left out: converting errors between Rust and Python. The extension hands over pl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .fault import Fault
 
 __all__ = [
     "AskLimitError",
@@ -39,19 +42,19 @@ __all__ = [
     "DanaError",
     "DeadlineExceededError",
     "DepthLimitError",
-    "Fault",
     "IsolationUnavailableError",
     "IsolationUnavailableWarning",
     "LimitExceededError",
     "MemoryLimitError",
+    "ModelError",
     "OutputLimitError",
     "ProtocolViolationError",
+    "ResourceCallError",
     "ResourceError",
     "SandboxViolationError",
     "SecurityError",
     "SessionClosedError",
     "StepLimitError",
-    "TraceFrame",
     "TypeConversionError",
     "WorkerCrashedError",
     "WorkerKilledError",
@@ -59,48 +62,6 @@ __all__ = [
     "from_crash",
     "from_fault",
 ]
-
-#: Longest piece of a source line that is shown, in characters; longer lines are cut around the caret.
-_EXCERPT_WIDTH: Final = 160
-#: Most calls of a Dana trace that are shown; of a longer one, the first and the last half of this.
-_TRACE_SHOWN: Final = 40
-
-
-@dataclass(frozen=True)
-class TraceFrame:
-    """One call that was active when a Dana program failed. Lines and columns count from 1; 0 is unknown."""
-
-    function: str
-    file: str | None = None
-    line: int = 0
-    column: int = 0
-    source: str | None = None
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What a Dana program reported when it failed. Lines and columns count from 1; 0 is unknown."""
-
-    #: Name of the Dana error type, for example ``ZeroDivisionError``.
-    kind: str
-    message: str
-    file: str | None = None
-    line: int = 0
-    column: int = 0
-    #: The source line.
-    excerpt: str | None = None
-    hint: str | None = None
-    #: Outermost call first.
-    trace: tuple[TraceFrame, ...] = field(default=())
-    #: Which limit was reached: ``steps``, ``memory``, ``depth``, ``output``, ``asks``, or None.
-    limit: str | None = None
-    #: The text could not be parsed; nothing of it ran.
-    syntax: bool = False
-    cause: Fault | None = None
-
-    def __str__(self) -> str:
-        """Describe the fault in full; the first line is ``Type: message``."""
-        return "\n".join(_describe(self))
 
 
 class DanaError(Exception):
@@ -142,7 +103,11 @@ class DanaCallError(DanaError):
     @property
     def traceback_str(self) -> str:
         """The Dana calls that led to the failure, outermost first; empty when there were none."""
-        return "\n".join(_describe_trace(self.fault)) if self.fault else ""
+        if self.fault is None:
+            return ""
+        from .fault import describe_trace  # noqa: PLC0415 - loaded when there is a fault
+
+        return "\n".join(describe_trace(self.fault))
 
 
 class LimitExceededError(DanaCallError):
@@ -188,6 +153,29 @@ class TypeConversionError(DanaError):
 
 class ResourceError(DanaError):
     """Something that is needed (a model, a file, a package) cannot be had."""
+
+
+class ResourceCallError(DanaCallError, ResourceError):
+    """A Dana call failed because something it needs cannot be had; it is a `ResourceError` too."""
+
+
+class ModelError(ResourceError):
+    """A model gave no usable answer. `attempts` counts the tries; tokens are those that were reported."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        attempts: int = 1,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.attempts = attempts
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
 
 
 class SecurityError(DanaError):
@@ -280,7 +268,9 @@ _CRASHES: Final[dict[str, tuple[type[WorkerCrashedError], str, str]]] = {
 
 def from_fault(data: Mapping[str, Any]) -> DanaCallError:
     """Build the error for a turn that ended with a fault; `data` holds the fields of `Fault`."""
-    fault = _fault(data)
+    from .fault import read  # noqa: PLC0415 - loaded when there is a fault
+
+    fault = read(data)
     error = _LIMIT_ERRORS.get(fault.limit or "", DanaCallError)(str(fault))
     error.fault = fault
     return error
@@ -294,9 +284,11 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
     (what was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported
     position), ``seconds`` (the limit that was reached).
     """
-    observed = _visible(str(data.get("message") or ""))
+    from .fault import place, visible  # noqa: PLC0415 - loaded when something went wrong
+
+    observed = visible(str(data.get("message") or ""))
     file, line = data.get("file"), int(data.get("line") or 0)
-    where = f", last seen at {_place(file, line, 0)}" if file or line else ""
+    where = f", last seen at {place(file, line, 0)}" if file or line else ""
     seconds = data.get("seconds")
     limit = f" of {seconds:g} s" if isinstance(seconds, int | float) else ""
     if kind == "deadline":
@@ -323,8 +315,10 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
 
 def _crash(kind: str, observed: str, where: str, data: Mapping[str, Any]) -> WorkerCrashedError:
     """Build the error for a worker that ended without a last word."""
+    from .fault import visible  # noqa: PLC0415 - loaded when something went wrong
+
     signal, code = data.get("signal"), data.get("exit_code")
-    stderr = _visible(str(data.get("stderr") or "")).strip()
+    stderr = visible(str(data.get("stderr") or "")).strip()
     how = observed
     if not how and signal is not None:
         how = f"ended by {_signal_name(int(signal))}"
@@ -352,108 +346,3 @@ def _signal_name(number: int) -> str:
 def _told(head: str, hint: str) -> str:
     """Put what to do next under what happened."""
     return f"{head}\nHint: {hint}"
-
-
-def _fault(data: Mapping[str, Any]) -> Fault:
-    """Read a fault dictionary. It was decoded from a hostile frame, so only its types are certain."""
-    cause = data.get("cause")
-    limit = data.get("limit")
-    return Fault(
-        kind=str(data.get("kind") or "DanaError"),
-        message=str(data.get("message") or ""),
-        file=data.get("file"),
-        line=int(data.get("line") or 0),
-        column=int(data.get("column") or 0),
-        excerpt=data.get("excerpt"),
-        hint=data.get("hint"),
-        trace=tuple(
-            TraceFrame(
-                function=str(frame.get("function") or "?"),
-                file=frame.get("file"),
-                line=int(frame.get("line") or 0),
-                column=int(frame.get("column") or 0),
-                source=frame.get("source"),
-            )
-            for frame in data.get("trace") or ()
-        ),
-        limit=str(limit).lower() if limit else None,
-        syntax=bool(data.get("syntax")),
-        cause=_fault(cause) if cause else None,
-    )
-
-
-def _describe(fault: Fault) -> list[str]:
-    """Tell a fault, line by line."""
-    lines = [_visible(f"{fault.kind}: {fault.message}" if fault.message else fault.kind)]
-    if fault.file or fault.line:
-        lines.append(f"  File {_place(fault.file, fault.line, fault.column)}")
-    lines += _excerpt(fault.excerpt, fault.column)
-    lines += _describe_trace(fault)
-    if fault.hint:
-        lines.append(f"Hint: {_visible(fault.hint)}")
-    if fault.cause is not None:
-        lines.append("Caused by " + str(fault.cause))
-    return lines
-
-
-def _describe_trace(fault: Fault) -> list[str]:
-    """Tell the calls that led to a fault."""
-    if not fault.trace:
-        return []
-    told: list[list[str]] = []
-    for frame in fault.trace:
-        where = _place(frame.file or fault.file, frame.line, frame.column)
-        told.append([f"  File {where}, in {_visible(frame.function)}", *_excerpt(frame.source, frame.column)])
-    if len(told) > _TRACE_SHOWN:
-        half = _TRACE_SHOWN // 2
-        told = [*told[:half], [f"  ... {len(told) - 2 * half} more calls ..."], *told[-half:]]
-    return ["Dana trace (outermost call first):", *(line for frame in told for line in frame)]
-
-
-def _place(file: str | None, line: int, column: int) -> str:
-    """Name a position as Python's tracebacks do."""
-    place = f'"{_visible(file or "<string>")}"'
-    if line:
-        place += f", line {line}"
-        if column:
-            place += f", column {column}"
-    return place
-
-
-def _excerpt(source: str | None, column: int) -> list[str]:
-    """Show a source line with a caret under `column`; cut a long one around it."""
-    if not source or not source.strip():
-        return []
-    text = source.rstrip("\r\n")
-    indent = len(text) - len(text.lstrip())
-    start = indent
-    if len(text) - indent > _EXCERPT_WIDTH and column - 1 - indent > _EXCERPT_WIDTH // 2:
-        start = column - 1 - _EXCERPT_WIDTH // 2
-    before = text[start : max(column - 1, start)] if column else ""
-    shown = text[start : start + _EXCERPT_WIDTH]
-    lines = ["    " + _visible(shown.replace("\t", " "))]
-    if 0 < column <= start + _EXCERPT_WIDTH + 1:
-        lines.append("    " + " " * _width(_visible(before.replace("\t", " "))) + "^")
-    return lines
-
-
-def _width(text: str) -> int:
-    """Count terminal columns: wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    import unicodedata  # noqa: PLC0415 - only for text that is not ASCII
-
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
-
-
-def _visible(text: str) -> str:
-    """Escape control characters: text from a program must not drive the reader's terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )

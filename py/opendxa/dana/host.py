@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from .exceptions import DanaCallError, ResourceError, SecurityError
+from .exceptions import DanaCallError, ResourceCallError, ResourceError, SecurityError
 from .result import Usage
 from .types import format_type_error
 
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
     from .llm import Provider
 
-__all__ = ["Host", "ResourceCallError", "Turn", "named_functions"]
-
-
-class ResourceCallError(DanaCallError, ResourceError):
-    """A Dana call failed because something it needs cannot be had; it is a `ResourceError` too."""
+__all__ = ["Host", "Turn", "named_functions"]
 
 
 class Turn:

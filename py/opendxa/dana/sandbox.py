@@ -12,8 +12,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from . import options as reason_options
-from .exceptions import DanaCallError, DanaError, LimitExceededError, ResourceError, SessionClosedError
-from .host import Host, ResourceCallError, Turn, named_functions
+from .exceptions import (
+    DanaCallError,
+    DanaError,
+    LimitExceededError,
+    ResourceCallError,
+    ResourceError,
+    SessionClosedError,
+)
+from .host import Host, Turn, named_functions
 from .isolation import IsolationReport
 from .limits import Limits
 from .result import ExecutionResult, Usage

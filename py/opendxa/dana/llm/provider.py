@@ -12,31 +12,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from opendxa.dana.exceptions import ResourceError
+from opendxa.dana.exceptions import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
 __all__ = ["ModelError", "Provider", "Request", "Response", "generate"]
-
-
-class ModelError(ResourceError):
-    """A model gave no usable answer. `attempts` counts the tries; tokens are those that were reported."""
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        status: int | None = None,
-        attempts: int = 1,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.attempts = attempts
-        self.input_tokens = input_tokens
-        self.output_tokens = output_tokens
 
 
 @dataclass(frozen=True)

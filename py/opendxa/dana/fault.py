@@ -1,0 +1,162 @@
+"""What a Dana program reported when it failed, and how it is told.
+
+Rule: the first line is ``Type: message``; then come file, line and column with the source line and a caret,
+the calls that led there, and a hint. Text from a program never drives the reader's terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Fault", "TraceFrame", "describe_trace", "place", "read", "visible"]
+
+#: Longest piece of a source line that is shown, in characters; longer lines are cut around the caret.
+_EXCERPT_WIDTH: Final = 160
+#: Most calls of a Dana trace that are shown; of a longer one, the first and the last half of this.
+_TRACE_SHOWN: Final = 40
+
+
+@dataclass(frozen=True)
+class TraceFrame:
+    """One call that was active when a Dana program failed. Lines and columns count from 1; 0 is unknown."""
+
+    function: str
+    file: str | None = None
+    line: int = 0
+    column: int = 0
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a Dana program reported when it failed. Lines and columns count from 1; 0 is unknown."""
+
+    #: Name of the Dana error type, for example ``ZeroDivisionError``.
+    kind: str
+    message: str
+    file: str | None = None
+    line: int = 0
+    column: int = 0
+    #: The source line.
+    excerpt: str | None = None
+    hint: str | None = None
+    #: Outermost call first.
+    trace: tuple[TraceFrame, ...] = field(default=())
+    #: Which limit was reached: ``steps``, ``memory``, ``depth``, ``output``, ``asks``, or None.
+    limit: str | None = None
+    #: The text could not be parsed; nothing of it ran.
+    syntax: bool = False
+    cause: Fault | None = None
+
+    def __str__(self) -> str:
+        """Describe the fault in full; the first line is ``Type: message``."""
+        return "\n".join(_describe(self))
+
+
+def read(data: Mapping[str, Any]) -> Fault:
+    """Read a fault dictionary. It was decoded from a hostile frame, so only its types are certain."""
+    cause = data.get("cause")
+    limit = data.get("limit")
+    return Fault(
+        kind=str(data.get("kind") or "DanaError"),
+        message=str(data.get("message") or ""),
+        file=data.get("file"),
+        line=int(data.get("line") or 0),
+        column=int(data.get("column") or 0),
+        excerpt=data.get("excerpt"),
+        hint=data.get("hint"),
+        trace=tuple(
+            TraceFrame(
+                function=str(frame.get("function") or "?"),
+                file=frame.get("file"),
+                line=int(frame.get("line") or 0),
+                column=int(frame.get("column") or 0),
+                source=frame.get("source"),
+            )
+            for frame in data.get("trace") or ()
+        ),
+        limit=str(limit).lower() if limit else None,
+        syntax=bool(data.get("syntax")),
+        cause=read(cause) if cause else None,
+    )
+
+
+def _describe(fault: Fault) -> list[str]:
+    """Tell a fault, line by line."""
+    lines = [visible(f"{fault.kind}: {fault.message}" if fault.message else fault.kind)]
+    if fault.file or fault.line:
+        lines.append(f"  File {place(fault.file, fault.line, fault.column)}")
+    lines += _excerpt(fault.excerpt, fault.column)
+    lines += describe_trace(fault)
+    if fault.hint:
+        lines.append(f"Hint: {visible(fault.hint)}")
+    if fault.cause is not None:
+        lines.append("Caused by " + str(fault.cause))
+    return lines
+
+
+def describe_trace(fault: Fault) -> list[str]:
+    """Tell the calls that led to a fault."""
+    if not fault.trace:
+        return []
+    told: list[list[str]] = []
+    for frame in fault.trace:
+        where = place(frame.file or fault.file, frame.line, frame.column)
+        told.append([f"  File {where}, in {visible(frame.function)}", *_excerpt(frame.source, frame.column)])
+    if len(told) > _TRACE_SHOWN:
+        half = _TRACE_SHOWN // 2
+        told = [*told[:half], [f"  ... {len(told) - 2 * half} more calls ..."], *told[-half:]]
+    return ["Dana trace (outermost call first):", *(line for frame in told for line in frame)]
+
+
+def place(file: str | None, line: int, column: int) -> str:
+    """Name a position as Python's tracebacks do."""
+    text = f'"{visible(file or "<string>")}"'
+    if line:
+        text += f", line {line}"
+        if column:
+            text += f", column {column}"
+    return text
+
+
+def _excerpt(source: str | None, column: int) -> list[str]:
+    """Show a source line with a caret under `column`; cut a long one around it."""
+    if not source or not source.strip():
+        return []
+    text = source.rstrip("\r\n")
+    indent = len(text) - len(text.lstrip())
+    start = indent
+    if len(text) - indent > _EXCERPT_WIDTH and column - 1 - indent > _EXCERPT_WIDTH // 2:
+        start = column - 1 - _EXCERPT_WIDTH // 2
+    before = text[start : max(column - 1, start)] if column else ""
+    shown = text[start : start + _EXCERPT_WIDTH]
+    lines = ["    " + visible(shown.replace("\t", " "))]
+    if 0 < column <= start + _EXCERPT_WIDTH + 1:
+        lines.append("    " + " " * _width(visible(before.replace("\t", " "))) + "^")
+    return lines
+
+
+def _width(text: str) -> int:
+    """Count terminal columns: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # noqa: PLC0415 - only for text that is not ASCII
+
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def visible(text: str) -> str:
+    """Escape control characters: text from a program must not drive the reader's terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
