@@ -131,7 +131,7 @@ impl<'b> Encoder<'b> {
 
     /// `fields` times a name (by [`Encoder::str`], 1 to 255 bytes) and a value follow.
     pub fn structure(&mut self, name: &str, fields: usize) -> Result<(), Violation> {
-        named("struct", name, self.position())?;
+        self.named("struct", name)?;
         self.room(name.len() + 16)?;
         self.shape.charge(name.len())?;
         self.container(Place::Unhashable, Form::Fields, fields, 2)?;
@@ -143,7 +143,7 @@ impl<'b> Encoder<'b> {
 
     /// A function that stays on the writing side, by its handle there.
     pub fn function(&mut self, handle: u64, name: &str) -> Result<(), Violation> {
-        named("function", name, self.position())?;
+        self.named("function", name)?;
         self.leaf(Place::Scalar, name.len(), name.len() + 16)?;
         put_tagged(self.out, KIND_FUNCTION, 2);
         put_uint(self.out, handle);
@@ -153,7 +153,7 @@ impl<'b> Encoder<'b> {
 
     /// An exception as a value.
     pub fn exception(&mut self, kind: &str, message: &str) -> Result<(), Violation> {
-        named("exception", kind, self.position())?;
+        self.named("exception", kind)?;
         self.string(message.len())?;
         let cost = text_cost(message).saturating_add(kind.len());
         self.leaf(Place::Unhashable, cost, kind.len() + message.len() + 16)?;
@@ -224,6 +224,13 @@ impl<'b> Encoder<'b> {
         Ok(())
     }
 
+    fn named(&self, kind: &'static str, name: &str) -> Result<(), Violation> {
+        if name.is_empty() || name.len() > NAME_BYTES {
+            return Err(Violation::Tagged { kind, at: self.position() });
+        }
+        self.string(name.len())
+    }
+
     #[inline]
     fn string(&self, bytes: usize) -> Result<(), Violation> {
         let limit = self.shape.budget().string_bytes;
@@ -232,10 +239,6 @@ impl<'b> Encoder<'b> {
         }
         Ok(())
     }
-}
-
-fn named(kind: &'static str, name: &str, at: usize) -> Result<(), Violation> {
-    if name.is_empty() || name.len() > NAME_BYTES { Err(Violation::Tagged { kind, at }) } else { Ok(()) }
 }
 
 /// Cuts the bytes at the end that only repeat the sign.

@@ -10,6 +10,9 @@ pub const PREFIX: usize = 4;
 /// Read at a time while a frame is still coming.
 const STEP: usize = 64 << 10;
 
+/// The largest buffer that is kept when everything in it was handed out.
+const KEPT: usize = 4 * STEP;
+
 /// Why a frame could not be read or written. After any of these the stream is of no further use.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -99,33 +102,31 @@ pub fn end(buffer: &mut [u8], limit: usize) -> Result<(), FrameError> {
 }
 
 /// Puts frames together from whatever pieces a stream hands out, for readers that must not
-/// block or that want many frames from one read.
+/// block or that want many frames from one read. Each byte is moved and each byte of room is
+/// cleared a constant number of times, however small the pieces.
 #[derive(Debug)]
 pub struct Assembler {
+    /// Room that was cleared once; `start..end` of it is what came and was not handed out yet.
     buffer: Vec<u8>,
-    /// Start of what was not handed out yet.
     start: usize,
+    end: usize,
     limit: usize,
 }
 
 impl Assembler {
     /// Accepts bodies of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Assembler { buffer: Vec::new(), start: 0, limit }
+        Assembler { buffer: Vec::new(), start: 0, end: 0, limit }
     }
 
-    /// Reads from `stream` once, at most as much as the frame at hand lacks or one step, and
-    /// returns how many bytes came: 0 is the stream's end. `WouldBlock` and `Interrupted` come
-    /// back as they are; nothing is lost.
+    /// Reads from `stream` once and returns how many bytes came: 0 is the stream's end.
+    /// `WouldBlock` and `Interrupted` come back as they are; nothing is lost. Take every whole
+    /// frame by [`Assembler::frame`] before filling again, or the buffer grows.
     pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
-        self.compact();
-        let held = self.buffer.len();
-        // Doubling: a frame under way may claim at most as much memory again as has already come.
-        let step = self.missing().unwrap_or(STEP).clamp(STEP, held.max(STEP));
-        self.buffer.resize(held + step, 0);
-        let result = stream.read(self.buffer.get_mut(held..).unwrap_or_default());
-        self.buffer.truncate(held + result.as_ref().map_or(0, |read| *read));
-        result
+        self.make_room();
+        let read = stream.read(self.buffer.get_mut(self.end..).unwrap_or_default())?;
+        self.end = self.end.saturating_add(read).min(self.buffer.len());
+        Ok(read)
     }
 
     /// The next whole frame's body, if it has come.
@@ -146,23 +147,34 @@ impl Assembler {
     }
 
     fn rest(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Bytes the frame at hand lacks, if its length is known.
-    fn missing(&self) -> Option<usize> {
-        let (prefix, behind) = self.rest().split_first_chunk::<PREFIX>()?;
-        let length = (u32::from_le_bytes(*prefix) as usize).min(self.limit);
-        Some(length.saturating_sub(behind.len()))
-    }
-
-    /// Moves what is left to the front; gives a large buffer back once it is no longer needed.
-    fn compact(&mut self) {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > 4 * STEP {
-            self.buffer = Vec::new();
+    /// Leaves at least one byte of room behind what is held. A full buffer is first emptied of
+    /// what was handed out, if that is half of it, and else doubled: so it is never much more
+    /// than twice what has come.
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.buffer.len() > KEPT {
+                self.buffer = Vec::new();
+            }
         }
+        if self.end < self.buffer.len() {
+            return;
+        }
+        if self.start >= self.buffer.len() / 2 && self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            return;
+        }
+        let larger = self.buffer.len() + self.buffer.len().max(STEP);
+        self.buffer.resize(larger.min(self.most()), 0);
+    }
+
+    /// No more than the frame at hand and what is before it could need, and one step.
+    fn most(&self) -> usize {
+        self.start.saturating_add(self.limit).saturating_add(PREFIX + STEP).max(self.end + 1)
     }
 }
 

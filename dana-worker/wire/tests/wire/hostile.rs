@@ -1,0 +1,380 @@
+//! The corpus of hostile frames: rows 76, 77, 79 to 83 of the attack corpus. Each must be refused
+//! with the violation that fits, at once, and without memory.
+
+use std::time::{Duration, Instant};
+
+use dana_meter::Meter;
+use dana_wire::{
+    Allowance, Budget, Datum, KeyFault, MAX_DEPTH, ToHost, Violation, open, validate, write_header,
+};
+
+const HOST: Budget = Budget::FROM_WORKER;
+
+/// Generous, for debug builds on busy machines; what loops or backtracks takes far longer.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// What is expected, without the positions.
+#[derive(Debug, PartialEq)]
+enum Is {
+    Truncated,
+    Count,
+    Byte(u8),
+    Text,
+    Integer,
+    Tagged,
+    Key(KeyFault),
+    Over(Allowance),
+    More,
+    Less,
+    Header,
+}
+
+fn class(violation: &Violation) -> Is {
+    match violation {
+        Violation::Truncated { .. } => Is::Truncated,
+        Violation::Count { .. } => Is::Count,
+        Violation::Byte { byte, .. } => Is::Byte(*byte),
+        Violation::Text { .. } => Is::Text,
+        Violation::Integer { .. } => Is::Integer,
+        Violation::Tagged { .. } => Is::Tagged,
+        Violation::Key { fault, .. } => Is::Key(*fault),
+        Violation::Exceeded { what, .. } => Is::Over(*what),
+        Violation::Payload { found: "more" } => Is::More,
+        Violation::Payload { .. } => Is::Less,
+        Violation::Header { .. } => Is::Header,
+    }
+}
+
+/// `depth` containers opened by `opener`, with a nil inside.
+fn nested(opener: &[u8], depth: usize) -> Vec<u8> {
+    let mut bytes = opener.repeat(depth);
+    bytes.push(0xc0);
+    bytes
+}
+
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+fn payloads() -> Vec<(&'static str, Vec<u8>, Is)> {
+    const NAN: &[u8] = &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0];
+    const TAG: &[u8] = &[0xd4, 0x01];
+    let tagged = |array: u8, kind: u8, rest: &[u8]| joined(&[&[array], TAG, &[kind], rest]);
+    let amplified = 8 << 20;
+    vec![
+        // 81: lengths that the frame does not have.
+        ("array32 of 2^32-1", vec![0xdd, 0xff, 0xff, 0xff, 0xff], Is::Count),
+        ("map32 of 2^32-1", vec![0xdf, 0xff, 0xff, 0xff, 0xff], Is::Count),
+        ("map32 of 2^31, twice 2^31 overflows", vec![0xdf, 0x80, 0, 0, 0, 0xc0], Is::Count),
+        ("str32 of 2^32-1", vec![0xdb, 0xff, 0xff, 0xff, 0xff], Is::Over(Allowance::StringBytes)),
+        ("bin32 of 2^32-1", vec![0xc6, 0xff, 0xff, 0xff, 0xff], Is::Over(Allowance::StringBytes)),
+        ("ext32 bigint of 2^32-1", vec![0xc9, 0xff, 0xff, 0xff, 0xff, 2], Is::Over(Allowance::StringBytes)),
+        ("ext32 floats of 2^32-8", vec![0xc9, 0xff, 0xff, 0xff, 0xf8, 3], Is::Count),
+        ("ext32 unknown of 2^32-1", vec![0xc9, 0xff, 0xff, 0xff, 0xff, 9], Is::Byte(9)),
+        ("str8 one byte short", vec![0xd9, 2, b'a'], Is::Count),
+        ("array16 one item short", vec![0xdc, 0, 2, 0xc0], Is::Count),
+        ("map of one without its value", vec![0x81, 0xc0], Is::Count),
+        ("items that end too early", vec![0x92, 0x91, 0xc0], Is::Truncated),
+        // 77: the end inside something.
+        ("array32 without its length", vec![0xdd, 0, 0], Is::Truncated),
+        ("int64 cut", vec![0xd3, 1, 2, 3, 4, 5, 6, 7], Is::Truncated),
+        ("float cut", vec![0xcb, 1, 2, 3, 4, 5, 6, 7], Is::Truncated),
+        ("ext without a type", vec![0xd4], Is::Truncated),
+        // 79: nesting.
+        ("65 lists", nested(&[0x91], 65), Is::Over(Allowance::Depth)),
+        ("129 lists", nested(&[0x91], 129), Is::Over(Allowance::Depth)),
+        ("1025 lists", nested(&[0x91], 1025), Is::Over(Allowance::Depth)),
+        ("100,000 lists", nested(&[0x91], 100_000), Is::Over(Allowance::Depth)),
+        ("65 dicts", nested(&[0x81, 0xc0], 65), Is::Over(Allowance::Depth)),
+        ("100,000 dicts", nested(&[0x81, 0xc0], 100_000), Is::Over(Allowance::Depth)),
+        ("100,000 tuples", nested(&[0x92, 0xd4, 1, b't'], 100_000), Is::Over(Allowance::Depth)),
+        ("65 tuples as keys", nested(&[0x81, 0x92, 0xd4, 1, b't'], 65), Is::Key(KeyFault::Unhashable)),
+        (
+            "100,000 structs",
+            nested(&[0x93, 0xd4, 1, b'S', 0xa1, b'P', 0x81, 0xa1, b'f'], 100_000),
+            Is::Over(Allowance::Depth),
+        ),
+        // 80: much from little.
+        ("8 MiB of empty lists", vec![0x90; amplified], Is::Over(Allowance::Nodes)),
+        ("8 MiB of empty dicts", vec![0x80; amplified], Is::Over(Allowance::Nodes)),
+        ("8 MiB of nils", vec![0xc0; amplified], Is::Over(Allowance::Nodes)),
+        (
+            "a list of 8 MiB empty lists",
+            joined(&[&[0xdd, 0, 0x80, 0, 0], &vec![0x90; amplified]]),
+            Is::Over(Allowance::Nodes),
+        ),
+        ("8 MiB of empty strings", vec![0xa0; amplified], Is::Over(Allowance::Nodes)),
+        // 82: text.
+        ("invalid UTF-8", vec![0xa2, 0xc3, 0x28], Is::Text),
+        ("a surrogate", vec![0xa3, 0xed, 0xa0, 0x80], Is::Text),
+        ("an overlong NUL", vec![0xa2, 0xc0, 0x80], Is::Text),
+        ("invalid UTF-8 in a struct's name", tagged(0x93, b'S', &[0xa1, 0xff, 0x80]), Is::Text),
+        // 83: what no value begins with, and numbers out of form.
+        ("reserved 0xc1", vec![0xc1], Is::Byte(0xc1)),
+        ("a 32-bit float", vec![0xca, 0, 0, 0, 0], Is::Byte(0xca)),
+        ("a timestamp", vec![0xd6, 0xff, 0, 0, 0, 0], Is::Byte(0xff)),
+        ("an unknown extension", vec![0xd5, 0x05, 0, 0], Is::Byte(0x05)),
+        ("a bare tag", vec![0xd4, 0x01, b't'], Is::Byte(0x01)),
+        ("a tag in second place", vec![0x92, 0xc0, 0xd4, 0x01, b't'], Is::Byte(0x01)),
+        ("a tag as a dict key", vec![0x81, 0xd4, 0x01, b't', 0xc0], Is::Byte(0x01)),
+        ("uint64 beyond int64", vec![0xcf, 0x80, 0, 0, 0, 0, 0, 0, 0], Is::Integer),
+        ("a big integer that fits 64 bits", vec![0xd7, 0x02, 1, 2, 3, 4, 5, 6, 7, 8], Is::Integer),
+        ("an empty big integer", vec![0xc7, 0, 0x02], Is::Integer),
+        ("a big integer with sign to spare", vec![0xc7, 9, 2, 1, 1, 1, 1, 1, 1, 1, 1, 0], Is::Integer),
+        ("a negative one with sign to spare", vec![0xc7, 9, 2, 1, 1, 1, 1, 1, 1, 1, 0x81, 0xff], Is::Integer),
+        ("packed floats of 7 bytes", vec![0xc7, 7, 3, 0, 0, 0, 0, 0, 0, 0], Is::Tagged),
+        // 83: keys.
+        ("a NaN key", joined(&[&[0x81], NAN, &[0xc0]]), Is::Key(KeyFault::Nan)),
+        ("a NaN member", tagged(0x92, b's', NAN), Is::Key(KeyFault::Nan)),
+        (
+            "a NaN in a tuple that is a key",
+            joined(&[&[0x81, 0x92, 0xd4, 1, b't'], NAN, &[0xc0]]),
+            Is::Key(KeyFault::Nan),
+        ),
+        ("a list as a key", vec![0x81, 0x90, 0xc0], Is::Key(KeyFault::Unhashable)),
+        ("a dict as a key", vec![0x81, 0x80, 0xc0], Is::Key(KeyFault::Unhashable)),
+        ("a packed list as a member", tagged(0x92, b's', &[0xc7, 0, 4]), Is::Key(KeyFault::Unhashable)),
+        ("a set as a member", tagged(0x92, b's', &[0x91, 0xd4, 1, b's']), Is::Key(KeyFault::Unhashable)),
+        (
+            "a list in a tuple that is a key",
+            vec![0x81, 0x92, 0xd4, 1, b't', 0x90, 0xc0],
+            Is::Key(KeyFault::Unhashable),
+        ),
+        ("a field that is a number", tagged(0x93, b'S', &[0xa1, b'P', 0x81, 1, 1]), Is::Key(KeyFault::Field)),
+        (
+            "a field without a name",
+            tagged(0x93, b'S', &[0xa1, b'P', 0x81, 0xa0, 1]),
+            Is::Key(KeyFault::Field),
+        ),
+        // Tagged arrays that are not what they claim.
+        ("an unknown kind", tagged(0x91, b'?', &[]), Is::Tagged),
+        ("a struct without fields", tagged(0x92, b'S', &[0xa1, b'P']), Is::Tagged),
+        ("a struct with a list for fields", tagged(0x93, b'S', &[0xa1, b'P', 0x90]), Is::Tagged),
+        ("a struct with a number for a name", tagged(0x93, b'S', &[1, 0x80]), Is::Tagged),
+        ("a struct with an empty name", tagged(0x93, b'S', &[0xa0, 0x80]), Is::Tagged),
+        (
+            "a struct with a name of 256 bytes",
+            tagged(0x93, b'S', &[&[0xda, 1, 0][..], &[b'n'; 256], &[0x80]].concat()),
+            Is::Tagged,
+        ),
+        ("a function with a negative handle", tagged(0x93, b'f', &[0xff, 0xa1, b'f']), Is::Tagged),
+        ("a function with three parts", tagged(0x94, b'f', &[0, 0xa1, b'f', 0]), Is::Tagged),
+        ("an exception with a list for a message", tagged(0x93, b'e', &[0xa1, b'E', 0x90]), Is::Tagged),
+    ]
+}
+
+#[test]
+fn hostile_payloads_are_refused_at_once_and_without_memory() {
+    for (what, bytes, expected) in payloads() {
+        let meter = Meter::new();
+        let turn = meter.enter();
+        let start = Instant::now();
+        let result = validate(&bytes, &HOST);
+        let took = start.elapsed();
+        drop(turn);
+        let grown = meter.peak();
+        let violation = result.expect_err(what);
+        assert_eq!(class(&violation), expected, "{what}: {violation}");
+        assert_eq!(grown, 0, "{what} allocated");
+        assert!(took < AT_ONCE, "{what} took {took:?}");
+        assert!(Datum::decode_all(&bytes, &HOST).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn every_prefix_of_a_hostile_payload_is_read_or_refused() {
+    for (what, bytes, _) in payloads() {
+        for cut in 0..bytes.len().min(300) {
+            let _ = validate(&bytes[..cut], &HOST);
+            let _ = Datum::decode_all(&bytes[..cut], &HOST);
+        }
+        assert!(!bytes.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn the_limits_are_the_last_values_that_pass() {
+    assert_eq!(validate(&nested(&[0x91], HOST.depth), &HOST), Ok(1));
+    assert_eq!(validate(&nested(&[0x91], MAX_DEPTH), &Budget::FROM_HOST), Ok(1));
+    let beyond = Budget { depth: usize::MAX, ..HOST };
+    assert_eq!(validate(&nested(&[0x91], MAX_DEPTH), &beyond), Ok(1));
+    assert!(validate(&nested(&[0x91], MAX_DEPTH + 1), &beyond).is_err());
+    assert_eq!(validate(&vec![0xc0; HOST.nodes], &HOST), Ok(HOST.nodes));
+    assert!(validate(&vec![0xc0; HOST.nodes + 1], &HOST).is_err());
+    let short = Budget { string_bytes: 3, ..HOST };
+    assert_eq!(validate(&[0xa3, b'a', b'b', b'c'], &short), Ok(1));
+    assert!(validate(&[0xa4, b'a', b'b', b'c', b'd'], &short).is_err());
+    let tight = Budget { frame_bytes: 1, ..HOST };
+    assert_eq!(validate(&[0xc0], &tight), Ok(1));
+    assert!(validate(&[0xc0, 0xc0], &tight).is_err());
+}
+
+#[test]
+fn one_wide_character_in_a_long_string_is_charged_as_python_stores_it() {
+    let budget = Budget { memory: 2000, ..HOST };
+    let narrow = Datum::Str("a".repeat(1000));
+    let wide = Datum::Str(format!("{}\u{1f600}", "a".repeat(996)));
+    assert!(narrow.encode(&budget).is_ok());
+    let violation = validate(&wide.encode(&HOST).unwrap(), &budget).unwrap_err();
+    assert_eq!(class(&violation), Is::Over(Allowance::Memory));
+}
+
+#[test]
+fn packed_lists_are_charged_for_what_they_unfold_to() {
+    let list = Datum::List(vec![Datum::Float(1.0); 1000]).encode(&HOST).unwrap();
+    assert!(validate(&list, &Budget { memory: 1000 * 40 + 72, ..HOST }).is_ok());
+    assert!(validate(&list, &Budget { memory: 1000 * 40 + 71, ..HOST }).is_err());
+}
+
+#[test]
+fn the_same_key_twice_is_for_builders_to_refuse() {
+    let twice: [(&str, &[u8]); 3] = [
+        ("dict", &[0x82, 1, 2, 1, 3]),
+        ("set", &[0x93, 0xd4, 1, b's', 1, 1]),
+        ("struct", &[0x93, 0xd4, 1, b'S', 0xa1, b'P', 0x82, 0xa1, b'f', 1, 0xa1, b'f', 2]),
+    ];
+    for (what, bytes) in twice {
+        let violation = Datum::decode(bytes, &HOST).unwrap_err();
+        assert_eq!(class(&violation), Is::Key(KeyFault::Duplicate), "{what}");
+    }
+}
+
+/// Bodies that are no message: the header, not the payload, is at fault.
+fn bodies() -> Vec<(&'static str, Vec<u8>, Is)> {
+    let done = |usage: &[u8]| joined(&[&[0x81, 0xa4], b"Done", &[0x92, 1], usage]);
+    let output = |text: &[u8]| joined(&[&[0x81, 0xa6], b"Output", &[0x91], text]);
+    vec![
+        ("nothing", vec![], Is::Truncated),
+        ("a number", vec![7], Is::Header),
+        ("an unknown message", joined(&[&[0xa4], b"Quit"]), Is::Header),
+        ("an unknown message with fields", joined(&[&[0x81, 0xa4], b"Quit", &[0x90]]), Is::Header),
+        ("a message by its number", vec![0x81, 0x01, 0xc0], Is::Header),
+        ("a unit message as a map", joined(&[&[0x81, 0xa7], b"Started", &[0xc0]]), Is::Header),
+        ("a message with fields as a bare name", joined(&[&[0xa4], b"Done"]), Is::Header),
+        (
+            "two messages in one map",
+            joined(&[&[0x82, 0xa7], b"Started", &[0xc0, 0xa7], b"Started", &[0xc0]]),
+            Is::Byte(0x82),
+        ),
+        ("a field too few", joined(&[&[0x81, 0xa4], b"Done", &[0x91, 1]]), Is::Header),
+        (
+            "a field too many",
+            joined(&[&[0x81, 0xa4], b"Done", &[0x93, 1, 0x94, 1, 1, 1, 1, 1, 0xc0]]),
+            Is::Header,
+        ),
+        (
+            "fields by name",
+            joined(&[&[0x81, 0xa6], b"Output", &[0x81, 0xa4], b"text", &[0xa1, b'x']]),
+            Is::Header,
+        ),
+        (
+            "an unknown field by name",
+            joined(&[&[0x81, 0xa6], b"Output", &[0x81, 0xa3], b"url", &[0xa1, b'x']]),
+            Is::Header,
+        ),
+        ("a string for a number", joined(&[&done(&[0x94, 0xa1, b'1', 1, 1, 1]), &[0xc0]]), Is::Header),
+        ("a negative count", joined(&[&done(&[0x94, 0xff, 1, 1, 1]), &[0xc0]]), Is::Header),
+        (
+            "a float for a number",
+            joined(&[&done(&[0x94, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]), &[0xc0]]),
+            Is::Byte(0xcb),
+        ),
+        ("a number in a longer form", joined(&[&done(&[0x94, 0xcc, 1, 1, 1, 1]), &[0xc0]]), Is::Header),
+        ("bytes for a string", output(&[0xc4, 1, b'x']), Is::Byte(0xc4)),
+        ("a string in a longer form", output(&[0xd9, 1, b'x']), Is::Header),
+        ("invalid UTF-8", output(&[0xa1, 0xff]), Is::Header),
+        ("a string longer than the frame", output(&[0xdb, 0xff, 0xff, 0xff, 0xff]), Is::Truncated),
+        ("reserved 0xc1", output(&[0xc1]), Is::Byte(0xc1)),
+        ("an extension", output(&[0xd4, 1, b't']), Is::Byte(0xd4)),
+        ("100,000 lists", nested(&[0x91], 100_000), Is::Over(Allowance::Depth)),
+        ("an array of 2^32-1", vec![0xdd, 0xff, 0xff, 0xff, 0xff], Is::Count),
+        (
+            "8 MiB of empty lists in a list",
+            joined(&[&[0xdd, 0, 0x7f, 0xff, 0], &vec![0x90; 8 << 20]]),
+            Is::Over(Allowance::Nodes),
+        ),
+        (
+            "a text over its cap",
+            {
+                let mut text = vec![0xdb, 1, 0, 0, 1];
+                text.resize(5 + (16 << 20) + 1, b'x');
+                output(&text)
+            },
+            Is::Over(Allowance::Field("text")),
+        ),
+        ("no value where one belongs", done(&[0x94, 1, 1, 1, 1]), Is::Less),
+        ("two values where one belongs", joined(&[&done(&[0x94, 1, 1, 1, 1]), &[0xc0, 0xc0]]), Is::More),
+        ("a value where none belongs", joined(&[&[0xa7], b"Started", &[0xc0]]), Is::More),
+        ("half a value", joined(&[&done(&[0x94, 1, 1, 1, 1]), &[0x92, 1]]), Is::Count),
+    ]
+}
+
+#[test]
+fn hostile_bodies_are_refused_at_once_and_with_little_memory() {
+    for (what, bytes, expected) in bodies() {
+        let meter = Meter::new();
+        let turn = meter.enter();
+        let start = Instant::now();
+        let result = open::<ToHost>(&bytes, &HOST);
+        let took = start.elapsed();
+        drop(turn);
+        let grown = meter.peak();
+        let violation = result.map(|(header, _)| header).expect_err(what);
+        assert_eq!(class(&violation), expected, "{what}: {violation}");
+        assert!(grown <= bytes.len() + (64 << 10), "{what} took {grown} bytes");
+        assert!(took < AT_ONCE, "{what} took {took:?}");
+    }
+}
+
+#[test]
+fn a_refusal_never_repeats_what_a_terminal_would_obey() {
+    let name = "\u{1b}[2Jgone\nroot: ok \u{202e}".to_owned();
+    let mut body = vec![0x81, 0xa0 | u8::try_from(name.len()).unwrap()];
+    body.extend_from_slice(name.as_bytes());
+    body.push(0x90);
+    let reason = open::<ToHost>(&body, &HOST).unwrap_err().to_string();
+    assert!(reason.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{reason:?}");
+    let long = write_unknown(&"x".repeat(30_000));
+    assert!(open::<ToHost>(&long, &HOST).unwrap_err().to_string().len() < 400);
+}
+
+fn write_unknown(name: &str) -> Vec<u8> {
+    let mut body = vec![0x81, 0xda];
+    body.extend_from_slice(&u16::try_from(name.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(name.as_bytes());
+    body.push(0x90);
+    body
+}
+
+#[test]
+fn causes_are_capped_on_both_sides_and_fit_makes_any_fault_legal() {
+    let mut fault = dana_wire::Fault::default();
+    for level in 0..50 {
+        let text = "\u{e4}".repeat(100_000);
+        let frame = dana_wire::TraceFrame {
+            function: text.clone(),
+            line: level,
+            source: Some(text.clone()),
+            ..Default::default()
+        };
+        fault = dana_wire::Fault {
+            kind: text.clone(),
+            message: text.clone(),
+            file: Some(text.clone()),
+            hint: Some(text.clone()),
+            trace: vec![frame; 10],
+            cause: Some(Box::new(fault)),
+            ..Default::default()
+        };
+    }
+    fault.trace = (0..1000).map(|line| dana_wire::TraceFrame { line, ..Default::default() }).collect();
+    let failed = |fault| ToHost::Failed { turn: 1, fault, usage: dana_wire::Usage::default() };
+    let mut out = Vec::new();
+    assert!(write_header(&failed(fault.clone()), &mut out).is_err());
+    assert!(out.is_empty());
+    fault.fit();
+    assert_eq!(fault.trace.len(), 256);
+    assert_eq!((fault.trace[127].line, fault.trace[128].line, fault.trace[255].line), (127, 872, 999));
+    write_header(&failed(fault), &mut out).unwrap();
+    open::<ToHost>(&out, &HOST).unwrap();
+}
