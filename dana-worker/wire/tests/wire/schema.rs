@@ -11,7 +11,7 @@ use crate::samples::{to_host, to_worker};
 #[test]
 fn the_protocol_changes_only_with_its_version() {
     let mut text = format!("protocol {PROTOCOL}\n\n# to the worker\n");
-    to_worker().iter().filter(|message| short(*message)).for_each(|message| describe(message, &mut text));
+    to_worker().iter().filter(|message| short(message)).for_each(|message| describe(message, &mut text));
     text.push_str("\n# to the host\n");
     to_host().iter().for_each(|message| describe(message, &mut text));
     text.push_str("\n# values\n");
