@@ -52,7 +52,14 @@ def build_worker() -> Path:
     if target.endswith("-gnu"):
         flags = f"{environment.get('RUSTFLAGS', '')} -C target-feature=+crt-static"
         environment["RUSTFLAGS"] = flags.strip()
-    command = ["cargo", "build", "--locked", "--package", "dana-worker", "--profile", "worker", "--target", target]
+    command = [
+        "cargo",
+        "build",
+        "--locked",
+        "--package=dana-worker",
+        "--profile=worker",
+        f"--target={target}",
+    ]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)  # noqa: S603 - a fixed command
     built = Path(environment.get("CARGO_TARGET_DIR", ROOT / "target")) / target / "worker" / "dana-worker"
     BUNDLED.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +85,6 @@ def ensure_target(target: str) -> None:
     if added.returncode != 0:
         message = (
             f"the Rust target {target} for the worker could not be installed. "
-            f"Set {TARGET_SWITCH}={platform.machine()}-unknown-linux-gnu to build a static glibc worker instead."
+            f"To build a static glibc worker instead, set {TARGET_SWITCH}={platform.machine()}-unknown-linux-gnu."
         )
         raise RuntimeError(message)

@@ -1,8 +1,9 @@
 """Computation in Dana against CPython 3.11, in one run: per-workload ratios and their geometric mean.
 
-The same programs (`compute/*.na`) run in-process, in an isolated worker, through Debian's optimised CPython, and,
-where it is installed, through pydantic-monty. The Dana sources are turned into Python by the few textual differences
-between the languages; results must agree. The runners take turns, the minimum of the rounds counts.
+The same programs (`compute/*.na`) run in-process, in an isolated worker, through Debian's optimised
+CPython, and, where it is installed, through pydantic-monty. The Dana sources are turned into Python by the
+few textual differences between the languages; results must agree. The runners take turns, the minimum of
+the rounds counts.
 
 Usage: python benches/python/compute.py [--rounds N] [--python PATH] [--only NAME]
 """
@@ -62,7 +63,8 @@ def to_python(source: str) -> str:
         flags=re.M,
     )
     if "private:" in source:
-        source = re.sub(r"^def (\w+)\(\):\n(?=(?:    .*\n)*?    .*private:)", r"def \1():\n    global text\n", source, flags=re.M)
+        shared = r"^def (\w+)\(\):\n(?=(?:    .*\n)*?    .*private:)"
+        source = re.sub(shared, r"def \1():\n    global text\n", source, flags=re.M)
         source = source.replace("private:", "")
     return source
 

@@ -1,9 +1,10 @@
 """What a session and a call cost, as a Python caller sees it, beside the raw limit measured in the same run.
 
-Prints the median, the 90th percentile and the ratio to the raw limit of the same kind: a ping-pong of `os.write` and
-`os.read` with a static C program over pipes for calls, `posix_spawn` of that program plus wait for new sessions.
-The measures take turns in short rounds, so that a machine that changes its speed changes all of them. Every answer
-is checked: a benchmark that does not look at its answers measures nothing.
+Prints the median, the 90th percentile and the ratio to the raw limit of the same kind: a ping-pong of
+`os.write` and `os.read` with a static C program over pipes for calls, `posix_spawn` of that program plus
+wait for new sessions. The measures take turns in short rounds, so that a machine that changes its speed
+changes all of them. Every answer is checked: a benchmark that does not look at its answers measures
+nothing.
 
 Usage: python benches/python/latency.py [--rounds N] [--json FILE]
 """
@@ -128,13 +129,14 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         echo = build_echo(folder)
         isolated = stack.enter_context(
-            Dana(use_subprocess_isolation=True, require_isolation=True, llm=lambda _messages, _options: "pong")
+            Dana(
+                use_subprocess_isolation=True, require_isolation=True, llm=lambda _messages, _options: "pong"
+            )
         )
         inside = stack.enter_context(Dana(llm=lambda _messages, _options: "pong"))
         for session in (isolated, inside):
             if not session.execute_string(PROGRAM).success:
                 raise AssertionError("the program failed")
-        # asks are counted over a session's life
         measures: dict[str, tuple[Measure, int]] = {
             "raw ping-pong": (stack.enter_context(ping_pong(echo)), 300),
             "warm call": (warm_call(isolated), 300),
