@@ -85,6 +85,6 @@ def ensure_target(target: str) -> None:
     if added.returncode != 0:
         message = (
             f"the Rust target {target} for the worker could not be installed. "
-            f"To build a static glibc worker instead, set {TARGET_SWITCH}={platform.machine()}-unknown-linux-gnu."
+            f"For a static glibc worker set {TARGET_SWITCH}={platform.machine()}-unknown-linux-gnu."
         )
         raise RuntimeError(message)
