@@ -10,8 +10,10 @@ the server reports them. An error never shows a key.
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from .provider import ModelError, Request, Response
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Awaitable
 
     import httpx
@@ -224,6 +227,7 @@ class OpenAICompatible:
                 trust_env=not self._on_loopback(),
             )
             self._client = (loop, client)
+            weakref.finalize(self, _close, os.getpid(), loop, client)
         return self._client[1]
 
     def _on_loopback(self) -> bool:
@@ -386,6 +390,14 @@ class OpenAICompatible:
 
         parts = urlsplit(self.base_url)
         return f"the model {self.model!r} at {parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def _close(process: int, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient) -> None:
+    """Close the connections of a provider that is gone, on the loop they belong to."""
+    import asyncio  # noqa: PLC0415
+
+    if process == os.getpid() and loop.is_running():
+        asyncio.run_coroutine_threadsafe(client.aclose(), loop)
 
 
 async def _next(pieces: AsyncIterator[str]) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from opendxa.dana.exceptions import ModelError
+from opendxa.dana.types import format_type_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -72,8 +73,8 @@ class Response:
 class Provider(Protocol):
     """Answers questions. `generate` may be async; it is then awaited on a loop of its own."""
 
-    def generate(self, request: Request) -> Response | Awaitable[Response]:
-        """Answer one question, or raise; `ModelError` tells best what happened."""
+    def generate(self, request: Request) -> Response | str | Awaitable[Response | str]:
+        """Answer one question with text or a `Response`, or raise; `ModelError` tells best what happened."""
 
 
 def generate(provider: Provider, request: Request) -> Response:
@@ -86,5 +87,5 @@ def generate(provider: Provider, request: Request) -> Response:
     if isinstance(answer, str):
         return Response(text=answer)
     if not isinstance(answer, Response):
-        raise ModelError(f"the provider {provider!r} answered {type(answer).__name__} instead of a Response")
+        raise ModelError(format_type_error(answer, "str or Response", f"the answer of {provider!r}"))
     return answer
