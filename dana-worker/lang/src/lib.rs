@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod coerce;
 pub mod compile;
 pub mod fault;
 pub mod library;
