@@ -327,7 +327,12 @@ fn put_length(out: &mut Vec<u8>, marker8: u8, len: usize) {
 }
 
 fn put_extension(out: &mut Vec<u8>, kind: u8, len: usize) {
-    put_length(out, EXT8, len);
+    match len {
+        // Packed lists come in eights, big integers begin at nine: the shorter fixed forms cannot occur.
+        8 => out.push(FIXEXT8),
+        16 => out.push(FIXEXT16),
+        _ => put_length(out, EXT8, len),
+    }
     out.push(kind);
 }
 

@@ -1,5 +1,8 @@
 //! Pulls tokens out of a payload. The rule: nothing is believed before it is checked, nothing is
 //! allocated at all, and every limit of the budget holds at every token.
+//!
+//! Every value has one form, the shortest MessagePack has for it; a longer one is a violation. So
+//! equal bytes and equal values of one kind are the same thing.
 
 use crate::budget::{Budget, MAX_DEPTH, NAME_BYTES, PACKED_COST};
 use crate::marker::*;
@@ -17,6 +20,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the first value of `payload`. Fails only if the payload is longer than a frame may be.
+    #[inline]
     pub fn new(payload: &'a [u8], budget: &Budget) -> Result<Self, Violation> {
         if payload.len() > budget.frame_bytes {
             return Err(Violation::Exceeded { what: Allowance::FrameBytes, limit: budget.frame_bytes });
@@ -67,38 +71,37 @@ impl<'a> Reader<'a> {
             FALSE => self.scalar(Token::Bool(false), at),
             TRUE => self.scalar(Token::Bool(true), at),
             F64 => self.float(at),
-            U8 => self.fixed().and_then(|[n]| self.int(i64::from(n), at)),
-            U16 => self.fixed().and_then(|n| self.int(i64::from(u16::from_be_bytes(n)), at)),
-            U32 => self.fixed().and_then(|n| self.int(i64::from(u32::from_be_bytes(n)), at)),
-            U64 => {
-                let wide = u64::from_be_bytes(self.fixed()?);
-                let int = i64::try_from(wide).map_err(|_| Violation::Integer { at })?;
+            U8 | U16 | U32 | U64 => {
+                let int = i64::try_from(self.unsigned(marker, at)?).map_err(|_| Violation::Integer { at })?;
                 self.int(int, at)
             }
-            I8 => self.fixed().and_then(|n| self.int(i64::from(i8::from_be_bytes(n)), at)),
-            I16 => self.fixed().and_then(|n| self.int(i64::from(i16::from_be_bytes(n)), at)),
-            I32 => self.fixed().and_then(|n| self.int(i64::from(i32::from_be_bytes(n)), at)),
-            I64 => self.fixed().and_then(|n| self.int(i64::from_be_bytes(n), at)),
+            I8 | I16 | I32 | I64 => {
+                let int = self.signed(marker, at)?;
+                self.int(int, at)
+            }
             STR8 | STR16 | STR32 => {
-                let len = self.length(marker - STR8)?;
-                self.text(len, at)
+                let len = self.length(marker - STR8, 32, at)?;
+                self.text(len as usize, at)
             }
             BIN8 | BIN16 | BIN32 => {
-                let len = self.length(marker - BIN8)?;
-                self.bytes(len, at)
+                let len = self.length(marker - BIN8, 0, at)?;
+                self.bytes(len as usize, at)
             }
             ARRAY16 | ARRAY32 => {
-                let count = self.count(marker - ARRAY16 + 1)?;
+                let count = self.length(marker - ARRAY16 + 1, 16, at)?;
                 self.array(count, at)
             }
             MAP16 | MAP32 => {
-                let count = self.count(marker - MAP16 + 1)?;
+                let count = self.length(marker - MAP16 + 1, 16, at)?;
                 self.map(count, at)
             }
-            FIXEXT1 | FIXEXT2 | FIXEXT4 | FIXEXT8 | FIXEXT16 => self.extension(1 << (marker - FIXEXT1), at),
+            FIXEXT8 | FIXEXT16 => self.extension(1 << (marker - FIXEXT1), at),
             EXT8 | EXT16 | EXT32 => {
-                let len = self.length(marker - EXT8)?;
-                self.extension(len, at)
+                let len = self.length(marker - EXT8, 0, at)?;
+                if matches!(len, 1 | 2 | 4 | 8 | 16) {
+                    return Err(Violation::Byte { byte: marker, at });
+                }
+                self.extension(len as usize, at)
             }
             _ => Err(Violation::Byte { byte: marker, at }),
         }
@@ -235,7 +238,7 @@ impl<'a> Reader<'a> {
         let marker = self.byte()?;
         let len = match marker {
             0xa0..=0xbf => usize::from(marker & 0x1f),
-            STR8 | STR16 | STR32 => self.length(marker - STR8)?,
+            STR8 | STR16 | STR32 => self.length(marker - STR8, 32, at)? as usize,
             _ => return Err(Violation::Tagged { kind, at }),
         };
         self.utf8(len, at)
@@ -245,7 +248,7 @@ impl<'a> Reader<'a> {
         let marker = self.byte()?;
         match marker {
             0x80..=0x8f => Ok(u32::from(marker & 0x0f)),
-            MAP16 | MAP32 => self.count(marker - MAP16 + 1),
+            MAP16 | MAP32 => self.length(marker - MAP16 + 1, 16, at),
             _ => Err(Violation::Tagged { kind, at }),
         }
     }
@@ -253,10 +256,7 @@ impl<'a> Reader<'a> {
     fn handle(&mut self, at: usize) -> Result<u64, Violation> {
         match self.byte()? {
             small @ 0x00..=0x7f => Ok(u64::from(small)),
-            U8 => self.fixed().map(|[n]| u64::from(n)),
-            U16 => self.fixed().map(|n| u64::from(u16::from_be_bytes(n))),
-            U32 => self.fixed().map(|n| u64::from(u32::from_be_bytes(n))),
-            U64 => self.fixed().map(u64::from_be_bytes),
+            marker @ (U8 | U16 | U32 | U64) => self.unsigned(marker, at),
             _ => Err(Violation::Tagged { kind: "function", at }),
         }
     }
@@ -312,19 +312,43 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
-    /// A length field of 1, 2 or 4 bytes, as `width` is 0, 1 or 2.
+    /// The integer behind one of the four unsigned markers, if it needs that many bytes.
     #[inline]
-    fn length(&mut self, width: u8) -> Result<usize, Violation> {
-        Ok(self.count(width)? as usize)
+    fn unsigned(&mut self, marker: u8, at: usize) -> Result<u64, Violation> {
+        let (int, least) = match marker {
+            U8 => (self.fixed().map(|[n]| u64::from(n))?, 0x80),
+            U16 => (self.fixed().map(|n| u64::from(u16::from_be_bytes(n)))?, 1 << 8),
+            U32 => (self.fixed().map(|n| u64::from(u32::from_be_bytes(n)))?, 1 << 16),
+            _ => (self.fixed().map(u64::from_be_bytes)?, 1 << 32),
+        };
+        if int < least { Err(Violation::Integer { at }) } else { Ok(int) }
     }
 
+    /// The integer behind one of the four signed markers, which is negative and needs that many bytes.
     #[inline]
-    fn count(&mut self, width: u8) -> Result<u32, Violation> {
-        match width {
-            0 => self.fixed().map(|[n]| u32::from(n)),
-            1 => self.fixed().map(|n| u32::from(u16::from_be_bytes(n))),
-            _ => self.fixed().map(u32::from_be_bytes),
-        }
+    fn signed(&mut self, marker: u8, at: usize) -> Result<i64, Violation> {
+        let (int, most) = match marker {
+            I8 => (self.fixed().map(|n| i64::from(i8::from_be_bytes(n)))?, -33),
+            I16 => (self.fixed().map(|n| i64::from(i16::from_be_bytes(n)))?, i64::from(i8::MIN) - 1),
+            I32 => (self.fixed().map(|n| i64::from(i32::from_be_bytes(n)))?, i64::from(i16::MIN) - 1),
+            _ => (self.fixed().map(i64::from_be_bytes)?, i64::from(i32::MIN) - 1),
+        };
+        if int > most { Err(Violation::Integer { at }) } else { Ok(int) }
+    }
+
+    /// A length of 1, 2 or 4 bytes (as `width` is 0, 1 or 2), if it needs that many; `least` is the
+    /// smallest that needs the first width its kind has.
+    #[inline]
+    fn length(&mut self, width: u8, least: u32, at: usize) -> Result<u32, Violation> {
+        let (length, least) = match width {
+            0 => (self.fixed().map(|[n]| u32::from(n))?, least),
+            1 => (
+                self.fixed().map(|n| u32::from(u16::from_be_bytes(n)))?,
+                if least == 16 { 16 } else { 1 << 8 },
+            ),
+            _ => (self.fixed().map(u32::from_be_bytes)?, 1 << 16),
+        };
+        if length < least { Err(Violation::Integer { at }) } else { Ok(length) }
     }
 }
 

@@ -32,11 +32,44 @@ pub(crate) enum Place {
     Unhashable,
 }
 
+/// An open container in four bytes, so that a fresh stack of them costs next to nothing: how many
+/// items are left, what they must be, and whether all of them must be hashable.
 #[derive(Clone, Copy, Debug)]
-struct Open {
-    left: u32,
-    form: Form,
-    hashed: bool,
+struct Open(u32);
+
+impl Open {
+    const HASHED: u32 = 1 << 31;
+    const FORM: u32 = 29;
+    const LEFT: u32 = (1 << Self::FORM) - 1;
+
+    /// `None` for more items than the largest frame has bytes.
+    #[inline]
+    fn new(items: u32, form: Form, hashed: bool) -> Option<Self> {
+        if items > Self::LEFT {
+            return None;
+        }
+        Some(Open(items | (form as u32) << Self::FORM | if hashed { Self::HASHED } else { 0 }))
+    }
+
+    #[inline]
+    fn left(self) -> u32 {
+        self.0 & Self::LEFT
+    }
+
+    #[inline]
+    fn form(self) -> Form {
+        match (self.0 & !Self::HASHED) >> Self::FORM {
+            0 => Form::Items,
+            1 => Form::Members,
+            2 => Form::Pairs,
+            _ => Form::Fields,
+        }
+    }
+
+    #[inline]
+    fn is_hashed(self) -> bool {
+        self.0 & Self::HASHED != 0
+    }
 }
 
 /// Where in the nesting we are, and what is left of the budget.
@@ -51,10 +84,10 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    #[inline]
     pub(crate) fn new(budget: &Budget) -> Self {
-        let empty = Open { left: 0, form: Form::Items, hashed: false };
         Shape {
-            open: [empty; MAX_DEPTH],
+            open: [Open(0); MAX_DEPTH],
             depth: 0,
             nodes_left: budget.nodes,
             memory_left: budget.memory,
@@ -109,10 +142,11 @@ impl Shape {
         if items as usize > self.nodes_left {
             return Err(self.too_many_nodes());
         }
+        let Some(open) = Open::new(items, form, hashed) else { return Err(self.too_many_nodes()) };
         let Some(slot) = self.open.get_mut(self.depth) else {
             return Err(Violation::Exceeded { what: Allowance::Depth, limit: MAX_DEPTH });
         };
-        *slot = Open { left: items, form, hashed };
+        *slot = open;
         self.depth += 1;
         Ok(())
     }
@@ -140,10 +174,12 @@ impl Shape {
         let Some(top) = self.depth.checked_sub(1).and_then(|top| self.open.get_mut(top)) else {
             return Ok(false);
         };
-        let first_of_two = top.left % 2 == 0;
-        top.left = top.left.saturating_sub(1);
-        let hashed = match top.form {
-            Form::Items => top.hashed,
+        let here = *top;
+        let first_of_two = here.left().is_multiple_of(2);
+        // An open container always has items left: `close` sees to it.
+        *top = Open(here.0.wrapping_sub(1));
+        let hashed = match here.form() {
+            Form::Items => here.is_hashed(),
             Form::Members => true,
             Form::Pairs => first_of_two,
             Form::Fields if first_of_two => {
@@ -167,7 +203,7 @@ impl Shape {
     #[inline]
     fn close(&mut self) {
         while let Some(top) = self.depth.checked_sub(1) {
-            if self.open.get(top).is_some_and(|open| open.left != 0) {
+            if self.open.get(top).is_some_and(|open| open.left() != 0) {
                 return;
             }
             self.depth = top;

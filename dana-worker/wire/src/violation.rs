@@ -15,14 +15,14 @@ pub enum Violation {
     /// A container or string claims more than the rest of the data can hold.
     #[error("a count of {claimed} at byte {at} exceeds the data")]
     Count { claimed: u64, at: usize },
-    /// A byte that begins nothing in this encoding (reserved, 32-bit float, unknown extension).
+    /// A byte that begins nothing in this encoding (reserved, 32-bit float, unknown or misplaced extension).
     #[error("unexpected byte {byte:#04x} at byte {at}")]
     Byte { byte: u8, at: usize },
     /// A string that is not UTF-8.
     #[error("a string that is not UTF-8 at byte {at}")]
     Text { at: usize },
-    /// A native integer outside 64 bits signed, or a big one that is not in its shortest form.
-    #[error("an integer out of form at byte {at}")]
+    /// An integer (or a length) that is not in its shortest form, or a native one outside 64 bits signed.
+    #[error("a number out of form at byte {at}")]
     Integer { at: usize },
     /// A tagged array that is not what its kind demands.
     #[error("malformed {kind} at byte {at}")]
