@@ -501,6 +501,23 @@ fn nesting_is_an_error_not_an_overflow() {
     }
 }
 
+/// The deepest nesting that is allowed fits a small stack, even without optimisation.
+#[test]
+fn the_limit_fits_a_small_stack() {
+    let widest = "f(a or b and c == d + e * g[h if i else ".repeat(300);
+    let statements: String =
+        (0..300).map(|i| format!("{0}if a:\n{0} x = 1\n{0} for a in b:\n", " ".repeat(i * 2))).collect();
+    for source in [widest, statements] {
+        let thread = std::thread::Builder::new().stack_size(3 << 19);
+        let parsed = thread.spawn(move || parse(&source).map(|_| ())).map(std::thread::JoinHandle::join);
+        let message = match parsed {
+            Ok(Ok(Err(fault))) => fault.message,
+            other => panic!("{other:?}"),
+        };
+        assert!(message.contains("nested too deeply"), "{message}");
+    }
+}
+
 #[test]
 fn repetition_is_no_nesting() {
     let n = 100_000;
