@@ -39,9 +39,8 @@ def main() -> None:
 
         used = result.usage
         print()
-        print(
-            f"{used.model_calls} questions in {result.execution_time:.1f} s, {used.failed_attempts} failed tries"
-        )
+        seconds, failed = result.execution_time, used.failed_attempts
+        print(f"{used.model_calls} questions in {seconds:.1f} s, {failed} failed tries")
         print(f"{used.tokens} tokens: {used.input_tokens} in, {used.output_tokens} out")
         print(f"{used.steps} steps, at most {used.memory_peak} bytes")
         print()

