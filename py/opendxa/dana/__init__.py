@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import exceptions, llm, sandbox, types
+    from ._bridge import Function, Struct
     from .context import SandboxContext
     from .dana_module import Dana
     from .exceptions import DanaCallError, DanaError, IsolationUnavailableWarning
@@ -24,10 +25,12 @@ __all__ = [
     "DanaCallError",
     "DanaError",
     "ExecutionResult",
+    "Function",
     "IsolationReport",
     "IsolationUnavailableWarning",
     "Limits",
     "SandboxContext",
+    "Struct",
     "dana",
     "exceptions",
     "llm",
@@ -40,10 +43,12 @@ _HOMES = {
     "DanaCallError": "exceptions",
     "DanaError": "exceptions",
     "ExecutionResult": "result",
+    "Function": "_bridge",
     "IsolationReport": "isolation",
     "IsolationUnavailableWarning": "exceptions",
     "Limits": "limits",
     "SandboxContext": "context",
+    "Struct": "_bridge",
 }
 _MODULES = frozenset({"exceptions", "llm", "sandbox", "types"})
 

@@ -171,7 +171,9 @@ class Dana:
         self.sandbox.set(name, value)
 
     def restart_subprocess(self) -> None:
-        """Replace the worker by a new one; the session's state is lost. In the host process nothing happens.
+        """Replace the worker by a new one; the session's state is lost.
+
+        In the host process only a session that has ended, by a limit for example, is replaced.
 
         An isolated session never comes back unisolated: when no new sandbox can be had this raises.
         """
@@ -182,6 +184,8 @@ class Dana:
         elif self._sandbox is not None and self._fallback_reason is not None:
             self._sandbox.close()
             self._sandbox = self._open(isolated=True)
+        elif self._sandbox is not None and self._sandbox.ended:
+            self._sandbox.restart_subprocess()
 
     def close(self) -> None:
         """End the session and its worker. Closing twice is no error."""

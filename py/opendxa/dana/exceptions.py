@@ -8,8 +8,9 @@ caret, the calls that led there, and a hint if there is one.
 DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
 │   └── LimitExceededError     a limit of the session was reached
-│       ├── DeadlineExceededError, CpuLimitError            the worker was ended: the session is over
-│       └── StepLimitError, MemoryLimitError, DepthLimitError, OutputLimitError, AskLimitError
+│       ├── DeadlineExceededError, CpuLimitError, StepLimitError,
+│       │   MemoryLimitError, OutputLimitError, AskLimitError        the session is over
+│       └── DepthLimitError                                          the session goes on
 ├── TypeConversionError        a value cannot cross between Python and Dana
 ├── ResourceError              a model, a file or a package that is needed cannot be had
 │   ├── ModelError             a model gave no usable answer
@@ -111,7 +112,10 @@ class DanaCallError(DanaError):
 
 
 class LimitExceededError(DanaCallError):
-    """A limit of the session was reached; see `opendxa.dana.Limits` for raising or lifting it."""
+    """A limit of the session was reached; see `opendxa.dana.Limits` for raising or lifting it.
+
+    Except for `DepthLimitError` the session is over then: `Dana.restart_subprocess` opens a new one.
+    """
 
 
 class StepLimitError(LimitExceededError):

@@ -15,6 +15,7 @@ from . import options as reason_options
 from .exceptions import (
     DanaCallError,
     DanaError,
+    IsolationUnavailableError,
     LimitExceededError,
     ResourceCallError,
     ResourceError,
@@ -212,6 +213,20 @@ class _SessionInterface:
         if session is not None and self._process == os.getpid():
             session.close()
 
+    def restart_subprocess(self) -> None:
+        """End the session and open a new one; its state is lost, what it used stays counted."""
+        if self._closed:
+            raise SessionClosedError("the session was closed\nHint: create a new Dana")
+        session, self._session = self._session, None
+        if session is not None and self._process == os.getpid():
+            session.close()
+        self._live()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over, by `close` or by what happened in it (a limit, the worker's end)."""
+        return self._closed or (self._session is not None and not self._session.alive)
+
     def _live(self) -> Session:
         """Return the session, opened when it is first needed."""
         if self._process != os.getpid():
@@ -292,24 +307,18 @@ class SubprocessSandboxInterface(_SessionInterface):
         from ._bridge import Session  # noqa: PLC0415
 
         host = self._host
-        return Session.spawn(
-            worker.locate(),
-            limits=self.limits.to_dict(),
-            functions=list(host.functions),
-            ask=host.ask,
-            output=host.output,
-            log=host.log,
-            startup_timeout=self._startup_timeout,
-        )
-
-    def restart_subprocess(self) -> None:
-        """End the worker and open a new one; the session's state is lost, what it used stays counted."""
-        if self._closed:
-            raise SessionClosedError("the session was closed\nHint: create a new Dana")
-        session, self._session = self._session, None
-        if session is not None and self._process == os.getpid():
-            session.close()
-        self._live()
+        try:
+            return Session.spawn(
+                worker.locate(),
+                limits=self.limits.to_dict(),
+                functions=list(host.functions),
+                ask=host.ask,
+                output=host.output,
+                log=host.log,
+                startup_timeout=self._startup_timeout,
+            )
+        except ResourceError as error:
+            raise IsolationUnavailableError(str(error)) from error
 
 
 def _prefixed(prefix: str, error: DanaCallError) -> DanaCallError:
