@@ -8,5 +8,6 @@
 pub mod arguments;
 pub mod crash;
 pub mod exit;
+pub mod heap;
 pub mod sandbox;
 pub mod serve;

@@ -1,13 +1,16 @@
 //! `dana-worker`: locks itself in, says Hello, serves one session, ends.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+use dana_meter::Counting;
 use dana_worker::exit::Exit;
+use dana_worker::heap::Heap;
 use dana_worker::{arguments, crash, sandbox, serve};
 
 #[global_allocator]
-static HEAP: dana_meter::Counting<dlmalloc::GlobalDlmalloc> =
-    dana_meter::Counting::new(dlmalloc::GlobalDlmalloc);
+#[expect(unsafe_code, reason = "the promise that the heap asks for")]
+// SAFETY: this program starts no thread; the sandbox asserts that there is one, and the filter forbids another.
+static HEAP: Counting<Heap> = Counting::new(unsafe { Heap::single_threaded() });
 
 fn main() {
     run().leave()

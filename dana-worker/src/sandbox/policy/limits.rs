@@ -26,11 +26,11 @@ pub struct Row {
     pub reason: &'static str,
 }
 
-/// Bytes the process may map beyond the session's budget: one frame each way, and 64 MiB for the image, the stack and
-/// the parts of the heap that are free but not given back.
+/// Bytes the process may map beyond the session's budget: one frame each way, and 160 MiB for the image, the stack
+/// and what the heap keeps for later (80 MiB at most).
 pub const OVERHEAD: u64 = (dana_wire::Budget::FROM_HOST.frame_bytes
     + dana_wire::Budget::FROM_WORKER.frame_bytes) as u64
-    + (64 << 20);
+    + (160 << 20);
 
 /// Bytes of stack. The parser and the interpreter limit their own depth far below it.
 pub const STACK: u64 = 8 << 20;
