@@ -7,7 +7,10 @@ fails the program at the place that asked; the original exception is kept for th
 from __future__ import annotations
 
 import sys
-import time
+import threading
+from dataclasses import replace
+from threading import get_ident
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from .exceptions import DanaCallError, ResourceCallError, ResourceError, SecurityError
@@ -24,24 +27,59 @@ __all__ = ["Host", "Turn", "named_functions"]
 
 
 class Turn:
-    """What happened on the host's side while one request ran."""
+    """One request, from the host's side: what was printed, which models answered, what failed.
 
-    def __init__(self, wall_time: float | None) -> None:
-        self.started = time.monotonic()
-        self.deadline = None if wall_time is None else self.started + wall_time
-        self.output: list[str] = []
-        self.usage = Usage()
+    Inside ``with``, the session is this thread's alone. Every call pays for this class, so it is small.
+    """
+
+    __slots__ = ("_host", "failure", "models", "output", "started", "wall_time")
+
+    def __init__(self, host: Host, wall_time: float | None) -> None:
+        self._host = host
+        self.wall_time = wall_time
+        self.output: list[str] | None = None
+        self.models: Usage | None = None
         #: The last exception that an ask ended with.
         self.failure: Exception | None = None
+
+    def __enter__(self) -> Turn:
+        host = self._host
+        me = get_ident()
+        if host.holder == me:
+            raise DanaCallError(
+                "the session is busy: a function it asked for cannot call back into it\n"
+                "Hint: use a second Dana, or return the value instead"
+            )
+        host.lock.acquire()
+        host.holder = me
+        host.turn = self
+        self.started = monotonic()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        host = self._host
+        host.turn = None
+        host.holder = None
+        host.lock.release()
 
     @property
     def seconds(self) -> float:
         """Seconds since the request was made."""
-        return time.monotonic() - self.started
+        return monotonic() - self.started
+
+    @property
+    def deadline(self) -> float | None:
+        """When the turn ends, by `time.monotonic`; None for never."""
+        return None if self.wall_time is None else self.started + self.wall_time
 
     def text(self) -> str:
         """Return what was printed, without the last line's newline."""
-        return "".join(self.output).removesuffix("\n")
+        return "".join(self.output or ()).removesuffix("\n")
+
+    def usage(self, measured: Mapping[str, int] | None) -> Usage:
+        """Return what the turn used; `measured` is the interpreter's part."""
+        models = self.models or Usage()
+        return models.measured(measured) if measured else models
 
     def explain(self, error: DanaCallError) -> DanaCallError:
         """Attach the host's exception behind a failed ask, when that is what the program failed with."""
@@ -72,8 +110,25 @@ class Host:
         self.functions = dict(functions)
         self.search_paths = list(search_paths)
         self.echo = echo
-        self.usage = Usage()
         self.turn: Turn | None = None
+        self.lock = threading.Lock()
+        self.holder: int | None = None
+        self._models = Usage()
+        self._measured = [0, 0, 0, 0]
+
+    @property
+    def usage(self) -> Usage:
+        """What all turns so far used."""
+        steps, peak, printed, asks = self._measured
+        return replace(self._models, steps=steps, memory_peak=peak, output_bytes=printed, asks=asks)
+
+    def book(self, measured: Mapping[str, int]) -> None:
+        """Add what the interpreter measured for a turn; every call pays for this."""
+        total = self._measured
+        total[0] += measured["steps"]
+        total[1] = max(total[1], measured["memory_peak"])
+        total[2] += measured["output_bytes"]
+        total[3] += measured["asks"]
 
     def ask(self, kind: str, payload: dict[str, Any]) -> Any:
         """Answer one ask; an exception becomes the program's failure."""
@@ -90,6 +145,8 @@ class Host:
     def output(self, text: str) -> None:
         """Take what the program printed."""
         if self.turn is not None:
+            if self.turn.output is None:
+                self.turn.output = []
             self.turn.output.append(text)
         if self.echo and sys.stdout is not None:
             sys.stdout.write(text)
@@ -138,16 +195,9 @@ class Host:
 
     def _used(self, usage: Usage) -> None:
         """Book what a model call used."""
+        self._models += usage
         if self.turn is not None:
-            self.turn.usage += usage
-        else:
-            self.usage += usage
-
-    def finish(self, turn: Turn, measured: Mapping[str, Any]) -> Usage:
-        """Book a turn that ended; return what it used."""
-        usage = turn.usage.measured(measured)
-        self.usage += usage
-        return usage
+            self.turn.models = self.turn.models + usage if self.turn.models is not None else usage
 
     def _module(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Find a module's source."""

@@ -5,7 +5,7 @@ Rule: a program's failure is a result, not an exception; what was printed before
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,10 +46,9 @@ class Usage:
         total["memory_peak"] = max(self.memory_peak, other.memory_peak)
         return Usage(**total)
 
-    def measured(self, turn: Mapping[str, Any]) -> Usage:
+    def measured(self, turn: Mapping[str, int]) -> Usage:
         """Return this usage with what the interpreter measured for the turn."""
-        names = ("steps", "memory_peak", "output_bytes", "asks")
-        return Usage(**{**vars(self), **{name: int(turn.get(name) or 0) for name in names}})
+        return replace(self, **turn)
 
 
 @dataclass

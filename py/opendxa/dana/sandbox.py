@@ -7,8 +7,6 @@ Rule: both kinds run the same code; they differ only in how the session is opene
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from . import options as reason_options
@@ -27,7 +25,7 @@ from .limits import Limits
 from .result import ExecutionResult, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from ._bridge import Session
@@ -77,8 +75,6 @@ class _SessionInterface:
         self._session: Session | None = None
         self._closed = False
         self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._holder: int | None = None
 
     def _open(self) -> Session:
         """Open the session."""
@@ -110,26 +106,25 @@ class _SessionInterface:
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
         """Run Dana source text. A failure is returned, not raised; the session's state stays."""
-        session, timeout = self._live(), self.limits.wall_time
+        session = self._live()
         value: Any = None
         failure: Exception | None = None
-        with self._turn() as turn:
-            measured: Mapping[str, Any] = {}
+        with Turn(self._host, self.limits.wall_time) as turn:
+            measured: dict[str, int] | None = None
             try:
-                value, measured = session.run(source, filename, timeout)
+                value, measured = session.run(source, filename)
+                self._host.book(measured)
             except SessionClosedError:
                 raise
             except DanaError as error:
-                measured = getattr(error, "usage", None) or {}
                 failure = turn.explain(error) if isinstance(error, DanaCallError) else error
-            usage = self._host.finish(turn, measured)
             return ExecutionResult(
                 success=failure is None,
                 result=value,
                 error=failure,
                 output=turn.text(),
                 execution_time=turn.seconds,
-                usage=usage,
+                usage=turn.usage(measured),
                 _snapshot=self._snapshot,
             )
 
@@ -169,17 +164,15 @@ class _SessionInterface:
         self, func_name: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call a Dana function by name with Python values; return its value."""
-        session, timeout = self._live(), self.limits.wall_time
-        with self._turn() as turn:
-            measured: Mapping[str, Any] = {}
+        session = self._live()
+        host = self._host
+        with Turn(host, self.limits.wall_time) as turn:
             try:
-                value, measured = session.call(func_name, tuple(args), dict(kwargs or {}), timeout)
+                value, measured = session.call(func_name, args, kwargs)
             except DanaCallError as error:
-                measured = getattr(error, "usage", None) or {}
                 explained = turn.explain(error)
                 raise explained from explained.__cause__
-            finally:
-                self._host.finish(turn, measured)
+            host.book(measured)
         return value
 
     def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
@@ -195,14 +188,14 @@ class _SessionInterface:
     def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
         session = self._live()
-        with self._turn():
-            return session.get(name, self.limits.wall_time)
+        with Turn(self._host, self.limits.wall_time):
+            return session.get(name)
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
         session = self._live()
-        with self._turn():
-            session.set(name, value, self.limits.wall_time)
+        with Turn(self._host, self.limits.wall_time):
+            session.set(name, value)
 
     def close(self) -> None:
         """End the session and, when it has one, its worker. Closing twice is no error."""
@@ -237,28 +230,10 @@ class _SessionInterface:
         if self._closed:
             raise SessionClosedError("the session was closed\nHint: create a new Dana")
         if self._session is None:
-            with self._lock:
+            with self._host.lock:
                 if self._session is None:
                     self._session = self._open()
         return self._session
-
-    @contextmanager
-    def _turn(self) -> Iterator[Turn]:
-        """Have the session to oneself for one request."""
-        me = threading.get_ident()
-        if self._holder == me:
-            raise DanaCallError(
-                "the session is busy: a function it asked for cannot call back into it\n"
-                "Hint: use a second Dana, or return the value instead"
-            )
-        with self._lock:
-            self._holder = me
-            self._host.turn = turn = Turn(self.limits.wall_time)
-            try:
-                yield turn
-            finally:
-                self._host.turn = None
-                self._holder = None
 
     def _snapshot(self) -> SandboxContext | None:
         """Copy the session's variables, or None when there is no session any more."""
@@ -267,8 +242,8 @@ class _SessionInterface:
         session = self._session
         if session is None or self._closed or not session.alive:
             return None
-        with self._turn():
-            scopes = session.snapshot(self.limits.wall_time)
+        with Turn(self._host, self.limits.wall_time):
+            scopes = session.snapshot()
         return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
 
 
