@@ -1,7 +1,8 @@
 """The language programs of `tests/language/`, run as a user runs them: isolated and in the host process.
 
-Each program's printed text, or the first line of its error, stands beside it. The interpreter's own test runs the
-same programs in Rust; here they cross the pipe, the bridge and the package, and both modes must agree to the letter.
+Each program's printed text, or the first line of its error, stands beside it. The interpreter's own test
+runs the same programs in Rust; here they cross the pipe, the bridge and the package, and both modes must
+agree to the letter.
 """
 
 from __future__ import annotations
