@@ -6,6 +6,7 @@ pub mod coerce;
 pub mod compile;
 pub mod fault;
 pub mod library;
+pub mod reason;
 pub mod session;
 pub mod syntax;
 pub mod text;

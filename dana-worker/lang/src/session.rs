@@ -55,6 +55,8 @@ pub struct Services {
     /// Names of the host's functions.
     pub functions: Vec<String>,
     pub types: HashMap<Rc<str>, Rc<StructType>>,
+    /// The model chosen by `set_model`.
+    pub model: Option<Rc<str>>,
     pub(crate) next_type: u32,
     pub(crate) next_ask: u32,
     pub(crate) output: String,
@@ -73,6 +75,7 @@ impl Services {
             limits,
             functions,
             types: HashMap::new(),
+            model: None,
             next_type: 1,
             next_ask: 1,
             output: String::new(),

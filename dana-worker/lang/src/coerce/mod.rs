@@ -10,7 +10,7 @@ mod json;
 pub use annotation::{assign, basic};
 pub use comparison::comparable;
 pub use field::{assign_field, construct, fits};
-pub use json::{value_in, value_of};
+pub use json::{Unreadable, value_in, value_of};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ mod str_methods;
 mod table_methods;
 
 pub use blocked::blocked;
-pub(crate) use convert::{to_float, to_int, type_text};
+pub(crate) use convert::{to_float, to_int};
 pub use format::{converted, format, percent};
 
 use crate::value::Value;
@@ -30,6 +30,7 @@ static BUILTINS: &[&[Native]] = &[
     convert::FUNCTIONS,
     numbers::FUNCTIONS,
     output::FUNCTIONS,
+    crate::reason::FUNCTIONS,
     exceptions::FUNCTIONS,
 ];
 

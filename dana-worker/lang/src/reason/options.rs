@@ -1,0 +1,93 @@
+//! The options of a request, checked before anything is sent.
+
+use std::rc::Rc;
+
+use crate::session::Services;
+use crate::value::{DictObj, Raise, Table, Value};
+
+/// The options of one request.
+pub(super) struct Options {
+    /// Everything but the system message, for the host.
+    pub(super) table: Table<Value>,
+    pub(super) system: Option<String>,
+    /// The reply is JSON.
+    pub(super) json: bool,
+}
+
+/// Reads the options dict and the further keyword arguments.
+pub(super) fn read(
+    given: Option<&Value>,
+    keywords: &[(Rc<str>, Value)],
+    services: &Services,
+) -> Result<Options, Raise> {
+    let mut options = Options { table: Table::new(), system: None, json: false };
+    match given {
+        None | Some(Value::None) => {}
+        Some(Value::Dict(dict)) => {
+            for (key, value) in entries(dict) {
+                let Some(name) = key.as_text() else {
+                    return Err(Raise::sandbox(format!("option names are texts, not '{}'", key.type_name())));
+                };
+                options.set(&name, &value.observe()?)?;
+            }
+        }
+        Some(other) => {
+            return Err(Raise::sandbox(format!("options must be a dict, not '{}'", other.type_name())));
+        }
+    }
+    for (name, value) in keywords {
+        options.set(name, &value.observe()?)?;
+    }
+    if let Some(model) = &services.model
+        && options.table.get_str("model").is_none()
+    {
+        options.table.insert(Value::str("model"), Value::str(model))?;
+    }
+    Ok(options)
+}
+
+fn entries(dict: &DictObj) -> Vec<(Value, Value)> {
+    dict.table.borrow().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
+}
+
+impl Options {
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), Raise> {
+        if value.is_none() {
+            return Ok(());
+        }
+        let refuse = |wanted: &str| Err(Raise::sandbox(format!("{name} must be {wanted}")));
+        match name {
+            "system_message" => {
+                let Some(text) = value.as_text() else { return refuse("a string") };
+                self.system = Some(text.to_string());
+                return Ok(());
+            }
+            "temperature" => {
+                let number = match value {
+                    Value::Float(number) => number.get(),
+                    Value::Int(0) => 0.0,
+                    Value::Int(1) => 1.0,
+                    Value::Int(2) => 2.0,
+                    _ => f64::NAN,
+                };
+                if !(0.0..=2.0).contains(&number) {
+                    return refuse("a number between 0.0 and 2.0");
+                }
+            }
+            "max_tokens" if !matches!(value, Value::Int(1..) | Value::True) => {
+                return refuse("a positive integer");
+            }
+            "format" => {
+                let text = value.as_text();
+                match text.as_deref() {
+                    Some("json") => self.json = true,
+                    Some("text") => {}
+                    _ => return refuse("'text' or 'json'"),
+                }
+            }
+            _ => {}
+        }
+        self.table.insert(Value::str(name), value.clone())?;
+        Ok(())
+    }
+}
