@@ -4,9 +4,11 @@
 
 mod support;
 
+use dana_worker::sandbox::filter::{Machine, compile};
+use dana_worker::sandbox::policy::syscalls::TABLE;
 use libc::{c_long, user_regs_struct};
 use nix::sys::signal::Signal;
-use support::tracer::{Captive, Fate, Gate};
+use support::tracer::{Captive, Fate, Gate, live_filter};
 use support::{Worker, is_root};
 
 const KILLED: Fate = Fate::Died(Signal::SIGSYS);
@@ -367,4 +369,16 @@ fn crashes_are_told_apart_from_attacks() {
     assert_eq!((overflow, words.as_str()), (Fate::Died(Signal::SIGABRT), "dana-worker: stack overflow\n"));
     let (wild, words) = crash(|registers| registers.rip = 0x10);
     assert_eq!((wild, words.as_str()), (Fate::Died(Signal::SIGSEGV), "dana-worker: memory fault\n"));
+}
+
+/// The kernel holds the filter that the other tests explore, instruction for instruction.
+#[test]
+fn the_live_filter_is_the_compiled_table() {
+    if !is_root("the_live_filter_is_the_compiled_table") {
+        return;
+    }
+    let worker = Worker::start();
+    let own_pid = worker.pid().unsigned_abs();
+    let compiled = compile(TABLE, Machine::HERE, own_pid);
+    assert_eq!(live_filter(worker.pid()), compiled.as_slice());
 }

@@ -123,3 +123,19 @@ impl Captive {
         ptrace::write(self.pid, address as ptrace::AddressType, word).expect("mapped");
     }
 }
+
+/// The newest filter of a process, as the kernel holds it.
+pub fn live_filter(pid: i32) -> Vec<dana_worker::sandbox::filter::Instruction> {
+    use dana_worker::sandbox::filter::Instruction;
+    const GET_FILTER: i32 = 0x420c; // PTRACE_SECCOMP_GET_FILTER, linux/ptrace.h
+    let captive = Captive::take(pid);
+    let ask = |room: *mut Instruction| {
+        let newest = std::ptr::without_provenance_mut::<libc::c_void>(0);
+        // SAFETY: a stopped tracee; the kernel writes as many instructions as it said it would.
+        let count = unsafe { libc::ptrace(GET_FILTER as _, captive.pid.as_raw(), newest, room) };
+        usize::try_from(count).expect("root may read filters")
+    };
+    let mut code = vec![Instruction::default(); ask(std::ptr::null_mut())];
+    assert_eq!(ask(code.as_mut_ptr()), code.len());
+    code
+}

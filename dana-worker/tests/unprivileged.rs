@@ -1,0 +1,66 @@
+//! The wall as a plain user has it, and what that user can do to the worker. Rows 52, 58 and 63 of the attack corpus.
+
+mod support;
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use support::facts::status;
+use support::{Worker, command, is_root};
+
+const NOBODY: u32 = 65534;
+
+fn nobodys_worker() -> Worker {
+    let mut command = command();
+    command.uid(NOBODY).gid(NOBODY);
+    Worker::from(command)
+}
+
+#[test]
+fn a_plain_user_gets_the_base_wall_and_landlock() {
+    if !is_root("a_plain_user_gets_the_base_wall_and_landlock") {
+        return;
+    }
+    let worker = nobodys_worker();
+    let status = status(worker.pid());
+    assert!(status["Uid"].split_whitespace().all(|uid| uid == "65534"));
+    for (field, expected) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("Threads", "1")] {
+        assert_eq!(status[field], expected, "{field}");
+    }
+    for field in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status[field], "0000000000000000", "{field}");
+    }
+    for layer in &worker.layers {
+        // Emptying the bounding set takes a capability that this user does not have, and says so.
+        assert_eq!(layer.applied, layer.name != "bounding_set", "{layer:?}");
+        if layer.name == "bounding_set" {
+            assert!(layer.detail.contains("PR_SET_SECUREBITS: EPERM"), "{layer:?}");
+        }
+    }
+    assert_eq!(worker.close().code(), Some(0));
+}
+
+/// A neighbour with the same user id sees what `ps` shows and no more.
+#[test]
+fn a_neighbour_cannot_look_inside() {
+    if !is_root("a_neighbour_cannot_look_inside") {
+        return;
+    }
+    let worker = nobodys_worker();
+    let pid = worker.pid();
+    let may_read = |path: String| {
+        let mut cat = Command::new("/bin/cat");
+        let output = cat.arg(path).uid(NOBODY).gid(NOBODY).output().expect("cat runs");
+        output.status.success()
+    };
+    assert!(may_read(format!("/proc/{pid}/status")), "the host needs this as evidence");
+    assert!(may_read(format!("/proc/{pid}/limits")), "the host needs this as evidence");
+    for file in
+        ["environ", "maps", "mem", "auxv", "syscall", "stack", "io", "pagemap", "smaps", "personality"]
+    {
+        assert!(!may_read(format!("/proc/{pid}/{file}")), "{file}");
+    }
+    let mut list = Command::new("/bin/ls");
+    let listed = list.arg(format!("/proc/{pid}/fd/")).uid(NOBODY).gid(NOBODY).output().expect("ls runs");
+    assert!(!listed.status.success());
+}
