@@ -445,6 +445,7 @@ fn hints_name_the_right_form() {
         ("a <> b", "!="),
         ("x = 'a' 'b'", "use +"),
         ("deliver 1", "use 'return'"),
+        ("x = b'abc'", "no bytes literals"),
         ("class A:\n  pass", "struct Name:"),
         ("x = 0b1", "decimal"),
         ("struct P:\n  x", "write x: type"),

@@ -25,7 +25,9 @@ impl Parser<'_> {
             Kind::String | Kind::FStart if self.previous_is_string() => {
                 fault.hint("strings side by side are not joined: use +")
             }
-            Kind::Def | Kind::Sync => fault,
+            Kind::String if self.previous().kind == Kind::Name && self.previous().end == token.start => {
+                fault.hint("strings have no prefix but r and f; there are no bytes literals")
+            }
             kind if kind.is_keyword() && expected.contains("name") => {
                 fault.hint(format!("{} is a reserved word", kind.describe()))
             }
