@@ -1,0 +1,254 @@
+"""Programs that mean harm, workers that go wrong: each its own error, the host unharmed, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opendxa.dana import Dana, DanaCallError, Limits, worker
+from opendxa.dana.exceptions import (
+    AskLimitError,
+    DanaError,
+    DeadlineExceededError,
+    DepthLimitError,
+    MemoryLimitError,
+    OutputLimitError,
+    ProtocolViolationError,
+    SessionClosedError,
+    StepLimitError,
+    WorkerKilledError,
+)
+
+
+def children() -> set[str]:
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= set((task / "children").read_text().split())
+    return found
+
+
+def open_files() -> dict[str, str]:
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found[entry.name] = os.readlink(entry)
+        except FileNotFoundError:
+            continue  # the listing's own
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    with Dana(require_isolation=True) as d:
+        assert d.execute_string("1").result == 1  # what is made once a process exists from here on
+    processes, files = children(), open_files()
+    yield
+    assert children() == processes
+    assert len(open_files()) == len(files), f"{files} became {open_files()}"
+
+
+def fresh(**settings: object) -> Dana:
+    return Dana(require_isolation=True, echo=False, **settings)  # type: ignore[arg-type]
+
+
+def both(**settings: object) -> list[Dana]:
+    return [fresh(**settings), Dana(echo=False, **settings)]  # type: ignore[arg-type]
+
+
+def error_of(d: Dana, source: str) -> Exception:
+    result = d.execute_string(source, "harm.na")
+    assert not result.success
+    assert result.error is not None
+    return result.error
+
+
+def test_endless_loop() -> None:
+    for d in both(limits=Limits(wall_time=0.3)):
+        with d:
+            begin = time.monotonic()
+            assert isinstance(error_of(d, "n = 0\nwhile true:\n    n = n + 1\n"), DeadlineExceededError)
+            assert time.monotonic() - begin < 5
+            assert not d.is_subprocess_isolated
+            with pytest.raises(SessionClosedError):
+                d.execute_string("1")
+            d.restart_subprocess()
+            assert d.execute_string("40 + 2").result == 42
+
+
+def test_too_many_steps() -> None:
+    for d in both(limits=Limits(steps=100_000)):
+        with d:
+            assert isinstance(error_of(d, "while true:\n    pass\n"), StepLimitError)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "x = [0]\nwhile true:\n    x = x + x\n",
+        "x = 'ab'\nwhile true:\n    x = x + x\n",
+        "x = 7\nwhile true:\n    x = x * x\n",
+        "x = []\nwhile true:\n    x = [x, x]\n",
+        "x = 'a' * 10000000000\n",
+        "x = 10 ** 10000000000\n",
+    ],
+)
+def test_memory_bomb(bomb: str) -> None:
+    for d in both(limits=Limits(memory=32 * 2**20, wall_time=30)):
+        with d:
+            assert isinstance(error_of(d, bomb), MemoryLimitError)
+
+
+def test_deep_nesting() -> None:
+    for d in both():
+        with d:
+            for source in (
+                "(" * 100_000,
+                "[" * 100_000 + "]" * 100_000,
+                "-" * 100_000 + "1",
+                "not " * 100_000 + "1",
+            ):
+                error = error_of(d, source)
+                assert isinstance(error, DanaCallError)
+                assert error.line == 1
+            assert d.execute_string("1").result == 1, "a program that is refused does not end the session"
+
+
+def test_endless_recursion() -> None:
+    for d in both():
+        with d:
+            assert isinstance(error_of(d, "def f(n):\n    return f(n + 1)\n\nf(0)\n"), DepthLimitError)
+            assert d.execute_string("1").result == 1
+
+
+def test_output_flood() -> None:
+    for d in both(limits=Limits(output=100_000)):
+        with d:
+            result = d.execute_string("while true:\n    print('0123456789')\n")
+            assert isinstance(result.error, OutputLimitError)
+            assert len(result.output) <= 100_000 + 4096
+
+
+def test_ask_flood() -> None:
+    for d in both(limits=Limits(asks=5), llm=lambda messages, options: "yes"):
+        with d:
+            assert isinstance(error_of(d, "while true:\n    x = reason('Is it?')\n"), AskLimitError)
+
+
+def test_killed_in_the_middle_of_a_call() -> None:
+    def kill() -> None:
+        os.kill(pid or 0, signal.SIGKILL)
+
+    with fresh(functions=[kill]) as d:
+        pid = d.sandbox.subprocess_pid
+        error = error_of(d, "kill()\n1 + 1\n")
+        assert isinstance(error, WorkerKilledError)
+        assert error.signal == signal.SIGKILL
+        assert not d.is_subprocess_isolated
+        assert d.sandbox.subprocess_pid is None
+
+
+def test_killed_while_it_computes() -> None:
+    with fresh() as d:
+        timer = threading.Timer(0.2, os.kill, (d.sandbox.subprocess_pid, signal.SIGKILL))
+        timer.start()
+        assert isinstance(error_of(d, "while true:\n    pass\n"), WorkerKilledError)
+        timer.join()
+
+
+@pytest.mark.parametrize("noise", ["garbage\\n", "\\000\\000\\000\\000", "\\005\\000\\000\\000hello", ""])
+def test_worker_that_speaks_garbage(noise: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    impostor = tmp_path / "dana-worker"
+    impostor.write_text(f"#!/bin/sh\nprintf '{noise}'\n" + ("exec sleep 60\n" if noise else ""))
+    impostor.chmod(0o755)
+    monkeypatch.setattr(worker, "PATH", str(impostor))
+    with pytest.raises(DanaError) as caught:
+        fresh()
+    if noise:
+        assert isinstance(caught.value, ProtocolViolationError)
+
+
+def test_interrupt() -> None:
+    with fresh() as d:
+        timer = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
+        timer.start()
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            d.execute_string("while true:\n    pass\n")
+        assert time.monotonic() - begin < 5
+        timer.join()
+
+
+def test_secrets_of_the_host_are_not_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = [secrets.token_hex(24) for _ in range(50)]
+    for number, secret in enumerate(planted):
+        monkeypatch.setenv(f"SECRET_{number}", secret)
+    with fresh(llm=lambda messages, options: "yes") as d:
+        assert d.execute_string("x = reason('Is it?')\nx").result is True
+        try:
+            memory = memory_of(d.sandbox.subprocess_pid or 0)
+        except PermissionError:
+            pytest.skip("only root may look into a worker's memory; that nobody else can is the point")
+        assert len(memory) > 100_000
+        assert b"dana" in memory
+        assert not [secret for secret in planted if secret.encode() in memory]
+    assert planted[0].encode() in memory_of(os.getpid()), "the search finds what is there"
+
+
+def memory_of(process: int) -> bytes:
+    pieces = []
+    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", buffering=0) as memory:  # noqa: PTH123
+        for line in maps:
+            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if found is None or "[v" in line:
+                continue
+            begin, end = int(found[1], 16), int(found[2], 16)
+            try:
+                memory.seek(begin)
+                pieces.append(memory.read(end - begin))
+            except (OSError, OverflowError):
+                continue  # reserved, never touched
+    return b"".join(pieces)
+
+
+def test_many_sessions_leave_nothing() -> None:
+    for _ in range(30):
+        with fresh() as d:
+            assert d.execute_string("6 * 7").result == 42
+    dropped = fresh()
+    assert dropped.execute_string("1").result == 1
+    del dropped
+
+
+def test_host_that_dies_takes_its_workers_along(tmp_path: Path) -> None:
+    import select
+    import subprocess
+
+    program = (
+        "import threading, time\n"
+        "from opendxa.dana import Dana\n"
+        "idle, busy = Dana(require_isolation=True), Dana(require_isolation=True)\n"
+        "threading.Thread(target=busy.execute_string, args=('while true:\\n    pass\\n',), daemon=True).start()\n"
+        "time.sleep(0.3)\n"
+        "print(idle.sandbox.subprocess_pid, busy.sandbox.subprocess_pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        watched = [os.pidfd_open(int(pid)) for pid in host.stdout.readline().split()]
+        host.kill()
+        host.wait()
+    try:
+        for pidfd in watched:
+            assert select.select([pidfd], [], [], 10.0)[0], "a worker outlived its host"
+    finally:
+        for pidfd in watched:
+            os.close(pidfd)
