@@ -1,4 +1,4 @@
-"""Programs that mean harm, workers that go wrong: each its own error, the host unharmed, nothing left behind."""
+"""Programs that mean harm, workers that go wrong: each its own error, nothing left behind."""
 
 from __future__ import annotations
 
@@ -36,14 +36,8 @@ def children() -> set[str]:
     return found
 
 
-def open_files() -> dict[str, str]:
-    found = {}
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            found[entry.name] = os.readlink(entry)
-        except FileNotFoundError:
-            continue  # the listing's own
-    return found
+def open_files() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists() or entry.is_symlink()}
 
 
 @pytest.fixture(autouse=True)
@@ -205,8 +199,9 @@ def test_secrets_of_the_host_are_not_in_the_worker(monkeypatch: pytest.MonkeyPat
 
 def memory_of(process: int) -> bytes:
     pieces = []
-    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", buffering=0) as memory:  # noqa: PTH123
-        for line in maps:
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    with Path(f"/proc/{process}/mem").open("rb", buffering=0) as memory:
+        for line in lines:
             found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
             if found is None or "[v" in line:
                 continue
