@@ -405,11 +405,14 @@ def test_typed_answers(isolated: bool) -> None:
 
 
 def test_nonsense_for_a_type(isolated: bool) -> None:
-    with open_dana(isolated, llm=Scripted(["a banana", "8"])) as d:
+    script = Scripted(["a banana", "a pear", "a plum", "8"])
+    with open_dana(isolated, llm=script) as d:
         error = d.execute_string('n: int = reason("How many?")', "typed.na").error
         assert isinstance(error, DanaCallError)
         assert error.line == 1
         assert "int" in str(error)
+        assert "a plum" in str(error), "the last reply is told"
+        assert len(script.requests) == 3, "it was asked again, with the reason"
         assert d.execute_string('n: int = reason("How many?")').result == 8
 
 

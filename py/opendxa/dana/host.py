@@ -83,11 +83,13 @@ class Turn:
 
     def explain(self, error: DanaCallError) -> DanaCallError:
         """Attach the host's exception behind a failed ask, when that is what the program failed with."""
-        cause = self.failure
-        if cause is None or error.kind != type(cause).__name__:
+        cause, fault = self.failure, error.fault
+        if cause is None or fault is None:
             return error
+        name = type(cause).__name__
+        if fault.kind != name and f"{name}: " not in fault.message:
+            return error  # the program handled that one; this is another
         if isinstance(cause, ResourceError) and type(error) is DanaCallError:
-            fault = error.fault
             error = ResourceCallError(str(error))
             error.fault = fault
         error.original_error = cause
@@ -170,13 +172,14 @@ class Host:
 
     def _reason(self, payload: dict[str, Any]) -> str:
         """Ask the model."""
-        from .llm import Request, generate  # noqa: PLC0415
+        from .llm import Mock, Request, generate  # noqa: PLC0415
 
         turn = self.turn
         request = Request.from_ask(payload, deadline=turn.deadline if turn is not None else None)
         failed_attempts, tokens = 1, (0, 0)
         try:
-            response = generate(self.provider(), request)
+            provider = Mock() if request.options.get("use_mock") else self.provider()
+            response = generate(provider, request)
             failed_attempts = response.attempts - 1
             tokens = (response.input_tokens, response.output_tokens)
         except Exception as error:
