@@ -110,19 +110,22 @@ pub struct Assembler {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// Length of the body handed out last; it ends at `start`.
+    last: usize,
     limit: usize,
 }
 
 impl Assembler {
     /// Accepts bodies of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Assembler { buffer: Vec::new(), start: 0, end: 0, limit }
+        Assembler { buffer: Vec::new(), start: 0, end: 0, last: 0, limit }
     }
 
     /// Reads from `stream` once and returns how many bytes came: 0 is the stream's end.
     /// `WouldBlock` and `Interrupted` come back as they are; nothing is lost. Take every whole
     /// frame by [`Assembler::frame`] before filling again, or the buffer grows.
     pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
+        self.last = 0;
         self.make_room();
         let read = stream.read(self.buffer.get_mut(self.end..).unwrap_or_default())?;
         self.end = self.end.saturating_add(read).min(self.buffer.len());
@@ -136,9 +139,25 @@ impl Assembler {
         if behind.len() < length {
             return Ok(None);
         }
-        let from = self.start + PREFIX;
-        self.start = from + length;
-        Ok(self.buffer.get(from..self.start))
+        self.start += PREFIX + length;
+        self.last = length;
+        Ok(Some(self.last()))
+    }
+
+    /// True if a whole frame has come.
+    pub fn is_ready(&self) -> Result<bool, FrameError> {
+        let Some((prefix, behind)) = self.rest().split_first_chunk::<PREFIX>() else { return Ok(false) };
+        Ok(checked(u32::from_le_bytes(*prefix) as usize, self.limit)? <= behind.len())
+    }
+
+    /// The body handed out last, again; empty once more was read.
+    pub fn last(&self) -> &[u8] {
+        self.buffer.get(self.start.saturating_sub(self.last)..self.start).unwrap_or_default()
+    }
+
+    /// Bytes that came and were not handed out yet.
+    pub fn held(&self) -> usize {
+        self.end - self.start
     }
 
     /// True between frames: an end of the stream here is a clean one.
