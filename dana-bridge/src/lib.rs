@@ -1,1 +1,47 @@
-//! Bridge.
+//! `opendxa.dana._bridge`: sessions of Dana interpreters for Python, each in a locked worker
+//! process of its own or, with the same methods, in the host's process.
+
+#![deny(unsafe_code)]
+
+mod asks;
+mod converse;
+mod core;
+mod decode;
+mod encode;
+mod ending;
+mod function;
+mod gate;
+mod handles;
+mod limits;
+mod link;
+mod raise;
+mod report;
+mod session;
+mod spawn;
+mod stderr;
+mod stop;
+mod structure;
+mod supervise;
+#[expect(unsafe_code, reason = "system calls without a safe wrapper; see the module")]
+mod sys;
+mod verify;
+mod watch;
+mod worker;
+
+/// The extension module.
+#[pyo3::pymodule]
+mod _bridge {
+    #[pymodule_export]
+    use crate::function::Function;
+    #[pymodule_export]
+    use crate::session::Session;
+    #[pymodule_export]
+    use crate::structure::Struct;
+
+    /// Which build this is; a worker of another one is refused.
+    #[pymodule_export]
+    const BUILD: &str = dana_wire::BUILD;
+    /// The version of the protocol.
+    #[pymodule_export]
+    const PROTOCOL: u32 = dana_wire::PROTOCOL;
+}

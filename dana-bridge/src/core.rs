@@ -1,0 +1,171 @@
+//! What a session is besides its Python face: its interpreter, its limits, and how it ended.
+//!
+//! The rule: once a session is over it stays over, everything it held is given back at once, and
+//! whoever uses it afterwards hears why.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::ending::{Ending, of_stop};
+use crate::gate::Gate;
+use crate::handles::Handles;
+use crate::limits::Limits;
+use crate::link::Link;
+use crate::report::{Level, Report};
+use crate::stop::Stop;
+use crate::watch::Position;
+use crate::worker::{Why, Worker};
+
+/// Longest wait for a worker that has closed its pipes to end by itself.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// Where turns take place: only one thread at a time is in here.
+pub(crate) struct Room {
+    pub(crate) link: Box<dyn Link>,
+    pub(crate) turn: u32,
+    pub(crate) last_ask: Option<u32>,
+}
+
+pub(crate) struct Core {
+    process: u32,
+    limits: Limits,
+    functions: HashSet<String>,
+    handles: Handles,
+    worker: Mutex<Option<Arc<Worker>>>,
+    report: OnceLock<Report>,
+    /// Empty before the session begins, while a turn has it, and after the end.
+    pub(crate) gate: Gate<Option<Room>>,
+    closed: AtomicBool,
+    over: Mutex<Option<String>>,
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits, functions: HashSet<String>) -> Self {
+        Core {
+            process: std::process::id(),
+            limits,
+            functions,
+            handles: Handles::default(),
+            worker: Mutex::new(None),
+            report: OnceLock::new(),
+            gate: Gate::new(None),
+            closed: AtomicBool::new(false),
+            over: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        self.functions.contains(name)
+    }
+
+    /// False in a process forked from the one that began the session.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// The process the session belongs to.
+    pub(crate) fn process(&self) -> u32 {
+        self.process
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The live worker; `None` in-process, before the beginning, after the end and after a fork.
+    pub(crate) fn worker(&self) -> Option<Arc<Worker>> {
+        if !self.is_ours() {
+            return None;
+        }
+        lock(&self.worker).clone().filter(|worker| worker.is_alive())
+    }
+
+    /// The session's worker, from the moment it exists.
+    pub(crate) fn set_worker(&self, worker: Arc<Worker>) {
+        *lock(&self.worker) = Some(worker);
+    }
+
+    /// The report, once there is one.
+    pub(crate) fn report(&self) -> Option<&Report> {
+        self.report.get()
+    }
+
+    pub(crate) fn set_report(&self, report: Report) {
+        // Set once, when the session begins.
+        let _ = self.report.set(report);
+    }
+
+    /// Derived, never stored: a live worker, ours, verified.
+    pub(crate) fn is_isolated(&self) -> bool {
+        !self.is_closed()
+            && self.report().is_some_and(|report| report.level >= Level::Filtered)
+            && self.worker().is_some()
+    }
+
+    /// Why the session cannot be used any more.
+    pub(crate) fn over(&self) -> String {
+        match lock(&self.over).as_deref() {
+            None | Some("") => "the session is closed".to_owned(),
+            Some(reason) => format!("the session is over: {reason}"),
+        }
+    }
+
+    /// Ends the session because of `stop`. What it held is given back before this returns.
+    pub(crate) fn end(&self, stop: &Stop, position: Position) -> Ending {
+        let worker = lock(&self.worker).take();
+        let exit = worker.as_ref().map(|worker| {
+            if matches!(stop, Stop::Gone) {
+                worker.wait(ENDING);
+            }
+            (&**worker, worker.finish(Why::Ended))
+        });
+        let mut ending = of_stop(stop, exit, self.limits.wall_time, self.limits.cpu_time);
+        ending.position = position;
+        self.close_because(&stop.to_string());
+        ending
+    }
+
+    /// Ends the session. Idempotent, from any thread, even in the middle of a turn.
+    pub(crate) fn close(&self) {
+        self.close_because("");
+        if !self.is_ours() {
+            return;
+        }
+        let worker = lock(&self.worker).take();
+        if let Some(worker) = worker {
+            worker.finish(Why::Ended);
+        }
+        // A turn under way gives up the room itself.
+        if let Some(mut inside) = self.gate.try_enter()
+            && let Some(room) = inside.content()
+        {
+            *room = None;
+        }
+    }
+
+    fn close_because(&self, reason: &str) {
+        if !self.closed.swap(true, Ordering::AcqRel) && self.is_ours() {
+            *lock(&self.over) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,199 @@
+//! The link to a worker process: two pipes that do not block, and a process descriptor.
+//!
+//! The rule: whatever the other side does (not reading, not writing, both, dying), every wait ends
+//! by the deadline, and what it sends costs no more memory than has really come.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dana_wire::{Assembler, Budget, ToHost, ToWorker, Violation, frame, open, write_header};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::time::TimeSpec;
+
+use super::Link;
+use crate::stop::Stop;
+use crate::sys;
+use crate::watch::Watch;
+use crate::worker::Worker;
+
+/// Bytes a worker may have sent before the host has finished telling it something.
+const UNREAD: usize = 1 << 20;
+/// How long a worker that closed its end may take to end.
+const ENDING: Duration = Duration::from_millis(200);
+/// A send buffer larger than this is given back after use.
+const KEPT_BUFFER: usize = 1 << 20;
+
+pub(crate) struct Pipe {
+    worker: Arc<Worker>,
+    requests: OwnedFd,
+    replies: Replies,
+    incoming: Assembler,
+    outgoing: Vec<u8>,
+    /// Bytes of the payload at the end of the last frame.
+    payload: usize,
+}
+
+struct Replies(OwnedFd);
+
+impl Read for Replies {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(&self.0, into)?)
+    }
+}
+
+/// What a wait ended with.
+struct Ready {
+    readable: bool,
+    writable: bool,
+    ended: bool,
+}
+
+impl Pipe {
+    pub(crate) fn new(worker: Arc<Worker>, requests: OwnedFd, replies: OwnedFd) -> Self {
+        Pipe {
+            worker,
+            requests,
+            replies: Replies(replies),
+            incoming: Assembler::new(Budget::FROM_WORKER.frame_bytes),
+            outgoing: Vec::new(),
+            payload: 0,
+        }
+    }
+
+    /// Waits for something to read, for room to write if that is wanted, or for the worker's end.
+    fn wait(&self, watch: &Watch<'_>, to_write: bool) -> Result<Ready, Stop> {
+        loop {
+            let patience = watch.patience()?;
+            let mut fds = [
+                PollFd::new(self.replies.0.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.worker.pidfd(), PollFlags::POLLIN),
+                PollFd::new(self.requests.as_fd(), PollFlags::POLLOUT),
+            ];
+            let asked = fds.get_mut(..if to_write { 3 } else { 2 }).unwrap_or_default();
+            match ppoll(asked, patience.map(TimeSpec::from_duration), None) {
+                Ok(0) | Err(Errno::EINTR) => watch.check_signals()?,
+                Ok(_) => {
+                    let [replies, worker, requests] = fds;
+                    return Ok(Ready {
+                        readable: replies.any() == Some(true),
+                        writable: requests.any() == Some(true),
+                        ended: worker.any() == Some(true),
+                    });
+                }
+                Err(errno) => return Err(Stop::Host(errno)),
+            }
+        }
+    }
+
+    /// Takes what has come. `Ok(false)` if nothing had.
+    fn take(&mut self) -> Result<bool, Stop> {
+        match self.incoming.fill(&mut self.replies) {
+            Ok(0) => Err(self.end_of_stream()),
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Err(error) => Err(Stop::Host(Errno::from_raw(error.raw_os_error().unwrap_or(0)))),
+        }
+    }
+
+    fn end_of_stream(&self) -> Stop {
+        if self.worker.wait(ENDING).is_some() {
+            return Stop::Gone;
+        }
+        Stop::Violation("it closed its reply pipe and lives on".to_owned())
+    }
+
+    /// Writes what the pipe takes. A worker that is gone is not an error here: what it said last
+    /// is still to be read, and the reading side will find out.
+    fn write(&mut self, from: usize) -> Result<usize, Stop> {
+        let rest = self.outgoing.get(from..).unwrap_or_default();
+        let result = if sys::sigpipe_kills() { write_quietly(&self.requests, rest) } else { write(&self.requests, rest) };
+        match result {
+            Ok(written) => Ok(written),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            Err(Errno::EPIPE) => Err(self.broken_pipe()),
+            Err(errno) => Err(Stop::Host(errno)),
+        }
+    }
+
+    fn broken_pipe(&self) -> Stop {
+        if self.worker.wait(ENDING).is_some() {
+            return Stop::Gone;
+        }
+        Stop::Violation("it closed its request pipe and lives on".to_owned())
+    }
+}
+
+impl Link for Pipe {
+    fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation> {
+        if self.outgoing.capacity() > KEPT_BUFFER {
+            self.outgoing = Vec::new();
+        }
+        frame::begin(&mut self.outgoing);
+        write_header(&header, &mut self.outgoing)?;
+        Ok(&mut self.outgoing)
+    }
+
+    fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
+        frame::end(&mut self.outgoing, Budget::FROM_HOST.frame_bytes)?;
+        let mut written = self.write(0)?;
+        while written < self.outgoing.len() {
+            let ready = self.wait(watch, true)?;
+            if ready.readable && self.take()? && self.incoming.held() > UNREAD {
+                return Err(Stop::Violation("it talks and does not listen".to_owned()));
+            }
+            if ready.writable {
+                written += self.write(written)?;
+            }
+            if ready.ended && !ready.readable {
+                return Err(Stop::Gone);
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, watch: &mut Watch<'_>) -> Result<ToHost, Stop> {
+        while !self.incoming.is_ready()? {
+            let ready = self.wait(watch, false)?;
+            if ready.readable {
+                self.take()?;
+            } else if ready.ended {
+                return Err(Stop::Gone);
+            }
+        }
+        let body = self.incoming.frame()?.unwrap_or_default();
+        let (message, payload) = open(body, &Budget::FROM_WORKER)?;
+        self.payload = payload.len();
+        Ok(message)
+    }
+
+    fn payload(&self) -> &[u8] {
+        let body = self.incoming.last();
+        body.get(body.len().saturating_sub(self.payload)..).unwrap_or_default()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.incoming.is_empty()
+    }
+}
+
+fn write(pipe: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    nix::unistd::write(pipe, bytes)
+}
+
+/// Writes in a process where the signal of a broken pipe would be the end: keeps it off this
+/// thread, and takes it away if it came.
+fn write_quietly(pipe: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut broken = SigSet::empty();
+    broken.add(Signal::SIGPIPE);
+    let before = broken.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let result = write(pipe, bytes);
+    if result == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
+        sys::take_sigpipe();
+    }
+    before.thread_set_mask()?;
+    result
+}

@@ -1,0 +1,172 @@
+//! What happens to workers while no call is looking at them: one thread, started with the first
+//! worker and ended soon after the last, that takes the status of those that die, empties their
+//! standard error, and ends turns whose caller is stuck elsewhere.
+//!
+//! The rule: no call waits for this thread, except to hear that it has let go of a dead worker.
+//! Left out: the deadline of a call, which the call itself keeps to the millisecond.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use tokio::runtime::{self, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+use crate::sys::{PerProcess, queue_end, queue_stderr};
+use crate::worker::{Why, Worker};
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// How far beyond its deadline a turn may be before it is ended from here.
+const GRACE: Duration = Duration::from_millis(250);
+/// How long the thread outlives the last worker, so that one session after another shares it.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Why nothing can be supervised. The worker at hand is not in use yet and can be given up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SuperviseError {
+    #[error("the supervisor could not be started: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+static POST: PerProcess<Mutex<Option<Post>>> = PerProcess::new();
+
+#[derive(Debug)]
+struct Post {
+    orders: UnboundedSender<Order>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Watch(Arc<Worker>),
+    /// End every worker, then the thread.
+    Finish,
+}
+
+/// Watches a worker until it has ended.
+pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
+    let mut post = post();
+    worker.watched().set(true);
+    let order = match post.as_ref() {
+        None => Order::Watch(worker.clone()),
+        Some(running) => match running.orders.send(Order::Watch(worker.clone())) {
+            Ok(()) => return Ok(()),
+            Err(unsent) => unsent.0,
+        },
+    };
+    let started = start(order);
+    if started.is_err() {
+        worker.watched().set(false);
+    }
+    *post = Some(started?);
+    Ok(())
+}
+
+/// Ends every worker of this process and the thread. For the end of the interpreter.
+pub(crate) fn finish() {
+    let Some(running) = post().take() else { return };
+    if running.orders.send(Order::Finish).is_ok() {
+        // The thread ends as soon as its workers are gone; a panic in it was reported already.
+        let _ = running.thread.join();
+    }
+}
+
+fn post() -> MutexGuard<'static, Option<Post>> {
+    POST.get().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the thread with all signals blocked: the host's handlers never run in it.
+fn start(first: Order) -> Result<Post, SuperviseError> {
+    let (orders, inbox) = unbounded_channel();
+    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(std::io::Error::from)?;
+    let thread = thread::Builder::new().name("dana-supervisor".to_owned()).spawn(|| serve(runtime, inbox));
+    before.thread_set_mask().map_err(std::io::Error::from)?;
+    // Cannot fail: the receiver lives in the thread.
+    let _ = orders.send(first);
+    Ok(Post { orders, thread: thread? })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the thread owns its runtime and drops it at its end")]
+fn serve(runtime: Runtime, mut inbox: UnboundedReceiver<Order>) {
+    LocalSet::new().block_on(&runtime, async { supervise(&mut inbox).await });
+}
+
+async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
+    let mut workers: Vec<Weak<Worker>> = Vec::new();
+    let mut watches = JoinSet::new();
+    let mut tick = interval_at(Instant::now() + TICK, TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            order = inbox.recv() => match order {
+                Some(Order::Watch(worker)) => {
+                    workers.push(Arc::downgrade(&worker));
+                    watches.spawn_local(look_after(worker));
+                }
+                Some(Order::Finish) | None => {
+                    present(&workers).for_each(|worker| worker.kill(Why::Ended));
+                    while watches.join_next().await.is_some() {}
+                    return;
+                }
+            },
+            Some(_) = watches.join_next() => {
+                workers.retain(|worker| worker.upgrade().is_some_and(|worker| worker.exit().is_none()));
+            }
+            _ = tick.tick(), if !workers.is_empty() => {
+                for late in present(&workers).filter(|worker| worker.is_overdue(GRACE)) {
+                    late.kill(Why::Deadline);
+                }
+            }
+            () = sleep(LINGER), if watches.is_empty() => {
+                // Under the lock nobody can send an order: what is empty now stays so.
+                let mut post = post();
+                if inbox.is_empty() {
+                    *post = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn present(workers: &[Weak<Worker>]) -> impl Iterator<Item = Arc<Worker>> + '_ {
+    workers.iter().filter_map(Weak::upgrade)
+}
+
+/// Looks after a worker until it has ended, then lets go of it.
+async fn look_after(worker: Arc<Worker>) {
+    let watched = worker.watched();
+    empty_until_ended(worker).await;
+    watched.set(false);
+}
+
+/// Empties a worker's standard error until it has ended, and takes its status.
+async fn empty_until_ended(worker: Arc<Worker>) {
+    let end = queue_end(&worker);
+    let words = queue_stderr(&worker);
+    // No room in the event queue: the worker is used without this second look.
+    let (Ok(end), Ok(words)) = (end, words) else { return };
+    let mut speaking = true;
+    while speaking {
+        tokio::select! {
+            _ = end.readable() => break,
+            ready = words.readable() => match ready {
+                Ok(mut ready) => {
+                    speaking = worker.drain_stderr();
+                    ready.clear_ready();
+                }
+                Err(_) => speaking = false,
+            },
+        }
+    }
+    if !speaking {
+        let _ = end.readable().await;
+    }
+    worker.drain_stderr();
+    worker.exit();
+}

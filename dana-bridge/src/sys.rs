@@ -1,0 +1,275 @@
+//! The bridge's only unsafe code: system calls without a safe wrapper, a value per process, and
+//! the one promise that lets an interpreter move between threads.
+//!
+//! The rule: each function is safe to call in any state of the process, and each block says why.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{c_char, c_int, c_long, c_void};
+use nix::errno::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::worker::Worker;
+
+/// What a new process executes. All descriptors are 3 or above.
+#[derive(Debug)]
+pub(crate) struct Image<'a> {
+    pub(crate) path: &'a CStr,
+    pub(crate) arguments: &'a [&'a CStr],
+    /// Become 0, 1 and 2 of the new process; it inherits nothing else.
+    pub(crate) streams: [BorrowedFd<'a>; 3],
+}
+
+/// Where on the way to its program a child stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ChildStep {
+    #[error("clone")]
+    Clone,
+    #[error("dup3")]
+    Streams,
+    #[error("chdir")]
+    Directory,
+    #[error("execve")]
+    Execute,
+}
+
+/// What the child needs and how it reports back, in memory shared with the suspended parent.
+#[repr(C)]
+struct Errand {
+    path: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+    streams: [c_int; 3],
+    failed: Option<(ChildStep, c_int)>,
+}
+
+const CHILD_STACK: usize = 32 << 10;
+/// Bytes of the kernel's signal set.
+const SIGNAL_SET: usize = 8;
+
+/// Starts a program with an empty environment in `/`, all signals at their defaults and unblocked.
+/// The calling thread is suspended until the program runs or could not be started; no memory is
+/// copied. Returns the process id and a descriptor of the process.
+pub(crate) fn spawn(image: &Image<'_>) -> Result<(i32, OwnedFd), (ChildStep, Errno)> {
+    let mut arguments: Vec<*const c_char> = image.arguments.iter().map(|word| word.as_ptr()).collect();
+    arguments.push(ptr::null());
+    let environment = [ptr::null()];
+    let mut errand = Errand {
+        path: image.path.as_ptr(),
+        arguments: arguments.as_ptr(),
+        environment: environment.as_ptr(),
+        streams: image.streams.map(|fd| fd.as_raw_fd()),
+        failed: None,
+    };
+    let mut stack: Vec<u128> = Vec::with_capacity(CHILD_STACK / size_of::<u128>());
+    let mut pidfd: c_int = -1;
+    let all: u64 = !0;
+    let mut before: u64 = 0;
+    // SAFETY: both sets are 8 bytes, as said. Signals stay blocked while the child shares our memory, so that none of
+    // our handlers can run in it.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, SIGNAL_SET) };
+    // SAFETY: CLONE_VFORK suspends this thread until the child has executed its program or ended, so `errand`, what it
+    // points to, and the stack outlive the child's use of them. The stack's top is 16-byte aligned and the area is
+    // large enough for `child`, which makes raw calls only. CLONE_PIDFD writes to the fifth argument.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(stack.capacity()).cast::<c_void>();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        libc::clone(child, top, flags, (&raw mut errand).cast(), &raw mut pidfd)
+    };
+    let error = Errno::last();
+    // SAFETY: as above; the third pointer may be null.
+    unsafe {
+        let unwanted: *mut u64 = ptr::null_mut();
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const before, unwanted, SIGNAL_SET)
+    };
+    if pid < 0 {
+        return Err((ChildStep::Clone, error));
+    }
+    if pidfd < 0 {
+        return Err((ChildStep::Clone, Errno::ENOSYS));
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    match errand.failed {
+        None => Ok((pid, pidfd)),
+        Some((step, errno)) => {
+            reap_failed(&pidfd);
+            Err((step, Errno::from_raw(errno)))
+        }
+    }
+}
+
+/// Runs in the child, on its own stack, in the parent's memory: raw calls only.
+extern "C" fn child(errand: *mut c_void) -> c_int {
+    // SAFETY: `spawn` passes a pointer to its own `Errand` and is suspended while we use it. Every pointer in it is
+    // valid as long. A kernel `sigaction` of zeros is the default action; it has at most 4 words.
+    unsafe {
+        let errand = &mut *errand.cast::<Errand>();
+        let default: [u64; 4] = [0; 4];
+        let unwanted: *mut u64 = ptr::null_mut();
+        for signal in 1..=64 as c_int {
+            libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, unwanted, SIGNAL_SET);
+        }
+        let step = 'work: {
+            for (wanted, fd) in errand.streams.iter().enumerate() {
+                if libc::syscall(libc::SYS_dup3, *fd, wanted as c_int, 0) < 0 {
+                    break 'work ChildStep::Streams;
+                }
+            }
+            if libc::syscall(libc::SYS_chdir, c"/".as_ptr()) < 0 {
+                break 'work ChildStep::Directory;
+            }
+            // Kernels before 5.11 lack it; the worker closes what it does not know, too.
+            libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            let none: u64 = 0;
+            libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, unwanted, SIGNAL_SET);
+            libc::syscall(libc::SYS_execve, errand.path, errand.arguments, errand.environment);
+            ChildStep::Execute
+        };
+        errand.failed = Some((step, *libc::__errno_location()));
+        libc::syscall(libc::SYS_exit_group, 127);
+    }
+    127
+}
+
+/// Takes away what is left of a child that could not execute its program.
+fn reap_failed(pidfd: &OwnedFd) {
+    // SAFETY: a null `siginfo` is allowed; the descriptor is ours.
+    unsafe {
+        libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, ptr::null_mut(), libc::WEXITED);
+    }
+}
+
+/// Sends SIGKILL to exactly the process behind the descriptor, never to a later one with its number.
+pub(crate) fn kill(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let no_info: *const libc::siginfo_t = ptr::null();
+    // SAFETY: no memory is passed.
+    let result: c_long = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0_u32)
+    };
+    Errno::result(result).map(drop)
+}
+
+/// True if a write to a broken pipe would end the process. Python ignores the signal; a host may not.
+pub(crate) fn sigpipe_kills() -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: only reads the present action into memory of the right type, which zeros are valid for.
+    unsafe {
+        libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_DFL
+    }
+}
+
+/// Takes a pending SIGPIPE, which the caller has blocked in this thread, if there is one.
+pub(crate) fn take_sigpipe() {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the set is initialised by `sigemptyset`; a null `siginfo` is allowed.
+    unsafe {
+        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        libc::sigtimedwait(set.as_ptr(), ptr::null_mut(), &raw const now);
+    }
+}
+
+/// Sixteen bytes nobody can guess.
+pub(crate) fn random() -> Result<[u64; 2], Errno> {
+    let mut words = [0_u64; 2];
+    // SAFETY: the buffer is as long as said; so short a request is never cut.
+    let result = unsafe { libc::getrandom(words.as_mut_ptr().cast(), size_of_val(&words), 0) };
+    Errno::result(result).map(|_| words)
+}
+
+/// A descriptor of a worker, in an event queue.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    fd: RawFd,
+    _owner: Arc<Worker>,
+}
+
+impl AsRawFd for Queued {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd
+    }
+}
+
+/// Puts the process descriptor of a worker into the event queue of the runtime at hand.
+pub(crate) fn queue_end(worker: &Arc<Worker>) -> io::Result<AsyncFd<Queued>> {
+    queue(Queued { fd: worker.pidfd().as_raw_fd(), _owner: worker.clone() })
+}
+
+/// The same with its standard error.
+pub(crate) fn queue_stderr(worker: &Arc<Worker>) -> io::Result<AsyncFd<Queued>> {
+    queue(Queued { fd: worker.stderr().as_raw_fd(), _owner: worker.clone() })
+}
+
+fn queue(queued: Queued) -> io::Result<AsyncFd<Queued>> {
+    // SAFETY: both descriptors belong to the worker for as long as it lives, never change, and are closed only when it
+    // is dropped; `queued` keeps it alive for as long as the registration.
+    unsafe { AsyncFd::register_with_interest(queued, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// One value per process. After a fork the child gets a new one and leaves the parent's alone:
+/// another thread of the parent may have been in the middle of changing it.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T> {
+    current: AtomicPtr<Owned<T>>,
+}
+
+#[derive(Debug)]
+struct Owned<T> {
+    process: u32,
+    value: T,
+}
+
+impl<T: Default + Send + Sync + 'static> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        PerProcess { current: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// This process's value, made when first asked for. One made before a fork is never freed.
+    pub(crate) fn get(&'static self) -> &'static T {
+        let process = std::process::id();
+        loop {
+            let present = self.current.load(Ordering::Acquire);
+            // SAFETY: null, or made by `Box::into_raw` below, published with Release, and never freed.
+            if let Some(owned) = unsafe { present.as_ref() }
+                && owned.process == process
+            {
+                return &owned.value;
+            }
+            let fresh = Box::into_raw(Box::new(Owned { process, value: T::default() }));
+            let swapped = self.current.compare_exchange(present, fresh, Ordering::AcqRel, Ordering::Acquire);
+            if swapped.is_err() {
+                // SAFETY: `fresh` was not published, so it is still ours alone.
+                drop(unsafe { Box::from_raw(fresh) });
+            }
+        }
+    }
+}
+
+/// A value that is used by one thread at a time but not always by the same one.
+#[derive(Debug)]
+pub(crate) struct Moved<T>(T);
+
+// SAFETY: `T` here is the interpreter (`dana_lang::Server`) with its meter. What makes it `!Send` are `Rc`s and `Cell`s
+// that all lie inside the one value: none is handed out, none is shared with another session or kept in a thread-local.
+// The session's lock lets one thread at a time touch the value, and taking the lock orders their accesses. So a move is
+// a move of the whole graph. The allocator's per-thread count is saved and restored by the meter round each turn.
+unsafe impl<T> Send for Moved<T> {}
+
+impl<T> Moved<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Moved(value)
+    }
+
+    pub(crate) fn get(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
