@@ -148,6 +148,8 @@ def test_killed_in_the_middle_of_a_call() -> None:
         assert error.signal == signal.SIGKILL
         assert not d.is_subprocess_isolated
         assert d.sandbox.subprocess_pid is None
+        assert d.isolation.level == "none"
+        assert d.isolation.fallback_reason == "the worker has ended"
 
 
 def test_killed_while_it_computes() -> None:

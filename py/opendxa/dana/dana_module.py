@@ -219,9 +219,7 @@ class Dana:
     def isolation(self) -> IsolationReport:
         """Which walls stand round the session, and what proves it."""
         report = self.sandbox.isolation
-        if self._fallback_reason is None:
-            return report
-        return type(report)(report.level, report.layers, report.pid, self._fallback_reason)
+        return report if self._fallback_reason is None else report.not_isolated(self._fallback_reason)
 
     @property
     def sandbox(self) -> InProcessSandboxInterface | SubprocessSandboxInterface:

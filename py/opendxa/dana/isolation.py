@@ -6,7 +6,7 @@ worker; for a session inside the host process it says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,18 +39,16 @@ class IsolationReport:
     layers: tuple[Layer, ...] = ()
     #: The worker's process id, None when there is no worker.
     pid: int | None = None
-    #: Why a session that should be isolated is not, None otherwise.
+    #: Why a session that should be isolated is not (any more), None otherwise.
     fallback_reason: str | None = None
 
     @classmethod
-    def from_bridge(
-        cls, data: Mapping[str, Any], pid: int | None = None, fallback_reason: str | None = None
-    ) -> IsolationReport:
-        """Build the report from the extension's dictionary."""
+    def from_bridge(cls, data: Mapping[str, Any], pid: int | None, wanted: bool) -> IsolationReport:
+        """Build the report from the extension's dictionary; `wanted` is whether isolation was asked for."""
         layers = tuple(
             Layer(
                 name=str(item["name"]),
-                wanted=bool(item["wanted"]),
+                wanted=wanted and bool(item["wanted"]),
                 in_force=bool(item["in_force"]),
                 evidence=str(item.get("evidence") or ""),
                 value="" if item.get("value") is None else str(item["value"]),
@@ -58,7 +56,13 @@ class IsolationReport:
             )
             for item in data.get("layers", ())
         )
-        return cls(str(data["level"]), layers, pid, fallback_reason)
+        return cls(str(data["level"]), layers, pid)
+
+    def not_isolated(self, reason: str) -> IsolationReport:
+        """Return this report for a session that should be isolated and is not."""
+        return IsolationReport(
+            "none", tuple(replace(layer, wanted=True) for layer in self.layers), None, reason
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, ready for JSON."""

@@ -101,8 +101,7 @@ class _SessionInterface:
         """Which walls stand round the session, and what proves it."""
         if self._closed:
             return IsolationReport("none")
-        session = self._live()
-        return IsolationReport.from_bridge(session.report(), self.subprocess_pid)
+        return IsolationReport.from_bridge(self._live().report(), None, wanted=False)
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
         """Run Dana source text. A failure is returned, not raised; the session's state stays."""
@@ -276,6 +275,16 @@ class SubprocessSandboxInterface(_SessionInterface):
         super().__init__(debug, **settings)
         self._startup_timeout = startup_timeout
         self._live()
+
+    @property
+    def isolation(self) -> IsolationReport:
+        """Which walls stand round the session, and what proves it."""
+        if self._closed:
+            return IsolationReport("none")
+        session = self._live()
+        if not session.isolated:
+            return IsolationReport("none").not_isolated("the worker has ended")
+        return IsolationReport.from_bridge(session.report(), session.pid, wanted=True)
 
     def _open(self) -> Session:
         from . import worker  # noqa: PLC0415 - loaded when a session is opened
