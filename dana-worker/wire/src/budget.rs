@@ -19,8 +19,10 @@ pub const NAME_BYTES: usize = 255;
 /// allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Bytes of a frame's body (header and payload), and of a payload by itself.
+    /// Bytes of a frame's body: header and payload.
     pub frame_bytes: usize,
+    /// Bytes of a payload. Enough less than a frame that the largest header fits before it.
+    pub payload_bytes: usize,
     /// Values, counting containers, their items, and keys. Elements of packed lists count as memory only.
     pub nodes: usize,
     /// Containers inside each other; a scalar has depth 0. More than [`MAX_DEPTH`] means that.
@@ -35,9 +37,10 @@ impl Budget {
     /// What the host accepts from a worker.
     pub const FROM_WORKER: Budget = Budget {
         frame_bytes: 128 << 20,
+        payload_bytes: 110 << 20,
         nodes: 2_000_000,
         depth: 64,
-        string_bytes: 128 << 20,
+        string_bytes: 110 << 20,
         memory: 640 << 20,
     };
 

@@ -214,12 +214,12 @@ impl<'b> Encoder<'b> {
         Ok(count)
     }
 
-    /// Checks that about `bytes` more still make a legal frame.
+    /// Checks that about `bytes` more still make a legal payload.
     #[inline]
     fn room(&self, bytes: usize) -> Result<(), Violation> {
-        let limit = self.shape.budget().frame_bytes;
+        let limit = self.shape.budget().payload_bytes;
         if self.position().saturating_add(bytes) > limit {
-            return Err(Violation::Exceeded { what: Allowance::FrameBytes, limit });
+            return Err(Violation::Exceeded { what: Allowance::PayloadBytes, limit });
         }
         Ok(())
     }

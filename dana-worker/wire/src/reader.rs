@@ -19,11 +19,11 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Starts at the first value of `payload`. Fails only if the payload is longer than a frame may be.
+    /// Starts at the first value of `payload`. Fails only if the payload is longer than one may be.
     #[inline]
     pub fn new(payload: &'a [u8], budget: &Budget) -> Result<Self, Violation> {
-        if payload.len() > budget.frame_bytes {
-            return Err(Violation::Exceeded { what: Allowance::FrameBytes, limit: budget.frame_bytes });
+        if payload.len() > budget.payload_bytes {
+            return Err(Violation::Exceeded { what: Allowance::PayloadBytes, limit: budget.payload_bytes });
         }
         let budget = Budget { depth: budget.depth.min(MAX_DEPTH), ..*budget };
         Ok(Reader { rest: payload, total: payload.len(), shape: Shape::new(&budget) })

@@ -70,6 +70,8 @@ impl fmt::Display for KeyFault {
 pub enum Allowance {
     /// See [`crate::Budget::frame_bytes`].
     FrameBytes,
+    /// See [`crate::Budget::payload_bytes`].
+    PayloadBytes,
     /// See [`crate::Budget::nodes`].
     Nodes,
     /// See [`crate::Budget::depth`].
@@ -86,6 +88,7 @@ impl fmt::Display for Allowance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Allowance::FrameBytes => f.write_str("bytes of a frame"),
+            Allowance::PayloadBytes => f.write_str("bytes of a frame's values"),
             Allowance::Nodes => f.write_str("values in a frame"),
             Allowance::Depth => f.write_str("nesting"),
             Allowance::StringBytes => f.write_str("bytes of a string"),

@@ -5,7 +5,7 @@
 use dana_wire::{Budget, Datum, KeyFault, Violation, validate};
 use libfuzzer_sys::fuzz_target;
 
-const SMALL: Budget = Budget { frame_bytes: 64, nodes: 8, depth: 2, string_bytes: 8, memory: 1 << 10 };
+const SMALL: Budget = Budget { payload_bytes: 64, nodes: 8, depth: 2, string_bytes: 8, memory: 1 << 10, ..Budget::FROM_WORKER };
 
 fuzz_target!(|bytes: &[u8]| {
     let large = Budget::FROM_WORKER;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use dana_meter::Meter;
 use dana_wire::{
-    Allowance, Budget, Datum, KeyFault, MAX_DEPTH, ToHost, Violation, open, validate, write_header,
+    Allowance, Budget, Datum, KEYWORDS, KeyFault, MAX_DEPTH, MESSAGE_BYTES, MESSAGES, NAME_BYTES, Question,
+    TEXT_BYTES, ToHost, Violation, open, validate, write_header,
 };
 
 const HOST: Budget = Budget::FROM_WORKER;
@@ -225,9 +226,28 @@ fn the_limits_are_the_last_values_that_pass() {
     let short = Budget { string_bytes: 3, ..HOST };
     assert_eq!(validate(&[0xa3, b'a', b'b', b'c'], &short), Ok(1));
     assert!(validate(&[0xa4, b'a', b'b', b'c', b'd'], &short).is_err());
-    let tight = Budget { frame_bytes: 1, ..HOST };
+    let tight = Budget { payload_bytes: 1, ..HOST };
     assert_eq!(validate(&[0xc0], &tight), Ok(1));
     assert!(validate(&[0xc0, 0xc0], &tight).is_err());
+}
+
+#[test]
+fn the_largest_header_leaves_room_for_the_largest_payload() {
+    let text = |bytes| "x".repeat(bytes);
+    let message = dana_wire::Message { role: text(NAME_BYTES), content: text(TEXT_BYTES / MESSAGES) };
+    let reason = Question::Reason {
+        purpose: text(NAME_BYTES),
+        messages: vec![message; MESSAGES],
+        expects: Some(text(MESSAGE_BYTES)),
+        schema: Some(text(MESSAGE_BYTES)),
+    };
+    let keywords = vec![text(NAME_BYTES); KEYWORDS];
+    let function = Question::Function { name: text(NAME_BYTES), positional: u32::MAX, keywords };
+    for question in [reason, function] {
+        let mut out = Vec::new();
+        write_header(&ToHost::Ask { ask: u32::MAX, question }, &mut out).unwrap();
+        assert!(out.len() + HOST.payload_bytes <= HOST.frame_bytes, "{} bytes", out.len());
+    }
 }
 
 #[test]

@@ -101,9 +101,9 @@ proptest! {
     #[test]
     fn what_one_budget_lets_out_it_lets_in(
         datum in value(), nodes in 0_usize..40, depth in 0_usize..6, string_bytes in 0_usize..60,
-        memory in 0_usize..4000, frame_bytes in 0_usize..500,
+        memory in 0_usize..4000, payload_bytes in 0_usize..500,
     ) {
-        let budget = Budget { frame_bytes, nodes, depth, string_bytes, memory };
+        let budget = Budget { payload_bytes, nodes, depth, string_bytes, memory, ..LARGE };
         if let Ok(bytes) = datum.encode(&budget) {
             prop_assert_eq!(validate(&bytes, &budget), Ok(1));
         }
