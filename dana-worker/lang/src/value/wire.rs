@@ -23,17 +23,20 @@ pub trait Handles {
     fn structure(&mut self, name: &str, fields: Vec<(Rc<str>, Value)>) -> Result<Value, Raise>;
 }
 
-/// Appends one value to `out`.
+/// Appends one value to `out`, as its whole payload.
 pub fn encode(value: &Value, out: &mut Vec<u8>, handles: &mut dyn Handles) -> Result<(), Raise> {
+    encode_all(std::slice::from_ref(value), out, handles)
+}
+
+/// Appends the values of one payload to `out`: they share its budget, so they go in one call.
+pub fn encode_all(values: &[Value], out: &mut Vec<u8>, handles: &mut dyn Handles) -> Result<(), Raise> {
     let start = out.len();
     let mut writer = Writer { encoder: Encoder::new(out, &Budget::FROM_WORKER), handles, open: Vec::new() };
-    match writer.value(value) {
-        Ok(()) => Ok(()),
-        Err(refused) => {
-            out.truncate(start);
-            Err(refused.into_raise())
-        }
-    }
+    let written = values.iter().try_for_each(|value| writer.value(value)).and_then(|()| writer.finish());
+    written.map_err(|refused| {
+        out.truncate(start);
+        refused.into_raise()
+    })
 }
 
 /// Whether a value is worth trying to send: data, as opposed to modules, iterators and the like.
@@ -96,6 +99,14 @@ struct Writer<'a, 'b> {
 }
 
 impl Writer<'_, '_> {
+    /// Ends the payload.
+    fn finish(self) -> Result<(), Refused> {
+        let finished = self.encoder.finish();
+        finished
+            .map(drop)
+            .map_err(|violation| Refused::cannot(format!("the value cannot leave: {violation}")))
+    }
+
     fn value(&mut self, value: &Value) -> Result<(), Refused> {
         let written = match value {
             Value::None => self.encoder.none(),
@@ -249,7 +260,10 @@ fn build(token: Token<'_>, reader: &mut Reader<'_>, handles: &mut dyn Handles) -
         Token::None => Value::None,
         Token::Bool(truth) => Value::bool(truth),
         Token::Int(number) => Value::Int(number),
-        Token::BigInt(bytes) => Value::big(BigInt::from_signed_bytes_le(bytes)),
+        Token::BigInt(bytes) => {
+            memory::reserve(bytes.len())?;
+            Value::big(BigInt::from_signed_bytes_le(bytes))
+        }
         Token::Float(number) => Value::float(number),
         Token::Str(text) => {
             memory::reserve(text.len())?;
@@ -293,6 +307,7 @@ fn build(token: Token<'_>, reader: &mut Reader<'_>, handles: &mut dyn Handles) -
             Value::dict(table)
         }
         Token::Struct { name, fields } => {
+            memory::reserve_values(fields.saturating_mul(2))?;
             let mut given = Vec::with_capacity(fields);
             for _ in 0..fields {
                 let field = decode(reader, handles)?;
