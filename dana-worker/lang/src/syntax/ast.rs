@@ -577,6 +577,11 @@ impl Tree {
         &T::store(&self.stores)[list.start as usize..list.start as usize + list.len as usize]
     }
 
+    /// Bytes of the vector that would take most memory if it grew.
+    pub(super) fn largest(&self) -> usize {
+        self.stores.largest().max(self.texts.capacity())
+    }
+
     pub(crate) fn add<T: Node>(&mut self, node: T) -> Id<T> {
         let store = T::store_mut(&mut self.stores);
         store.push(node);
@@ -612,6 +617,14 @@ macro_rules! stores {
         /// One vector per kind of node.
         #[derive(Debug, Default)]
         pub struct Stores { $($field: Vec<$node>,)* }
+        impl Stores {
+            /// Bytes of the largest vector.
+            fn largest(&self) -> usize {
+                let sizes = [$(self.$field.capacity() * size_of::<$node>()),*];
+                sizes.into_iter().max().unwrap_or(0)
+            }
+        }
+
         $(impl Node for $node {
             fn store(stores: &Stores) -> &Vec<Self> { &stores.$field }
             fn store_mut(stores: &mut Stores) -> &mut Vec<Self> { &mut stores.$field }

@@ -14,6 +14,16 @@ pub struct SyntaxFault {
     pub hint: Option<String>,
 }
 
+/// Why a source gave no tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    #[error(transparent)]
+    Syntax(#[from] SyntaxFault),
+    /// The room given for tokens and tree was not enough; all of it is free again.
+    #[error("the source is too large for the memory that is left")]
+    Memory,
+}
+
 impl SyntaxFault {
     pub(crate) fn new(message: impl Into<String>, span: Span) -> Self {
         SyntaxFault { message: message.into(), span, hint: None }

@@ -8,6 +8,7 @@ mod fstring;
 mod number;
 
 use super::error::SyntaxFault;
+use super::parser::Room;
 use super::span::Span;
 use super::token::{Kind, Token, keyword};
 
@@ -23,30 +24,47 @@ pub(super) struct Tokens {
 /// Columns a tab counts.
 const TAB: u32 = 8;
 
-pub(super) fn lex(text: &str) -> Tokens {
+/// Tokens for which there is always place before the next one is read.
+const MARGIN: usize = 64;
+
+/// None: there is not `room` for the tokens.
+pub(super) fn lex(text: &str, room: Room<'_>) -> Option<Tokens> {
+    let expected = text.len() / 4 + MARGIN;
+    if room() < expected * size_of::<Token>() {
+        return None;
+    }
     let mut lexer = Lexer {
         text,
         bytes: text.as_bytes(),
         at: if text.starts_with('\u{feff}') { 3 } else { 0 },
-        tokens: Vec::with_capacity(text.len() / 4 + 8),
+        tokens: Vec::with_capacity(expected),
         indents: vec![0],
         tabs: false,
         opened: Vec::new(),
         fstrings: Vec::new(),
+        room,
     };
     let outcome = lexer.run();
     let mut unclosed = None;
+    let mut starved = false;
     let fault = outcome.err().map(|stop| match stop {
         Stop::Fault(fault) => *fault,
         Stop::Unclosed(at, fault) => {
             unclosed = Some(at);
             *fault
         }
+        Stop::Memory => {
+            starved = true;
+            SyntaxFault::new("out of memory", Span::default())
+        }
     });
+    if starved {
+        return None;
+    }
     let kind = if fault.is_some() { Kind::Fault } else { Kind::End };
     let at = lexer.at as u32;
     lexer.tokens.push(Token { kind, start: at, end: at });
-    Tokens { list: lexer.tokens, fault, unclosed }
+    Some(Tokens { list: lexer.tokens, fault, unclosed })
 }
 
 struct Lexer<'s> {
@@ -61,6 +79,7 @@ struct Lexer<'s> {
     /// Brackets and f-string fields that are open, outermost first.
     opened: Vec<Opened>,
     fstrings: Vec<fstring::FString>,
+    room: Room<'s>,
 }
 
 #[derive(Clone, Copy)]
@@ -84,6 +103,7 @@ enum Bracket {
 enum Stop {
     Fault(Box<SyntaxFault>),
     Unclosed(u32, Box<SyntaxFault>),
+    Memory,
 }
 
 type Lexed<T> = Result<T, Stop>;
@@ -92,6 +112,14 @@ impl Lexer<'_> {
     fn run(&mut self) -> Lexed<()> {
         self.line_start()?;
         while let Some(byte) = self.skip_blanks()? {
+            // More tokens than a line start or an f-string adds at once, so that no push grows unseen.
+            if self.tokens.capacity() - self.tokens.len() < MARGIN {
+                let more = self.tokens.capacity().max(MARGIN);
+                if (self.room)() < (self.tokens.capacity() + more) * size_of::<Token>() {
+                    return Err(Stop::Memory);
+                }
+                self.tokens.reserve_exact(more + MARGIN);
+            }
             self.token(byte)?;
         }
         self.finish()

@@ -13,7 +13,7 @@ mod tests;
 mod token;
 
 pub use ast::{Module, Tree};
-pub use error::SyntaxFault;
+pub use error::{ParseError, SyntaxFault};
 pub use name::{Name, Names};
-pub use parser::parse;
+pub use parser::{parse, parse_within};
 pub use span::{Position, Source, Span};

@@ -15,7 +15,7 @@ mod statements;
 mod types;
 
 use super::ast::{Block, Expr, ExprId, ExprKind, Ident, Module, Tree};
-use super::error::SyntaxFault;
+use super::error::{ParseError, SyntaxFault};
 use super::lexer::{Tokens, lex};
 use super::name::Name;
 use super::span::Span;
@@ -30,17 +30,30 @@ pub const MAX_SOURCE: usize = 1 << 28;
 
 /// Parses a whole source text. An empty one is an empty module.
 pub fn parse(source: &str) -> Result<Module, SyntaxFault> {
-    if source.len() > MAX_SOURCE {
-        let message = format!("the source is longer than {MAX_SOURCE} bytes");
-        return Err(SyntaxFault::new(message, Span::default()));
-    }
-    let tokens = lex(source);
-    let mut parser = Parser::new(source, &tokens);
-    match parser.module() {
-        Ok(body) => Ok(Module { body, tree: parser.tree }),
-        Err(fault) => Err(prefer_unclosed(source, &tokens, *fault)),
+    match parse_within(source, &|| usize::MAX) {
+        Ok(module) => Ok(module),
+        Err(ParseError::Syntax(fault)) => Err(fault),
+        Err(ParseError::Memory) => Err(SyntaxFault::new(ParseError::Memory.to_string(), Span::default())),
     }
 }
+
+/// Parses a whole source text, and stops when `room` (the bytes that may still be taken) runs out.
+pub fn parse_within(source: &str, room: Room<'_>) -> Result<Module, ParseError> {
+    if source.len() > MAX_SOURCE {
+        let message = format!("the source is longer than {MAX_SOURCE} bytes");
+        return Err(SyntaxFault::new(message, Span::default()).into());
+    }
+    let tokens = lex(source, room).ok_or(ParseError::Memory)?;
+    let mut parser = Parser::new(source, &tokens, room);
+    match parser.module() {
+        Ok(body) => Ok(Module { body, tree: parser.tree }),
+        Err(_) if parser.starved => Err(ParseError::Memory),
+        Err(fault) => Err(prefer_unclosed(source, &tokens, *fault).into()),
+    }
+}
+
+/// Tells how many bytes may still be taken.
+pub type Room<'r> = &'r dyn Fn() -> usize;
 
 /// A bracket that is never closed makes nonsense of the lines after it: report the bracket, not the nonsense.
 fn prefer_unclosed(source: &str, tokens: &Tokens, fault: SyntaxFault) -> SyntaxFault {
@@ -67,7 +80,14 @@ struct Parser<'s> {
     /// Per name, the last list in which it was seen.
     seen: Vec<u32>,
     lists: u32,
+    room: Room<'s>,
+    /// Constructs parsed; the room is looked at every [`LOOK`] of them.
+    parsed: u32,
+    /// The room ran out.
+    starved: bool,
 }
+
+const LOOK: u32 = 1024;
 
 /// What the statement being parsed stands in.
 #[derive(Clone, Copy, Default)]
@@ -77,7 +97,7 @@ struct Place {
 }
 
 impl<'s> Parser<'s> {
-    fn new(text: &'s str, tokens: &'s Tokens) -> Self {
+    fn new(text: &'s str, tokens: &'s Tokens, room: Room<'s>) -> Self {
         Parser {
             text,
             tokens: &tokens.list,
@@ -88,6 +108,9 @@ impl<'s> Parser<'s> {
             place: Place::default(),
             seen: Vec::new(),
             lists: 0,
+            room,
+            parsed: 0,
+            starved: false,
         }
     }
 
@@ -155,10 +178,23 @@ impl<'s> Parser<'s> {
             let message = format!("nested too deeply: more than {MAX_DEPTH} levels");
             return Err(Box::new(SyntaxFault::new(message, self.token().span())));
         }
+        self.look_at_room()?;
         self.depth += 1;
         let parsed = parse(self);
         self.depth -= 1;
         parsed
+    }
+
+    /// Every now and then: stops when what may be asked for until the next look might not be there.
+    fn look_at_room(&mut self) -> Parsed<()> {
+        self.parsed = self.parsed.wrapping_add(1);
+        // Until then the largest vector can double, so can a list of statements (a third larger than the
+        // expressions in them), and that list is copied once: six times the largest vector is enough.
+        if self.parsed.is_multiple_of(LOOK) && (self.room)() < self.tree.largest() * 6 {
+            self.starved = true;
+            return fail("out of memory", self.token().span());
+        }
+        Ok(())
     }
 
     fn expr(&mut self, kind: ExprKind, span: Span) -> ExprId {

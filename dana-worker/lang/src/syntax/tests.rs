@@ -1,7 +1,7 @@
 //! Texts and the trees or errors they must give.
 
 use super::dump::dump;
-use super::{Source, parse};
+use super::{ParseError, Source, parse, parse_within};
 
 fn tree_of(source: &str) -> String {
     match parse(source) {
@@ -557,4 +557,14 @@ fn the_limit_allows_what_people_write() {
     }
     let blocks: String = (0..100).map(|i| format!("{}if x:\n", " ".repeat(i))).collect();
     assert!(parse(&format!("{blocks}{}y", " ".repeat(100))).is_ok());
+}
+
+#[test]
+fn a_source_that_needs_too_much_memory_is_refused() {
+    for source in ["1;".repeat(100_000), "pass;".repeat(100_000), format!("x = [{}]", "1,".repeat(100_000))] {
+        let error = parse_within(&source, &|| 1 << 20).err();
+        assert_eq!(error, Some(ParseError::Memory), "{}", &source[..10]);
+        assert!(parse_within(&source, &|| 1 << 26).is_ok());
+    }
+    assert!(parse_within("x = 1", &|| 1 << 12).is_ok());
 }

@@ -47,6 +47,7 @@ impl Parser<'_> {
 
     fn simple_line(&mut self, body: &mut Vec<Stmt>) -> Parsed<()> {
         loop {
+            self.look_at_room()?;
             let start = self.token();
             let kind = self.simple()?;
             body.push(Stmt { kind, span: self.span_from(start) });
