@@ -17,6 +17,7 @@ test: test-rust test-python ## build what is needed and run all tests
 
 test-rust:
 	cargo test --workspace --locked --quiet
+	cargo test --package dana-worker --target $(shell uname -m)-unknown-linux-musl --locked --quiet # as it is shipped
 
 test-python: $(VENV)/model
 	$(BIN)/python -m pytest

@@ -52,7 +52,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "stack overflow",
-        go_wrong: || drop(dig(0)),
+        go_wrong: || _ = dig(1),
         signal: Signal::SIGABRT,
         last_words: "dana-worker: stack overflow\n",
     },
@@ -91,7 +91,7 @@ const CASES: &[Case] = &[
 
 fn dig(depth: u64) -> u64 {
     let here = std::hint::black_box([depth; 64]);
-    dig(depth + 1) + here[0]
+    if here[0] == 0 { 0 } else { dig(depth + 1) + here[63] }
 }
 
 fn main() -> ExitCode {

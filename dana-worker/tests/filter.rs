@@ -207,3 +207,35 @@ fn no_check_is_redundant() {
 fn an_instruction_is_eight_bytes() {
     assert_eq!(size_of::<Instruction>(), 8);
 }
+
+/// SECURITY.md shows the rows of the table, word for word.
+#[test]
+fn the_documentation_shows_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../SECURITY.md");
+    let text = std::fs::read_to_string(path).expect("the documentation");
+    if std::env::var_os("DANA_UPDATE_GOLDEN").is_some() {
+        TABLE.iter().for_each(|row| print!("{}", documented(row)));
+    }
+    for row in TABLE {
+        let line = documented(row);
+        assert!(text.contains(&line), "SECURITY.md lacks this line:\n{line}");
+    }
+}
+
+fn documented(row: &Row) -> String {
+    let rule = match row.verdict {
+        Verdict::Fail(errno) => format!("fails with error {errno}"),
+        Verdict::Allow([]) => "any".to_owned(),
+        Verdict::Allow(checks) => checks.iter().map(in_words).collect::<Vec<_>>().join(", "),
+    };
+    format!("| `{}` | {} | {} | {rule} | {} |\n", row.name, row.x86_64, row.aarch64, row.reason)
+}
+
+fn in_words(check: &Check) -> String {
+    match check {
+        Check::OwnPid(index) => format!("arg {index} = own id"),
+        Check::OneOf(index, values) => {
+            format!("arg {index} = {}", values.iter().map(u32::to_string).collect::<Vec<_>>().join(" or "))
+        }
+    }
+}
