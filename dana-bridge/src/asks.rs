@@ -28,7 +28,8 @@ struct Row {
 }
 
 /// A language model is asked; the answer is any value.
-const REASON: Row = Row { name: "reason", legal: &[Kind::Run, Kind::Call, Kind::Get, Kind::Snapshot], payload: reason };
+const REASON: Row =
+    Row { name: "reason", legal: &[Kind::Run, Kind::Call, Kind::Get, Kind::Snapshot], payload: reason };
 /// A module's source is looked for; the answer is a dict.
 const MODULE: Row = Row { name: "module", legal: &[Kind::Run, Kind::Call], payload: module };
 /// A function of the host is called; the answer is its result.
@@ -55,7 +56,10 @@ pub(crate) fn answer(
 ) -> Result<(), Stop> {
     let row = row(&question);
     if turn.last_ask.is_some_and(|last| ask <= last) {
-        return Err(Stop::Violation(format!("the ask {ask} after the ask {}", turn.last_ask.unwrap_or_default())));
+        return Err(Stop::Violation(format!(
+            "the ask {ask} after the ask {}",
+            turn.last_ask.unwrap_or_default()
+        )));
     }
     turn.last_ask = Some(ask);
     if !row.legal.contains(&turn.kind) {
@@ -106,7 +110,8 @@ fn handle(
         return Err(Stop::Python(error));
     }
     let kind = error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    let message = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
+    let message =
+        error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
     refuse(link, ask, kind, message)?;
     Ok(Some(error))
 }
@@ -131,7 +136,11 @@ fn refuse(link: &mut dyn Link, ask: u32, mut kind: String, mut message: String) 
     Ok(())
 }
 
-fn reason(question: &Question, values: &mut Receiver<'_, '_>, payload: &Bound<'_, PyDict>) -> Result<(), Stop> {
+fn reason(
+    question: &Question,
+    values: &mut Receiver<'_, '_>,
+    payload: &Bound<'_, PyDict>,
+) -> Result<(), Stop> {
     let Question::Reason { purpose, messages, expects, schema } = question else { return Ok(()) };
     let py = payload.py();
     let told = PyList::empty(py);
@@ -157,7 +166,11 @@ fn module(question: &Question, _: &mut Receiver<'_, '_>, payload: &Bound<'_, PyD
     Ok(())
 }
 
-fn function(question: &Question, values: &mut Receiver<'_, '_>, payload: &Bound<'_, PyDict>) -> Result<(), Stop> {
+fn function(
+    question: &Question,
+    values: &mut Receiver<'_, '_>,
+    payload: &Bound<'_, PyDict>,
+) -> Result<(), Stop> {
     let Question::Function { name, positional, keywords } = question else { return Ok(()) };
     let py = payload.py();
     payload.set_item("name", name)?;

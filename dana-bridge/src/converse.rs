@@ -38,14 +38,22 @@ pub(crate) enum LastWord {
 }
 
 /// Sends what was composed and converses until the turn's last word.
-pub(crate) fn converse(link: &mut dyn Link, watch: &mut Watch<'_>, turn: &mut Turn) -> Result<LastWord, Stop> {
+pub(crate) fn converse(
+    link: &mut dyn Link,
+    watch: &mut Watch<'_>,
+    turn: &mut Turn,
+) -> Result<LastWord, Stop> {
     link.dispatch(watch)?;
     let word = loop {
         match link.receive(watch)? {
             ToHost::Ask { ask, question } => asks::answer(link, watch, turn, ask, question)?,
             ToHost::Done { turn: number, usage } if number == turn.number => break LastWord::Done(usage),
-            ToHost::Failed { turn: number, fault, .. } if number == turn.number => break LastWord::Failed(fault),
-            other @ (ToHost::Output { .. } | ToHost::Log { .. } | ToHost::Pulse { .. }) => watch.notice(&other)?,
+            ToHost::Failed { turn: number, fault, .. } if number == turn.number => {
+                break LastWord::Failed(fault);
+            }
+            other @ (ToHost::Output { .. } | ToHost::Log { .. } | ToHost::Pulse { .. }) => {
+                watch.notice(&other)?
+            }
             other => return Err(out_of_turn(&other)),
         }
     };

@@ -129,6 +129,8 @@ impl Core {
             }
             (&**worker, worker.finish(Why::Ended))
         });
+        // `close` has taken the worker: that is why it is gone.
+        let stop = if exit.is_none() && self.is_closed() { &Stop::Closed } else { stop };
         let mut ending = of_stop(stop, exit, self.limits.wall_time, self.limits.cpu_time);
         ending.position = position;
         self.close_because(&stop.to_string());

@@ -55,7 +55,9 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 Bound::new(py, Function::hold(self.session, handle, name)?)?.into_any()
             }
             Token::Exception { kind, message } => raise::exception_value(py, kind, message)?,
-            Token::Floats(packed) => self.packed(floats(packed), |float| Ok(PyFloat::new(py, float).into_any()))?,
+            Token::Floats(packed) => {
+                self.packed(floats(packed), |float| Ok(PyFloat::new(py, float).into_any()))?
+            }
             Token::Ints(packed) => {
                 self.packed(ints(packed), |int| Ok(int.into_pyobject(py).map_err(PyErr::from)?.into_any()))?
             }
@@ -110,7 +112,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
         let keywords = PyDict::new(self.py);
         keywords.set_item("signed", true)?;
         let bytes = PyBytes::new(self.py, bytes);
-        let int = self.py.get_type::<PyInt>().call_method("from_bytes", (bytes, "little"), Some(&keywords))?;
+        let int =
+            self.py.get_type::<PyInt>().call_method("from_bytes", (bytes, "little"), Some(&keywords))?;
         Ok(int)
     }
 

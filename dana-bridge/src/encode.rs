@@ -6,7 +6,8 @@
 use dana_wire::{Budget, Encoder, Violation};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType,
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+    PyType,
 };
 
 use crate::function::Function;
@@ -40,7 +41,11 @@ pub(crate) enum Step {
 
 impl Unsendable {
     fn value(reason: impl Into<String>, value: &Bound<'_, PyAny>) -> Self {
-        Unsendable::Value { reason: reason.into(), python_type: Some(value.get_type().unbind()), path: Vec::new() }
+        Unsendable::Value {
+            reason: reason.into(),
+            python_type: Some(value.get_type().unbind()),
+            path: Vec::new(),
+        }
     }
 
     pub(crate) fn at(mut self, step: Step) -> Self {
@@ -66,7 +71,11 @@ impl Unsendable {
 
 impl From<Violation> for Unsendable {
     fn from(violation: Violation) -> Self {
-        Unsendable::Value { reason: format!("cannot be sent to Dana: {violation}"), python_type: None, path: Vec::new() }
+        Unsendable::Value {
+            reason: format!("cannot be sent to Dana: {violation}"),
+            python_type: None,
+            path: Vec::new(),
+        }
     }
 }
 
@@ -249,7 +258,10 @@ impl<'a, 'py> Sender<'a, 'py> {
     fn function(&mut self, function: &Bound<'py, Function>) -> Result<(), Unsendable> {
         let inner = function.get();
         if !inner.session().bind(function.py()).is(self.session) {
-            return Err(Unsendable::value("a Dana function can only be sent to the session it came from", function));
+            return Err(Unsendable::value(
+                "a Dana function can only be sent to the session it came from",
+                function,
+            ));
         }
         Ok(self.encoder.function(inner.handle(), inner.name())?)
     }

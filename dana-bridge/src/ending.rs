@@ -69,7 +69,12 @@ impl Ending {
     }
 
     /// Reads the ending of a worker that is gone.
-    pub(crate) fn of_worker(worker: &Worker, exit: Exit, time: Option<Duration>, cpu: Option<Duration>) -> Self {
+    pub(crate) fn of_worker(
+        worker: &Worker,
+        exit: Exit,
+        time: Option<Duration>,
+        cpu: Option<Duration>,
+    ) -> Self {
         let stderr = worker.last_words();
         match worker.killed() {
             Some(Why::Deadline) => Ending::deadline(time),
@@ -92,7 +97,8 @@ impl Ending {
                 ..Ending::of(if code == 0 { Kind::Lost } else { Kind::Crashed })
             },
             Exit::Unknown => Ending {
-                message: "its status was taken by somebody else in this process, or SIGCHLD is ignored here".to_owned(),
+                message: "its status was taken by somebody else in this process, or SIGCHLD is ignored here"
+                    .to_owned(),
                 ..Ending::of(Kind::Lost)
             },
         }
@@ -103,9 +109,13 @@ fn of_signal(signal: i32) -> Kind {
     match signal {
         libc::SIGSYS => Kind::Violation,
         libc::SIGXCPU => Kind::Cpu,
-        libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT | libc::SIGUSR1 | libc::SIGUSR2 => {
-            Kind::Killed
-        }
+        libc::SIGKILL
+        | libc::SIGTERM
+        | libc::SIGINT
+        | libc::SIGHUP
+        | libc::SIGQUIT
+        | libc::SIGUSR1
+        | libc::SIGUSR2 => Kind::Killed,
         _ => Kind::Crashed,
     }
 }

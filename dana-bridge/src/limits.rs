@@ -52,7 +52,8 @@ impl Limits {
                 "memory" => limits.memory = optional(&name, &value, count)?,
                 "steps" => limits.steps = optional(&name, &value, count)?,
                 "depth" => {
-                    limits.depth = optional(&name, &value, count)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                    limits.depth =
+                        optional(&name, &value, count)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
                 }
                 "output" => limits.output = optional(&name, &value, count)?,
                 "asks" => limits.asks = optional(&name, &value, count)?,
@@ -74,7 +75,8 @@ impl Limits {
 
     /// The part the kernel keeps, as the worker's arguments: bytes and whole seconds, 0 for none.
     pub(crate) fn of_kernel(&self) -> [u64; 2] {
-        let cpu = self.cpu_time.map_or(0, |time| (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1));
+        let cpu =
+            self.cpu_time.map_or(0, |time| (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1));
         [self.memory.unwrap_or(0), cpu]
     }
 }
@@ -103,6 +105,9 @@ fn optional<T>(
         return Ok(None);
     }
     read(value).map(Some).map_err(|error| {
-        PyValueError::new_err(format!("limit '{name}' takes a positive number or None: {}", error.value(value.py())))
+        PyValueError::new_err(format!(
+            "limit '{name}' takes a positive number or None: {}",
+            error.value(value.py())
+        ))
     })
 }

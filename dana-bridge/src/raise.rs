@@ -15,11 +15,17 @@ use crate::watch::Position;
 
 /// The error for a turn the program ended itself.
 pub(crate) fn fault(py: Python<'_>, fault: &Fault) -> PyErr {
-    fault_fields(py, fault).and_then(|fields| build(py, "from_fault", (fields,))).unwrap_or_else(|error| error)
+    fault_fields(py, fault)
+        .and_then(|fields| build(py, "from_fault", (fields,)))
+        .unwrap_or_else(|error| error)
 }
 
 /// An exception object of the program as a Python value.
-pub(crate) fn exception_value<'py>(py: Python<'py>, kind: &str, message: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn exception_value<'py>(
+    py: Python<'py>,
+    kind: &str,
+    message: &str,
+) -> PyResult<Bound<'py, PyAny>> {
     let fields = PyDict::new(py);
     fields.set_item("kind", escape(kind))?;
     fields.set_item("message", escape(message))?;
@@ -59,7 +65,9 @@ pub(crate) fn too_many_asks(py: Python<'_>, limit: u64, at: &Position) -> PyErr 
             file: at.file.clone(),
             line: at.line,
             limit: Some(LimitKind::Asks),
-            hint: Some("raise Limits(asks=...) or lift it with None; the session must be opened anew".to_owned()),
+            hint: Some(
+                "raise Limits(asks=...) or lift it with None; the session must be opened anew".to_owned(),
+            ),
             ..Fault::default()
         },
     )

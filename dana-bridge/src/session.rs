@@ -209,7 +209,8 @@ fn perform<'py>(
 
 /// Shows the Python error behind a fault, if the fault is about it.
 fn chain(py: Python<'_>, error: &PyErr, cause: PyErr, message: &str) {
-    let text = cause.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
+    let text =
+        cause.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
     if message.contains(text.as_str()) {
         let original = cause.clone_ref(py);
         error.set_cause(py, Some(cause));
@@ -228,7 +229,9 @@ fn compose<'py>(
     let mut sender = Sender::new(link.compose(header)?, slf);
     match task {
         Task::Call { positional, keywords, .. } => sender.arguments(positional, *keywords)?,
-        Task::Set { value, .. } => sender.value(value).map_err(|error| error.at(Step::Name("value".to_owned())))?,
+        Task::Set { value, .. } => {
+            sender.value(value).map_err(|error| error.at(Step::Name("value".to_owned())))?
+        }
         Task::Run { .. } | Task::Get { .. } | Task::Snapshot => {}
     }
     sender.finish()
@@ -256,9 +259,11 @@ impl Task<'_, '_> {
                 positional: u32::try_from(positional.len()).unwrap_or(u32::MAX),
                 keywords: match keywords {
                     None => Vec::new(),
-                    Some(keywords) => {
-                        keywords.keys().iter().map(|name| name.extract()).collect::<PyResult<Vec<String>>>()?
-                    }
+                    Some(keywords) => keywords
+                        .keys()
+                        .iter()
+                        .map(|name| name.extract())
+                        .collect::<PyResult<Vec<String>>>()?,
                 },
             },
             Task::Get { name } => ToWorker::Get { turn, name: (*name).to_owned() },
@@ -301,11 +306,18 @@ enum Unready {
 }
 
 /// Starts a worker, believes the kernel about it, and only then begins the session.
-fn establish(session: &Py<Session>, path: &Path, start: Start, wanted: Level, time: Duration) -> Result<(), Unready> {
+fn establish(
+    session: &Py<Session>,
+    path: &Path,
+    start: Start,
+    wanted: Level,
+    time: Duration,
+) -> Result<(), Unready> {
     let core = session.get().core();
     let mut watch = Watch::new(session, Instant::now().checked_add(time));
     let [memory, cpu] = core.limits().of_kernel();
-    let arguments = [PROTOCOL.to_string(), std::process::id().to_string(), memory.to_string(), cpu.to_string()];
+    let arguments =
+        [PROTOCOL.to_string(), std::process::id().to_string(), memory.to_string(), cpu.to_string()];
     let spawned = spawn::start(path, &arguments)?;
     let worker = Arc::new(Worker::new(spawned.pid, spawned.pidfd, spawned.stderr));
     core.set_worker(worker.clone());

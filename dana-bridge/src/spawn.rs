@@ -37,9 +37,15 @@ pub(crate) struct Explained(Errno);
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Errno::ENOEXEC => f.write_str("not a program of this machine (truncated, or of another architecture)"),
-            Errno::EACCES => f.write_str("not allowed (a mount with noexec, or a directory that may not be entered)"),
-            Errno::ENOSYS => f.write_str("this kernel has no process descriptors (Linux 5.3 or later is needed)"),
+            Errno::ENOEXEC => {
+                f.write_str("not a program of this machine (truncated, or of another architecture)")
+            }
+            Errno::EACCES => {
+                f.write_str("not allowed (a mount with noexec, or a directory that may not be entered)")
+            }
+            Errno::ENOSYS => {
+                f.write_str("this kernel has no process descriptors (Linux 5.3 or later is needed)")
+            }
             Errno::EAGAIN => f.write_str("the limit of processes is reached"),
             errno => write!(f, "{} ({errno:?})", errno.desc()),
         }
@@ -61,7 +67,8 @@ pub(crate) fn start(path: &Path, arguments: &[String]) -> Result<Spawned, SpawnE
     check(path)?;
     let shown = || path.display().to_string();
     let unfit = |reason| SpawnError::Unfit { path: shown(), reason };
-    let program = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| unfit("a zero byte in its path"))?;
+    let program =
+        CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| unfit("a zero byte in its path"))?;
     let words: Vec<CString> = std::iter::once("dana-worker")
         .chain(arguments.iter().map(String::as_str))
         .filter_map(|word| CString::new(word).ok())

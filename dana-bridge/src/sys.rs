@@ -73,7 +73,15 @@ pub(crate) fn spawn(image: &Image<'_>) -> Result<(i32, OwnedFd), (ChildStep, Err
     let mut before: u64 = 0;
     // SAFETY: both sets are 8 bytes, as said. Signals stay blocked while the child shares our memory, so that none of
     // our handlers can run in it.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, SIGNAL_SET) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const all,
+            &raw mut before,
+            SIGNAL_SET,
+        )
+    };
     // SAFETY: CLONE_VFORK suspends this thread until the child has executed its program or ended, so `errand`, what it
     // points to, and the stack outlive the child's use of them. The stack's top is 16-byte aligned and the area is
     // large enough for `child`, which makes raw calls only. CLONE_PIDFD writes to the fifth argument.

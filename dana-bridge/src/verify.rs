@@ -46,7 +46,8 @@ const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// The layers without which a worker is not isolated.
-const BASE: &[&str] = &["process", "threads", "capabilities", "dumpable", "no_new_privs", "rlimits", "seccomp"];
+const BASE: &[&str] =
+    &["process", "threads", "capabilities", "dumpable", "no_new_privs", "rlimits", "seccomp"];
 
 /// Compares a worker's claims with the kernel's facts. `None` if the worker is gone.
 pub(crate) fn verify(worker: &Worker, claims: &[LayerClaim]) -> Option<Report> {
@@ -94,7 +95,8 @@ fn layer(name: &str, evidence: Evidence, value: String, reason: String) -> Layer
 }
 
 fn read(pid: i32) -> Result<Facts, String> {
-    let file = |path: String| fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"));
+    let file =
+        |path: String| fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"));
     // Of this thread: the worker inherited the filters of the thread that started it.
     let own = file("/proc/thread-self/status".to_owned())?;
     let own_filters = number(field(&own, "Seccomp_filters").unwrap_or("0"));
@@ -167,7 +169,8 @@ const CEILINGS: &[(&str, u64)] = &[
 fn limited(facts: &Facts) -> Result<Shown, String> {
     for (name, most) in CEILINGS {
         let line = facts.limits.lines().find_map(|line| line.strip_prefix(name));
-        let mut columns = line.ok_or_else(|| format!("this kernel does not show '{name}'"))?.split_whitespace();
+        let mut columns =
+            line.ok_or_else(|| format!("this kernel does not show '{name}'"))?.split_whitespace();
         for kind in ["soft", "hard"] {
             let found = columns.next().unwrap_or("nothing");
             if found.parse::<u64>().is_ok_and(|value| value <= *most) {
@@ -183,9 +186,10 @@ fn limited(facts: &Facts) -> Result<Shown, String> {
 fn filtered(facts: &Facts) -> Result<Shown, String> {
     equals(facts, "Seccomp", "2")?;
     match field(&facts.status, "Seccomp_filters") {
-        Some(count) if number(count) > facts.own_filters => {
-            Ok(Shown::Kernel(format!("Seccomp 2, Seccomp_filters {count}, this host's own {}", facts.own_filters)))
-        }
+        Some(count) if number(count) > facts.own_filters => Ok(Shown::Kernel(format!(
+            "Seccomp 2, Seccomp_filters {count}, this host's own {}",
+            facts.own_filters
+        ))),
         Some(_) => Err("it has no filter beside the ones of its host".to_owned()),
         None => Err("this kernel does not show Seccomp_filters (Linux 5.9 or later is needed)".to_owned()),
     }

@@ -110,7 +110,11 @@ impl Pipe {
     /// is still to be read, and the reading side will find out.
     fn write(&mut self, from: usize) -> Result<usize, Stop> {
         let rest = self.outgoing.get(from..).unwrap_or_default();
-        let result = if sys::sigpipe_kills() { write_quietly(&self.requests, rest) } else { write(&self.requests, rest) };
+        let result = if sys::sigpipe_kills() {
+            write_quietly(&self.requests, rest)
+        } else {
+            write(&self.requests, rest)
+        };
         match result {
             Ok(written) => Ok(written),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),

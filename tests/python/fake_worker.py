@@ -1,0 +1,529 @@
+"""A worker that is locked as the real one is and then misbehaves as told: for tests of the host.
+
+`install(directory, scenario)` writes a program the bridge can start as a worker. Rule: it uses the standard
+library only and shares no code with the product, so that a bug in the wire cannot hide itself here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# --- What a test uses ------------------------------------------------------------------------------------
+
+
+def install(directory: Path, scenario: str, build: str) -> str:
+    """Write a worker that plays `scenario` (the name of a function below) and claims to be of `build`."""
+    program = directory / f"worker-{scenario}"
+    here = str(Path(__file__).resolve().parent)
+    program.write_text(
+        f"#!{os.path.realpath(sys.executable)} -IS\n"
+        "import sys\n"
+        f"sys.path.insert(0, {here!r})\n"
+        "import fake_worker\n"
+        f"fake_worker.play({scenario!r}, {build!r})\n"
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+# --- MessagePack, as much as the protocol needs ----------------------------------------------------------
+
+
+def pack(value: Any) -> bytes:
+    """Encode in the shortest form."""
+    if value is None:
+        return b"\xc0"
+    if isinstance(value, bool):
+        return b"\xc3" if value else b"\xc2"
+    if isinstance(value, int):
+        return _pack_int(value)
+    if isinstance(value, float):
+        return b"\xcb" + struct.pack(">d", value)
+    if isinstance(value, str):
+        raw = value.encode("utf-8", "surrogateescape")
+        return _head(len(raw), 0xA0, 32, (0xD9, 0xDA, 0xDB)) + raw
+    if isinstance(value, list | tuple):
+        return _head(len(value), 0x90, 16, (None, 0xDC, 0xDD)) + b"".join(map(pack, value))
+    if isinstance(value, dict):
+        items = b"".join(pack(key) + pack(item) for key, item in value.items())
+        return _head(len(value), 0x80, 16, (None, 0xDE, 0xDF)) + items
+    raise TypeError(type(value))
+
+
+def _pack_int(value: int) -> bytes:
+    if 0 <= value < 128:
+        return bytes([value])
+    if -32 <= value < 0:
+        return struct.pack("b", value)
+    forms = ((0xCC, ">B"), (0xCD, ">H"), (0xCE, ">I"), (0xCF, ">Q"))
+    if value < 0:
+        forms = ((0xD0, ">b"), (0xD1, ">h"), (0xD2, ">i"), (0xD3, ">q"))
+    for marker, form in forms:
+        try:
+            return bytes([marker]) + struct.pack(form, value)
+        except struct.error:
+            continue
+    raise OverflowError(value)
+
+
+def _head(size: int, fixed: int, below: int, markers: tuple[int | None, int, int]) -> bytes:
+    if size < below:
+        return bytes([fixed | size])
+    for marker, form, most in zip(markers, (">B", ">H", ">I"), (0xFF, 0xFFFF, 0xFFFFFFFF), strict=True):
+        if marker is not None and size <= most:
+            return bytes([marker]) + struct.pack(form, size)
+    raise OverflowError(size)
+
+
+def unpack(data: bytes, at: int = 0) -> tuple[Any, int]:
+    """Decode one value; return it and where it ended."""
+    marker = data[at]
+    at += 1
+    if marker < 0x80:
+        return marker, at
+    if marker >= 0xE0:
+        return marker - 256, at
+    if marker < 0x90:
+        return _unpack_map(data, at, marker & 15)
+    if marker < 0xA0:
+        return _unpack_list(data, at, marker & 15)
+    if marker < 0xC0:
+        return _unpack_str(data, at, marker & 31)
+    fixed: dict[int, Any] = {0xC0: None, 0xC2: False, 0xC3: True}
+    if marker in fixed:
+        return fixed[marker], at
+    numbers = {0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
+    if marker in numbers or marker == 0xCB:
+        form = numbers.get(marker, ">d")
+        return struct.unpack_from(form, data, at)[0], at + struct.calcsize(form)
+    sized = {0xD9: ">B", 0xDA: ">H", 0xDB: ">I", 0xDC: ">H", 0xDD: ">I", 0xDE: ">H", 0xDF: ">I"}
+    form = sized[marker]
+    size = struct.unpack_from(form, data, at)[0]
+    read = _unpack_str if marker < 0xDC else _unpack_list if marker < 0xDE else _unpack_map
+    return read(data, at + struct.calcsize(form), size)
+
+
+def _unpack_str(data: bytes, at: int, size: int) -> tuple[str, int]:
+    return data[at : at + size].decode(), at + size
+
+
+def _unpack_list(data: bytes, at: int, size: int) -> tuple[list[Any], int]:
+    items = []
+    for _ in range(size):
+        item, at = unpack(data, at)
+        items.append(item)
+    return items, at
+
+
+def _unpack_map(data: bytes, at: int, size: int) -> tuple[dict[Any, Any], int]:
+    found = {}
+    for _ in range(size):
+        key, at = unpack(data, at)
+        found[key], at = unpack(data, at)
+    return found, at
+
+
+# --- The lock, as far as the kernel shows it to the host -------------------------------------------------
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.POINTER(_Filter))]
+
+
+def lock(skip: str = "") -> None:
+    """Show the host every fact it looks for; the filter permits everything."""
+    if skip != "capabilities":
+        for number in range(64):
+            _LIBC.prctl(24, number, 0, 0, 0)
+        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+        if _LIBC.capset(header, (ctypes.c_uint32 * 6)()):
+            raise OSError(ctypes.get_errno(), "capset")
+    _LIBC.prctl(4, 0, 0, 0, 0)
+    if skip != "no_new_privs":
+        _LIBC.prctl(38, 1, 0, 0, 0)
+    if skip != "rlimits":
+        names = ("CORE", "FSIZE", "NPROC", "MEMLOCK", "MSGQUEUE")
+        numbers = (4, 1, 6, 8, 12)
+        for _, number in zip(names, numbers, strict=True):
+            resource.setrlimit(number, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    if skip not in {"seccomp", "no_new_privs"}:
+        allow = _Filter(0x06, 0, 0, 0x7FFF0000)
+        program = _Program(1, ctypes.pointer(allow))
+        if _LIBC.prctl(22, 2, ctypes.byref(program), 0, 0):
+            raise OSError(ctypes.get_errno(), "seccomp")
+
+
+CLAIMS = [
+    [name, True, "so it says"]
+    for name in (
+        "threads fds environment session bounding_set capabilities dumpable no_new_privs mdwe huge_pages "
+        "landlock rlimits seccomp"
+    ).split()
+]
+
+# --- Speaking --------------------------------------------------------------------------------------------
+
+
+def send_raw(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def send_body(body: bytes) -> None:
+    send_raw(struct.pack("<I", len(body)) + body)
+
+
+def send(header: Any, *values: Any) -> None:
+    send_body(pack(header) + b"".join(map(pack, values)))
+
+
+def receive() -> tuple[str, list[Any]]:
+    """Read one message: its name and fields. Leave when the host has closed the pipe."""
+    length = struct.unpack("<I", _exactly(4))[0]
+    header, _ = unpack(_exactly(length))
+    if isinstance(header, str):
+        return header, []
+    ((name, fields),) = header.items()
+    return name, fields
+
+
+def _exactly(size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = os.read(0, size - len(data))
+        if not more:
+            os._exit(0)
+        data += more
+    return data
+
+
+USAGE = [1, 2, 3, 0]
+_BUILD = ""
+
+
+def hello(protocol: int = 1, build: str | None = None) -> None:
+    send({"Hello": [protocol, _BUILD if build is None else build, CLAIMS]})
+
+
+def ready() -> None:
+    """Lock, greet, and take Start."""
+    lock()
+    hello()
+    name, _ = receive()
+    if name != "Start":
+        os._exit(65)
+    send("Started")
+
+
+def turn() -> int:
+    """Wait for a request; return the number of its turn."""
+    while True:
+        name, fields = receive()
+        if name != "Release":
+            return fields[0] if isinstance(fields, list) else 0
+
+
+def done(number: int, value: Any = None) -> None:
+    send({"Done": [number, USAGE]}, value)
+
+
+def sleep_for_ever() -> None:
+    while True:
+        time.sleep(1)
+
+
+def play(scenario: str, build: str) -> None:
+    """Run as a worker."""
+    global _BUILD  # noqa: PLW0603 - one process plays one scenario
+    _BUILD = build
+    name, _, argument = scenario.partition("-")
+    action = globals()[f"act_{name}"]
+    action(argument) if argument else action()
+    os._exit(0)
+
+
+# --- Before the session ----------------------------------------------------------------------------------
+
+
+def act_garbage() -> None:
+    send_raw(b"HTTP/1.1 200 OK\r\n\r\n" * 100)
+    sleep_for_ever()
+
+
+def act_silent() -> None:
+    sleep_for_ever()
+
+
+def act_drip() -> None:
+    body = pack({"Hello": [1, _BUILD, CLAIMS]})
+    for byte in struct.pack("<I", len(body)) + body:
+        send_raw(bytes([byte]))
+        time.sleep(0.2)
+
+
+def act_liar(skip: str = "all") -> None:
+    if skip != "all":
+        lock(skip)
+    hello()
+    sleep_for_ever()
+
+
+def act_build() -> None:
+    lock()
+    hello(build="0" * 32)
+    sleep_for_ever()
+
+
+def act_protocol() -> None:
+    lock()
+    hello(protocol=999)
+    sleep_for_ever()
+
+
+def act_started() -> None:
+    lock()
+    send("Started")
+    sleep_for_ever()
+
+
+def act_setup() -> None:
+    os.write(2, b"layer seccomp failed: \x1b[31mEPERM\n")
+    os._exit(70)
+
+
+# --- In the session --------------------------------------------------------------------------------------
+
+
+def act_echo() -> None:
+    """Behave: answer every turn with its number."""
+    ready()
+    while True:
+        number = turn()
+        done(number, number)
+
+
+def act_echoopen() -> None:
+    """The same, without a lock."""
+    hello()
+    receive()
+    send("Started")
+    while True:
+        number = turn()
+        done(number, number)
+
+
+def act_exit(code: str) -> None:
+    ready()
+    turn()
+    os.write(2, b"going \x1b[2Jaway\n")
+    os._exit(int(code))
+
+
+def act_signal(number: str) -> None:
+    ready()
+    turn()
+    signal.signal(int(number), signal.SIG_DFL) if int(number) not in {9, 19} else None
+    os.kill(os.getpid(), int(number))
+    sleep_for_ever()
+
+
+def act_hang() -> None:
+    ready()
+    turn()
+    sleep_for_ever()
+
+
+def act_deaf() -> None:
+    """Read nothing after the start."""
+    ready()
+    sleep_for_ever()
+
+
+def act_chatter() -> None:
+    """Read nothing and talk without end."""
+    ready()
+    while True:
+        send({"Output": ["x" * 60000]})
+
+
+def act_flood() -> None:
+    """Send as many small messages as the pipe takes."""
+    ready()
+    turn()
+    body = pack({"Pulse": [1, None, 1]})
+    many = (struct.pack("<I", len(body)) + body) * 1000
+    while True:
+        send_raw(many)
+
+
+def act_stderr() -> None:
+    ready()
+    turn()
+    while True:
+        os.write(2, b"no end " * 1000)
+
+
+def act_noise() -> None:
+    """Write more to standard error than is kept, then end."""
+    ready()
+    turn()
+    for line in range(5000):
+        os.write(2, f"line {line} \x1b]0;title\x07\n".encode())
+    os.write(2, b"the very end\n")
+    os._exit(3)
+
+
+def act_halfclose() -> None:
+    """Close the reply pipe and live on."""
+    ready()
+    turn()
+    os.close(1)
+    sleep_for_ever()
+
+
+def act_twice() -> None:
+    ready()
+    number = turn()
+    send_raw(b"".join(_frame(pack({"Done": [number, USAGE]}) + b"\x01") for _ in range(2)))
+    sleep_for_ever()
+
+
+def act_late() -> None:
+    """Speak between turns."""
+    ready()
+    number = turn()
+    done(number, 1)
+    time.sleep(0.1)
+    done(number, 2)
+    sleep_for_ever()
+
+
+def act_turn() -> None:
+    ready()
+    done(turn() + 1)
+    sleep_for_ever()
+
+
+def act_hello() -> None:
+    ready()
+    turn()
+    hello()
+    sleep_for_ever()
+
+
+def act_cut() -> None:
+    """End inside a frame."""
+    ready()
+    turn()
+    send_raw(struct.pack("<I", 100) + b"only a part")
+    os._exit(0)
+
+
+def act_length(length: str) -> None:
+    ready()
+    turn()
+    send_raw(struct.pack("<I", int(length)) + b"\x00" * 64)
+    sleep_for_ever()
+
+
+def act_body(which: str) -> None:
+    """Send a `Done` whose payload is hostile."""
+    ready()
+    header = pack({"Done": [turn(), USAGE]})
+    payloads = {
+        "empty": b"",
+        "trailing": b"\x01\x02",
+        "deep": b"\x91" * 100 + b"\xc0",
+        "abyss": b"\x91" * 100_000 + b"\xc0",
+        "array32": b"\xdd\xff\xff\xff\xff",
+        "map32": b"\xdf\xff\xff\xff\xff",
+        "str32": b"\xdb\xff\xff\xff\xff",
+        "bin32": b"\xc6\xff\xff\xff\xff",
+        "ext32": b"\xc9\xff\xff\xff\xff\x01",
+        "reserved": b"\xc1",
+        "float32": b"\xca\x00\x00\x00\x00",
+        "utf8": b"\xa2\xff\xff",
+        "surrogate": b"\xa3\xed\xa0\x80",
+        "nankey": b"\x81\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00\x01",
+        "listkey": b"\x81\x90\x01",
+        "duplicate": b"\x82\x01\x01\x01\x02",
+        "bigint": b"\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+        "amplify": b"\xdd" + struct.pack(">I", 8 << 20) + b"\x90" * (8 << 20),
+        "nils": b"\xdd" + struct.pack(">I", 8 << 20) + b"\xc0" * (8 << 20),
+        "ext": b"\xd4\x63\x01",
+    }
+    send_body(header + payloads[which])
+    sleep_for_ever()
+
+
+def act_ask(which: str) -> None:
+    """Ask for what must not be asked."""
+    ready()
+    turn()
+    asks: dict[str, Any] = {
+        "unknown": {"Ask": [1, {"Shell": ["id"]}]},
+        "extra": {"Ask": [1, {"Module": ["m", 0, None, "http://evil"]}]},
+        "number": {"Ask": ["1", {"Module": ["m", 0, None]}]},
+    }
+    if which in asks:
+        send(asks[which])
+    elif which == "dunder":
+        send({"Ask": [1, {"Function": ["__class__", 0, []]}]})
+    elif which == "reused":
+        send({"Ask": [5, {"Module": ["m", 0, None]}]})
+        receive()
+        send({"Ask": [5, {"Module": ["m", 0, None]}]})
+    elif which == "flood":
+        number = 0
+        while True:
+            number += 1
+            send({"Ask": [number, {"Module": ["m", 0, None]}]})
+            receive()
+    sleep_for_ever()
+
+
+def act_function() -> None:
+    """Ask for the function `twice` with a value, and return what came back as the outcome's name."""
+    ready()
+    while True:
+        number = turn()
+        send({"Ask": [number, {"Function": ["twice", 1, ["by"]]}]}, 21, 2)
+        _, fields = receive()
+        outcome = fields[1]
+        done(number, outcome if isinstance(outcome, str) else next(iter(outcome.values())))
+
+
+def act_stop() -> None:
+    ready()
+    turn()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    sleep_for_ever()
+
+
+def act_fault() -> None:
+    """Fail a turn with texts that try to drive a terminal and to pose as the host."""
+    ready()
+    evil = "\x1b[31mred\x07 \u202ertl\nFile /etc/passwd"
+    frame = [evil, "/host/app.py", 1, 1, evil]
+    while True:
+        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None]
+        send({"Failed": [turn(), fault, USAGE]})
+
+
+def _frame(body: bytes) -> bytes:
+    return struct.pack("<I", len(body)) + body
