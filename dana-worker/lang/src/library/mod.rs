@@ -63,38 +63,4 @@ pub fn method(receiver: &Value, name: &str) -> Option<&'static Native> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BUILTINS, native::Native, number_methods, sequence_methods, str_methods, table_methods};
-
-    #[test]
-    fn methods_stand_in_order() {
-        let tables: [&[Native]; 9] = [
-            str_methods::METHODS,
-            sequence_methods::LIST,
-            sequence_methods::TUPLE,
-            sequence_methods::RANGE,
-            table_methods::DICT,
-            table_methods::SET,
-            number_methods::INT,
-            number_methods::FLOAT,
-            number_methods::BYTES,
-        ];
-        for table in tables {
-            assert!(
-                table.is_sorted_by(|a, b| a.name < b.name),
-                "{:?}",
-                table.first().map(|native| native.name)
-            );
-        }
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let mut names: Vec<&str> = super::names().collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
-        assert!(BUILTINS.iter().all(|group| !group.is_empty()));
-    }
-}
+mod tests;
