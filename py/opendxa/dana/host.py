@@ -206,8 +206,7 @@ class Host:
         """Find a module's source."""
         from .modules import find  # noqa: PLC0415
 
-        level = int(payload.get("level") or 0)
-        return find(str(payload["name"]), self.search_paths, level, payload.get("from"))
+        return find(str(payload["name"]), self.search_paths)
 
     def _function(self, payload: dict[str, Any]) -> Any:
         """Call a Python function that the host registered."""

@@ -20,50 +20,57 @@ __all__ = ["find", "read"]
 MAX_SOURCE: Final = 4 * 2**20
 
 
-def find(name: str, roots: Iterable[Path], level: int = 0, importer: str | None = None) -> dict[str, Any]:
-    """Return ``source``, ``filename`` (relative to its root) and ``package`` of a module.
+def find(name: str, roots: Iterable[Path]) -> dict[str, Any]:
+    """Return ``source``, ``filename`` (relative to its root) and ``package`` of a module, by its full name.
 
-    `level` counts the leading dots of a relative import; `importer` is then the shown file name of the module
-    that imports. Raises `ModuleNotFoundError`.
+    A folder that holds Dana files but no ``__init__.na`` is an empty package. Raises `ModuleNotFoundError`.
     """
-    parts = tuple(part for part in name.split(".") if part) if level else tuple(name.split("."))
-    if not all(part.isidentifier() for part in parts) or (not parts and not level):
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
         raise ModuleNotFoundError(f"{name!r} is not a module name")
-    if level:
-        package = Path(importer or "").parent.parts
-        if level - 1 > len(package):
-            raise ModuleNotFoundError(f"the import of {'.' * level}{name} leaves its top-level package")
-        parts = (*package[: len(package) - (level - 1)], *parts)
+    roots = list(roots)
     for root in roots:
         base = root.joinpath(*parts)
-        for path, package_file in ((base.with_name(f"{base.name}.na"), False), (base / "__init__.na", True)):
-            if not path.is_file():
-                continue
-            if not path.resolve().is_relative_to(root.resolve()):
-                raise SecurityError(f"the module {name!r} is a link that leaves its search path {root}")
-            return {"source": read(path), "filename": str(path.relative_to(root)), "package": package_file}
-    looked = ", ".join(str(root) for root in roots) or "no search path is set"
-    raise ModuleNotFoundError(f"No Dana module named {name!r} (looked in: {looked})")
+        for path in (base.with_name(f"{base.name}.na"), base / "__init__.na"):
+            if path.is_file():
+                _check_inside(path, root, name)
+                package = path.name == "__init__.na"
+                shown = str(path.relative_to(root))
+                return {"source": read(path, shown), "filename": shown, "package": package}
+    for root in roots:
+        folder = root.joinpath(*parts)
+        if folder.is_dir():
+            _check_inside(folder, root, name)
+            if next(folder.rglob("*.na"), None) is not None:
+                return {"source": "", "filename": str(folder.relative_to(root)), "package": True}
+    raise ModuleNotFoundError(f"No Dana module named {name!r}" + ("" if roots else "; no search path is set"))
 
 
-def read(path: Path) -> str:
-    """Return the text of a Dana file, or say in one line why it cannot be read."""
+def _check_inside(path: Path, root: Path, name: str) -> None:
+    """Refuse a file that a link moved out of its search path."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise SecurityError(f"the module {name!r} is a link that leaves its search path")
+
+
+def read(path: Path, shown: str | None = None) -> str:
+    """Return the text of a Dana file, or say in one line why it cannot be read; `shown` names it there."""
+    shown = shown if shown is not None else str(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_SOURCE + 1)
     except FileNotFoundError as error:
-        raise ResourceError(f"Dana file not found: {path}") from error
+        raise ResourceError(f"Dana file not found: {shown}") from error
     except IsADirectoryError as error:
-        raise ResourceError(f"this is a directory, not a Dana file: {path}") from error
+        raise ResourceError(f"this is a directory, not a Dana file: {shown}") from error
     except PermissionError as error:
-        raise ResourceError(f"permission denied to read the Dana file: {path}") from error
+        raise ResourceError(f"permission denied to read the Dana file: {shown}") from error
     except OSError as error:
-        raise ResourceError(f"the Dana file {path} cannot be read: {error.strerror or error}") from error
+        raise ResourceError(f"the Dana file {shown} cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_SOURCE:
-        raise ResourceError(f"the Dana file {path} is larger than {MAX_SOURCE} bytes")
+        raise ResourceError(f"the Dana file {shown} is larger than {MAX_SOURCE} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         where = f"line {line}, byte {error.start}"
-        raise ResourceError(f"the Dana file {path} is not UTF-8 text ({where})") from error
+        raise ResourceError(f"the Dana file {shown} is not UTF-8 text ({where})") from error
