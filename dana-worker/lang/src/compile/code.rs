@@ -1,8 +1,139 @@
-//! Compiled code.
+//! Compiled code: instructions and the tables they refer to.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
-/// One function's code.
+use super::op::Op;
+use crate::library::native::Native;
+use crate::syntax::span::Source;
+use crate::value::Value;
+use crate::value::structure::{Annotation, StructKind};
+
+/// A source text with the name it was given.
+pub struct SourceFile {
+    pub name: Option<Rc<str>>,
+    pub source: Source,
+}
+
+/// One function's code, or a program's top level.
 pub struct Code {
     pub name: Rc<str>,
+    pub params: Vec<ParamDef>,
+    /// How many parameters have no default; the others come last in `FuncObj::defaults`.
+    pub ops: Vec<Op>,
+    /// Byte offset in the source for each instruction.
+    pub places: Vec<u32>,
+    pub consts: Vec<Value>,
+    pub functions: Vec<Rc<FunctionDef>>,
+    pub structs: Vec<Rc<StructDef>>,
+    pub methods: Vec<MethodDef>,
+    pub calls: Vec<CallSite>,
+    pub attrs: Vec<AttrSite>,
+    pub notes: Vec<Note>,
+    pub kinds: Vec<Vec<Rc<str>>>,
+    pub imports: Vec<ImportSite>,
+    /// Innermost first.
+    pub handlers: Vec<Handler>,
+    /// Top-level variables that live in registers while this runs: register and slot.
+    pub residents: Vec<(u8, u32)>,
+    /// Registers in use; what must be cleared on return.
+    pub registers: u8,
+    pub file: Rc<SourceFile>,
+    /// Where it is defined.
+    pub start: u32,
+    /// A lambda's receiver or a method's: the first parameter.
+    pub receiver: bool,
+}
+
+pub struct ParamDef {
+    pub name: Rc<str>,
+    pub annotation: Option<Rc<Annotation>>,
+    pub optional: bool,
+}
+
+/// How a function is made.
+pub struct FunctionDef {
+    pub code: Rc<Code>,
+    /// Parameter positions that have a default, in order; values come in registers.
+    pub defaults: u8,
+    pub captures: Vec<CaptureFrom>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptureFrom {
+    /// A cell in a register of the defining function.
+    Register(u8),
+    /// A cell the defining function captured itself.
+    Capture(u32),
+}
+
+pub struct StructDef {
+    pub kind: StructKind,
+    pub name: Rc<str>,
+    pub doc: Option<Rc<str>>,
+    pub fields: Vec<FieldPlan>,
+}
+
+pub struct FieldPlan {
+    pub name: Rc<str>,
+    pub annotation: Annotation,
+    pub has_default: bool,
+    pub comment: Option<Rc<str>>,
+}
+
+pub struct MethodDef {
+    pub name: Rc<str>,
+    pub types: Vec<Rc<str>>,
+    /// Written as a method: the types must exist.
+    pub strict: bool,
+}
+
+/// One call in the source.
+#[derive(Default)]
+pub struct CallSite {
+    /// The builtin or the method, by name.
+    pub native: Option<&'static Native>,
+    pub name: Option<Rc<str>>,
+    /// Names of the last arguments.
+    pub keywords: Box<[Rc<str>]>,
+    pub cache: Cell<MethodCache>,
+}
+
+/// What a method call found the last time.
+#[derive(Clone, Copy, Default)]
+pub enum MethodCache {
+    #[default]
+    Empty,
+    /// A method of a builtin type: the tag of the receiver.
+    Native(u8, &'static Native),
+}
+
+/// One attribute access in the source, with the last struct type and field found.
+pub struct AttrSite {
+    pub name: Rc<str>,
+    pub cache: Cell<(u32, u32)>,
+}
+
+/// The annotation of a typed assignment and what it assigns to.
+pub struct Note {
+    pub target: Rc<str>,
+    pub annotation: Rc<Annotation>,
+}
+
+pub struct ImportSite {
+    pub name: Rc<str>,
+    pub level: u32,
+    pub python: bool,
+    /// `import a.b` without an alias binds `a`.
+    pub root: bool,
+}
+
+/// Where an error in a range of instructions continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handler {
+    pub start: u32,
+    pub end: u32,
+    pub target: u32,
+    /// Receives the error.
+    pub register: u8,
 }

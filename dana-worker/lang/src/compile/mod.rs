@@ -1,3 +1,47 @@
 //! From the syntax tree to code for the register machine.
 
 pub mod code;
+pub mod op;
+mod build;
+mod define;
+mod expr;
+mod pipeline;
+mod scope;
+mod stmt;
+mod want;
+
+use std::rc::Rc;
+
+use crate::syntax::ast::{Module, Tree};
+use crate::syntax::error::SyntaxFault;
+use crate::value::{ModuleObj, Namespace};
+use build::Build;
+use code::{Code, SourceFile};
+use scope::Scopes;
+
+/// What compiling one program refers to.
+pub struct Unit<'t> {
+    pub(crate) tree: &'t Tree,
+    pub(crate) scopes: Scopes,
+    pub(crate) file: Rc<SourceFile>,
+    pub(crate) module: Rc<ModuleObj>,
+    pub(crate) public: Rc<Namespace>,
+    pub(crate) system: Rc<Namespace>,
+}
+
+/// Compiles a program to the code of its top level.
+pub fn compile(
+    module: &Module,
+    file: Rc<SourceFile>,
+    into: Rc<ModuleObj>,
+    public: Rc<Namespace>,
+    system: Rc<Namespace>,
+) -> Result<Code, SyntaxFault> {
+    let scopes = scope::analyse(module);
+    for name in &scopes.shared {
+        let slot = into.locals.slot(module.tree.name(*name));
+        into.locals.share(slot);
+    }
+    let unit = Unit { tree: &module.tree, scopes, file, module: into, public, system };
+    Build::top(&unit).program(module.body)
+}

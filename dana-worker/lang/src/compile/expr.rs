@@ -1,0 +1,758 @@
+//! Expressions: each is compiled straight into the register where its value is needed.
+//!
+//! The destination is written by the last instruction only, so `x = f(x) + x` may compute in place.
+
+use std::rc::Rc;
+
+use num_bigint::BigInt;
+
+use super::build::{Build, Home, Label, Made};
+use super::code::CallSite;
+use super::op::{Compare, Convert, Failure, Op};
+use crate::library;
+use crate::syntax::ast::*;
+use crate::syntax::name::Name;
+use crate::syntax::span::Span;
+use crate::value::Value;
+
+/// How many elements of a literal are collected in registers at once.
+const CHUNK: usize = 30;
+/// Arguments one call may have.
+const ARGUMENTS: usize = 100;
+
+impl Build<'_, '_> {
+    /// The value in a new temporary or in the variable it already is in.
+    pub(super) fn operand(&mut self, id: ExprId) -> Made<u8> {
+        if let ExprKind::Name(name) | ExprKind::Scoped(Scope::Local, name) = self.unit.tree.get(id).kind
+            && let Some(register) = self.register_of(name)
+        {
+            return Ok(register);
+        }
+        if let Some((_, register)) = self.hoisted.iter().find(|(hoisted, _)| *hoisted == id) {
+            return Ok(*register);
+        }
+        let temp = self.temp()?;
+        self.expr(id, temp)?;
+        Ok(temp)
+    }
+
+    pub(super) fn expr(&mut self, id: ExprId, dst: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let node = tree.get(id);
+        let mark = self.next;
+        self.place = node.span.start;
+        match node.kind {
+            ExprKind::None => self.emit(Op::None { a: dst }),
+            ExprKind::True => self.emit(Op::Bool { a: dst, truth: true }),
+            ExprKind::False => self.emit(Op::Bool { a: dst, truth: false }),
+            ExprKind::Int(number) => self.integer(number, dst),
+            ExprKind::BigInt(digits) => {
+                let number: BigInt = tree
+                    .text(digits)
+                    .parse()
+                    .map_err(|_| self.fault_at(node.span, "malformed integer".to_owned()))?;
+                let k = self.constant(Value::big(number));
+                self.emit(Op::Const { a: dst, k });
+            }
+            ExprKind::Float(number) => {
+                let k = self.constant_float(number);
+                self.emit(Op::Const { a: dst, k });
+            }
+            ExprKind::Str(text) => {
+                let k = self.constant_str(tree.text(text));
+                self.emit(Op::Const { a: dst, k });
+            }
+            ExprKind::FString(pieces) => self.text_of(pieces, dst)?,
+            ExprKind::Name(name) | ExprKind::Scoped(Scope::Local, name) => self.read(name, dst),
+            ExprKind::Scoped(scope, name) => {
+                let (scope, slot) = self.scope_slot(scope, name);
+                self.emit(Op::Scoped { a: dst, scope, slot });
+            }
+            ExprKind::Placeholder => match self.placeholder {
+                Some(b) => self.emit(Op::Move { a: dst, b }),
+                None => {
+                    let k = self.constant_str("the placeholder $$ stands only for a pipeline's value, as a whole argument of a stage");
+                    self.emit(Op::Fail { kind: Failure::Sandbox, k });
+                }
+            },
+            ExprKind::Unary(op, operand) => {
+                if op == UnaryOp::Minus
+                    && let ExprKind::Int(number) = tree.get(operand).kind
+                {
+                    self.integer(-number, dst);
+                } else {
+                    let b = self.operand(operand)?;
+                    self.place = node.span.start;
+                    self.emit(match op {
+                        UnaryOp::Plus => Op::Plus { a: dst, b },
+                        UnaryOp::Minus => Op::Negate { a: dst, b },
+                        UnaryOp::Not => Op::Not { a: dst, b },
+                    });
+                }
+            }
+            ExprKind::Binary { first, rest } => self.chain(first, tree.list(rest), dst)?,
+            ExprKind::Logic(..) => {
+                let (no, done) = (self.label(), self.label());
+                self.branch(id, false, false, no)?;
+                self.emit(Op::Bool { a: dst, truth: true });
+                self.jump(done);
+                self.bind(no);
+                self.emit(Op::Bool { a: dst, truth: false });
+                self.bind(done);
+            }
+            ExprKind::Choice { arms, otherwise } => {
+                let done = self.label();
+                for arm in tree.list(arms) {
+                    let next = self.label();
+                    self.branch(arm.condition, false, false, next)?;
+                    self.expr(arm.value, dst)?;
+                    self.jump(done);
+                    self.bind(next);
+                    self.next = mark;
+                }
+                self.expr(otherwise, dst)?;
+                self.bind(done);
+            }
+            ExprKind::Postfix { base, links } => self.postfix(node.span, base, tree.list(links), dst)?,
+            ExprKind::Tuple(items) => {
+                let items = tree.list(items);
+                if items.len() <= CHUNK {
+                    let b = self.row(items)?;
+                    self.emit(Op::Tuple { a: dst, b, c: items.len() as u8 });
+                } else {
+                    let list = self.temp()?;
+                    self.list_of(items, list)?;
+                    self.emit(Op::ToTuple { a: list });
+                    self.emit(Op::Take { a: dst, b: list });
+                }
+            }
+            ExprKind::List(items) => {
+                let items = tree.list(items);
+                if items.len() <= CHUNK {
+                    let b = self.row(items)?;
+                    self.emit(Op::List { a: dst, b, c: items.len() as u8 });
+                } else {
+                    let list = self.temp()?;
+                    self.list_of(items, list)?;
+                    self.emit(Op::Take { a: dst, b: list });
+                }
+            }
+            ExprKind::Set(items) => {
+                let set = self.temp()?;
+                self.emit(Op::Set { a: set, b: set, c: 0 });
+                for chunk in tree.list(items).chunks(CHUNK) {
+                    let inner = self.next;
+                    let b = self.row(chunk)?;
+                    self.place = node.span.start;
+                    self.emit(Op::SetAdd { a: set, b, c: chunk.len() as u8 });
+                    self.next = inner;
+                }
+                self.emit(Op::Take { a: dst, b: set });
+            }
+            ExprKind::Dict(pairs) => self.dict_of(node.span, tree.list(pairs), dst)?,
+            ExprKind::Comprehension(id) => self.comprehension(id, dst)?,
+            ExprKind::Lambda(id) => self.lambda(id, dst)?,
+        }
+        self.next = mark;
+        Ok(())
+    }
+
+    fn integer(&mut self, number: i64, dst: u8) {
+        if let Ok(i) = i32::try_from(number) {
+            self.emit(Op::Int { a: dst, i });
+        } else {
+            let k = self.constant_int(number);
+            self.emit(Op::Const { a: dst, k });
+        }
+    }
+
+    /// Values in registers in a row; the first.
+    fn row(&mut self, items: &[ExprId]) -> Made<u8> {
+        let first = self.temps(items.len())?;
+        for (at, item) in items.iter().enumerate() {
+            self.expr(*item, first + at as u8)?;
+        }
+        Ok(first)
+    }
+
+    fn list_of(&mut self, items: &[ExprId], list: u8) -> Made<()> {
+        self.emit(Op::List { a: list, b: list, c: 0 });
+        for chunk in items.chunks(CHUNK) {
+            let mark = self.next;
+            let b = self.row(chunk)?;
+            self.emit(Op::Push { a: list, b, c: chunk.len() as u8 });
+            self.next = mark;
+        }
+        Ok(())
+    }
+
+    fn dict_of(&mut self, span: Span, pairs: &[Pair], dst: u8) -> Made<()> {
+        let row = |build: &mut Self, chunk: &[Pair]| -> Made<u8> {
+            let first = build.temps(chunk.len() * 2)?;
+            for (at, pair) in chunk.iter().enumerate() {
+                build.expr(pair.key, first + 2 * at as u8)?;
+                build.expr(pair.value, first + 2 * at as u8 + 1)?;
+            }
+            build.place = span.start;
+            Ok(first)
+        };
+        if pairs.len() * 2 <= CHUNK {
+            let b = row(self, pairs)?;
+            self.emit(Op::Dict { a: dst, b, c: pairs.len() as u8 });
+            return Ok(());
+        }
+        let dict = self.temp()?;
+        self.emit(Op::Dict { a: dict, b: dict, c: 0 });
+        for chunk in pairs.chunks(CHUNK / 2) {
+            let mark = self.next;
+            let b = row(self, chunk)?;
+            self.emit(Op::DictPut { a: dict, b, c: chunk.len() as u8 });
+            self.next = mark;
+        }
+        self.emit(Op::Take { a: dst, b: dict });
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------ operators
+
+    fn chain(&mut self, first: ExprId, rest: &[Step], dst: u8) -> Made<()> {
+        let mark = self.next;
+        let mut left = self.operand(first)?;
+        for (at, step) in rest.iter().enumerate() {
+            let last = at + 1 == rest.len();
+            let to = if last {
+                dst
+            } else if usize::from(left) >= self.named && usize::from(left) >= mark {
+                left
+            } else {
+                self.temp()?
+            };
+            let inner = self.next;
+            self.step(step, left, to)?;
+            self.next = inner;
+            left = to;
+        }
+        Ok(())
+    }
+
+    fn small(&self, id: ExprId) -> Option<i32> {
+        match self.unit.tree.get(id).kind {
+            ExprKind::Int(number) => i32::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    /// A constant text or float operand.
+    fn constant_operand(&mut self, id: ExprId) -> Option<u32> {
+        let tree = self.unit.tree;
+        match tree.get(id).kind {
+            ExprKind::Float(number) => Some(self.constant_float(number)),
+            ExprKind::Str(text) => Some(self.constant_str(tree.text(text))),
+            _ => None,
+        }
+    }
+
+    fn step(&mut self, step: &Step, b: u8, a: u8) -> Made<()> {
+        let small = self.small(step.operand);
+        self.place = step.span.start;
+        match (step.op, small) {
+            (BinaryOp::Add, Some(i)) => self.emit(Op::AddInt { a, b, i }),
+            (BinaryOp::Subtract, Some(i)) => self.emit(Op::SubInt { a, b, i }),
+            (BinaryOp::Multiply, Some(i)) => self.emit(Op::MulInt { a, b, i }),
+            (BinaryOp::Modulo, Some(i)) if i > 0 => self.emit(Op::ModInt { a, b, i }),
+            (BinaryOp::FloorDivide, Some(i)) if i > 0 => self.emit(Op::FloorDivInt { a, b, i }),
+            _ => {
+                let constant = match step.op {
+                    BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide => {
+                        self.constant_operand(step.operand)
+                    }
+                    _ => None,
+                };
+                if let Some(k) = constant {
+                    self.emit(match step.op {
+                        BinaryOp::Add => Op::AddConst { a, b, k },
+                        BinaryOp::Subtract => Op::SubConst { a, b, k },
+                        BinaryOp::Multiply => Op::MulConst { a, b, k },
+                        _ => Op::DivConst { a, b, k },
+                    });
+                    return Ok(());
+                }
+                let c = self.operand(step.operand)?;
+                self.place = step.span.start;
+                let dead = self.next as u8;
+                self.emit(match step.op {
+                    BinaryOp::Add => Op::Add { a, b, c, dead },
+                    BinaryOp::Subtract => Op::Sub { a, b, c },
+                    BinaryOp::Multiply => Op::Mul { a, b, c },
+                    BinaryOp::Divide => Op::Div { a, b, c },
+                    BinaryOp::FloorDivide => Op::FloorDiv { a, b, c },
+                    BinaryOp::Modulo => Op::Mod { a, b, c },
+                    BinaryOp::Power => Op::Pow { a, b, c },
+                    BinaryOp::Less => Op::Compare { a, b, c, how: Compare::Less },
+                    BinaryOp::Greater => Op::Compare { a, b, c, how: Compare::Greater },
+                    BinaryOp::LessEqual => Op::Compare { a, b, c, how: Compare::LessEqual },
+                    BinaryOp::GreaterEqual => Op::Compare { a, b, c, how: Compare::GreaterEqual },
+                    BinaryOp::Equal => Op::Compare { a, b, c, how: Compare::Equal },
+                    BinaryOp::NotEqual => Op::Compare { a, b, c, how: Compare::NotEqual },
+                    BinaryOp::In => Op::Compare { a, b, c, how: Compare::In },
+                    BinaryOp::NotIn => Op::Compare { a, b, c, how: Compare::NotIn },
+                    BinaryOp::Is => Op::Compare { a, b, c, how: Compare::Is },
+                    BinaryOp::IsNot => Op::Compare { a, b, c, how: Compare::IsNot },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------ conditions
+
+    /// Jumps to `to` when the truth of the expression is `sense`, else goes on.
+    pub(super) fn branch(&mut self, id: ExprId, sense: bool, fuzzy: bool, to: Label) -> Made<()> {
+        let tree = self.unit.tree;
+        let node = tree.get(id);
+        let mark = self.next;
+        match node.kind {
+            ExprKind::Logic(op, items) => {
+                // `and` goes on while true; `or` while false.
+                let decisive = op == LogicOp::Or;
+                let items = tree.list(items);
+                if sense == decisive {
+                    for item in items {
+                        self.branch(*item, sense, false, to)?;
+                    }
+                } else {
+                    let other = self.label();
+                    for (at, item) in items.iter().enumerate() {
+                        if at + 1 == items.len() {
+                            self.branch(*item, sense, false, to)?;
+                        } else {
+                            self.branch(*item, decisive, false, other)?;
+                        }
+                    }
+                    self.bind(other);
+                }
+            }
+            ExprKind::Unary(UnaryOp::Not, operand) => self.branch(operand, !sense, false, to)?,
+            ExprKind::True | ExprKind::False => {
+                if matches!(node.kind, ExprKind::True) == sense {
+                    self.jump(to);
+                }
+            }
+            ExprKind::Binary { first, rest } if self.compares(tree.list(rest)) => {
+                let step = tree.list(rest)[0];
+                let b = self.operand(first)?;
+                self.place = step.span.start;
+                if let Some(i) = self.small(step.operand).and_then(|i| i8::try_from(i).ok()) {
+                    self.place = step.span.start;
+                    let to = to.0;
+                    self.emit(match step.op {
+                        BinaryOp::Less => Op::JumpLessInt { sense, b, i, to },
+                        BinaryOp::LessEqual => Op::JumpLessEqualInt { sense, b, i, to },
+                        BinaryOp::Greater => Op::JumpGreaterInt { sense, b, i, to },
+                        BinaryOp::GreaterEqual => Op::JumpGreaterEqualInt { sense, b, i, to },
+                        BinaryOp::Equal => Op::JumpEqualInt { sense, b, i, to },
+                        _ => Op::JumpEqualInt { sense: !sense, b, i, to },
+                    });
+                } else {
+                    let c = self.operand(step.operand)?;
+                    self.place = step.span.start;
+                    let to = to.0;
+                    self.emit(match step.op {
+                        BinaryOp::Less => Op::JumpLess { sense, b, c, to },
+                        BinaryOp::LessEqual => Op::JumpLessEqual { sense, b, c, to },
+                        BinaryOp::Greater => Op::JumpGreater { sense, b, c, to },
+                        BinaryOp::GreaterEqual => Op::JumpGreaterEqual { sense, b, c, to },
+                        BinaryOp::Equal => Op::JumpEqual { sense, b, c, to },
+                        _ => Op::JumpEqual { sense: !sense, b, c, to },
+                    });
+                }
+            }
+            _ => {
+                let a = self.operand(id)?;
+                self.place = node.span.start;
+                let to = to.0;
+                self.emit(match (sense, fuzzy) {
+                    (true, true) => Op::JumpCond { a, to },
+                    (false, true) => Op::JumpCondNot { a, to },
+                    (true, false) => Op::JumpIf { a, to },
+                    (false, false) => Op::JumpIfNot { a, to },
+                });
+            }
+        }
+        self.next = mark;
+        Ok(())
+    }
+
+    fn compares(&self, rest: &[Step]) -> bool {
+        matches!(
+            rest,
+            [Step {
+                op: BinaryOp::Less
+                    | BinaryOp::LessEqual
+                    | BinaryOp::Greater
+                    | BinaryOp::GreaterEqual
+                    | BinaryOp::Equal
+                    | BinaryOp::NotEqual,
+                ..
+            }]
+        )
+    }
+
+    // ------------------------------------------------------------------------------ postfix
+
+    fn postfix(&mut self, span: Span, base: ExprId, links: &[Link], dst: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let mark = self.next;
+        let mut links = links.iter().enumerate();
+        let count = links.len();
+        // A call of a plain name needs no function value in a register.
+        let mut current: Option<u8> = None;
+        if let ExprKind::Name(name) = tree.get(base).kind
+            && let Some((_, Link { kind: LinkKind::Call(arguments), .. })) = links.clone().next()
+        {
+            links.next();
+            let to = if count == 1 { dst } else { self.temp()? };
+            let inner = self.next;
+            self.place = span.start;
+            self.call_name(tree.get(base).span, name, *arguments, to)?;
+            self.next = inner;
+            current = Some(to);
+        }
+        let mut current = match current {
+            Some(register) => register,
+            None => self.operand(base)?,
+        };
+        for (at, link) in links {
+            let last = at + 1 == count;
+            let to = if last {
+                dst
+            } else if usize::from(current) >= mark {
+                current
+            } else {
+                self.temp()?
+            };
+            let inner = self.next;
+            self.link(link, current, to)?;
+            self.next = inner;
+            current = to;
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, link: &Link, base: u8, to: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        self.place = link.span.start;
+        match link.kind {
+            LinkKind::Attribute(name) => {
+                let site = self.attr_site(name);
+                self.emit(Op::Attr { a: to, b: base, site });
+            }
+            LinkKind::Method(name, arguments) => {
+                let first = self.temp()?;
+                self.emit(Op::Move { a: first, b: base });
+                let (count, keywords) = self.arguments(arguments)?;
+                self.place = link.span.start;
+                let name = self.text(name);
+                let site = self.call_site(CallSite { name: Some(name), keywords, ..CallSite::default() });
+                self.emit(Op::Method { a: to, b: first, c: count, site });
+            }
+            LinkKind::Call(arguments) => {
+                let first = self.temp()?;
+                self.emit(Op::Move { a: first, b: base });
+                let (count, keywords) = self.arguments(arguments)?;
+                self.place = link.span.start;
+                let site = self.call_site(CallSite { keywords, ..CallSite::default() });
+                self.emit(Op::Call { a: to, b: first, c: count, site });
+            }
+            LinkKind::Subscript(Subscript::Index(index)) => {
+                if let Some(i) = self.index_constant(index) {
+                    self.emit(Op::IndexInt { a: to, b: base, i });
+                } else {
+                    let c = self.operand(index)?;
+                    self.place = link.span.start;
+                    self.emit(Op::Index { a: to, b: base, c });
+                }
+            }
+            LinkKind::Subscript(Subscript::Slice { start, stop, step }) => {
+                let c = self.bounds(start, stop, step)?;
+                self.place = link.span.start;
+                self.emit(Op::Slice { a: to, b: base, c });
+            }
+            LinkKind::Subscripts(list) => {
+                let c = self.indexes(tree.list(list))?;
+                self.place = link.span.start;
+                self.emit(Op::Index { a: to, b: base, c });
+            }
+        }
+        Ok(())
+    }
+
+    fn index_constant(&self, id: ExprId) -> Option<i32> {
+        let tree = self.unit.tree;
+        match tree.get(id).kind {
+            ExprKind::Unary(UnaryOp::Minus, inner) => self.small(inner).map(|i| -i),
+            _ => self.small(id),
+        }
+    }
+
+    pub(super) fn bounds(
+        &mut self,
+        start: Option<ExprId>,
+        stop: Option<ExprId>,
+        step: Option<ExprId>,
+    ) -> Made<u8> {
+        let first = self.temps(3)?;
+        for (at, bound) in (0_u8..).zip([start, stop, step]) {
+            match bound {
+                Some(bound) => self.expr(bound, first + at)?,
+                None => self.emit(Op::None { a: first + at }),
+            }
+        }
+        Ok(first)
+    }
+
+    /// `[i, j]` as a tuple of indexes.
+    pub(super) fn indexes(&mut self, list: &[Subscript]) -> Made<u8> {
+        if list.len() > CHUNK {
+            let span = Span::new(self.place, self.place);
+            return Err(self.fault_at(span, format!("more than {CHUNK} indexes")));
+        }
+        let first = self.temps(list.len())?;
+        for (at, subscript) in (0_u8..).zip(list) {
+            match subscript {
+                Subscript::Index(index) => self.expr(*index, first + at)?,
+                Subscript::Slice { start, stop, step } => {
+                    let mark = self.next;
+                    let b = self.bounds(*start, *stop, *step)?;
+                    self.emit(Op::Tuple { a: first + at, b, c: 3 });
+                    self.next = mark;
+                }
+            }
+        }
+        self.emit(Op::Tuple { a: first, b: first, c: list.len() as u8 });
+        Ok(first)
+    }
+
+    // ------------------------------------------------------------------------------ calls
+
+    /// Arguments into the next registers: how many, and the names of the last.
+    pub(super) fn arguments(&mut self, arguments: List<Argument>) -> Made<(u8, Box<[Rc<str>]>)> {
+        let tree = self.unit.tree;
+        let arguments = tree.list(arguments);
+        if arguments.len() > ARGUMENTS {
+            let span = Span::new(self.place, self.place);
+            return Err(self.fault_at(span, format!("more than {ARGUMENTS} arguments in a call")));
+        }
+        let first = self.temps(arguments.len())?;
+        let mut keywords = Vec::new();
+        for (at, argument) in (0_u8..).zip(arguments) {
+            self.expr(argument.value, first + at)?;
+            if let Some(keyword) = argument.keyword {
+                keywords.push(self.text(keyword.name));
+            }
+        }
+        Ok((arguments.len() as u8, keywords.into()))
+    }
+
+    fn call_name(&mut self, span: Span, name: Name, arguments: List<Argument>, dst: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let text = tree.name(name);
+        let expect = self.expect.take();
+        if let Some(native) = library::builtin(text).filter(|native| native.protected) {
+            let first = self.next as u8;
+            let (count, keywords) = self.arguments(arguments)?;
+            self.place = span.start;
+            if let Some(note) = expect {
+                self.emit(Op::Expect { note });
+            }
+            let site = self.call_site(CallSite { native: Some(native), keywords, ..CallSite::default() });
+            self.emit(Op::CallNative { a: dst, b: first, c: count, site });
+            return Ok(());
+        }
+        let by_slot = matches!(self.home(name), None | Some(Home::Slot(_)));
+        if by_slot && tree.list(arguments).iter().all(|argument| argument.keyword.is_none()) {
+            let slot = self.module_slot(name);
+            let first = self.next as u8;
+            let (count, _) = self.arguments(arguments)?;
+            self.place = span.start;
+            self.emit(Op::CallGlobal { a: dst, b: first, c: count, slot });
+            return Ok(());
+        }
+        let first = self.temp()?;
+        self.place = span.start;
+        self.read(name, first);
+        let (count, keywords) = self.arguments(arguments)?;
+        self.place = span.start;
+        let site = self.call_site(CallSite { keywords, ..CallSite::default() });
+        self.emit(Op::Call { a: dst, b: first, c: count, site });
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------ f-strings
+
+    fn text_of(&mut self, pieces: List<Piece>, dst: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let pieces = tree.list(pieces);
+        if pieces.len() <= CHUNK {
+            let first = self.temps(pieces.len())?;
+            for (at, piece) in (0_u8..).zip(pieces) {
+                self.piece(piece, first + at)?;
+            }
+            self.emit(Op::Join { a: dst, b: first, c: pieces.len() as u8 });
+            return Ok(());
+        }
+        // What there is so far is the first of each further chunk.
+        let first = self.temps(CHUNK + 1)?;
+        let k = self.constant_str("");
+        self.emit(Op::Const { a: first, k });
+        for chunk in pieces.chunks(CHUNK) {
+            for (at, piece) in (1_u8..).zip(chunk) {
+                self.piece(piece, first + at)?;
+            }
+            self.emit(Op::Join { a: first, b: first, c: chunk.len() as u8 + 1 });
+        }
+        self.emit(Op::Take { a: dst, b: first });
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: &Piece, dst: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        match piece {
+            Piece::Text(text) => {
+                let k = self.constant_str(tree.text(*text));
+                self.emit(Op::Const { a: dst, k });
+            }
+            Piece::Field { value, conversion, spec } => {
+                self.expr(*value, dst)?;
+                if conversion.is_none() && spec.is_empty() {
+                    return Ok(());
+                }
+                let how = match conversion {
+                    None => Convert::None,
+                    Some(Conversion::Str) => Convert::Str,
+                    Some(Conversion::Repr) => Convert::Repr,
+                    Some(Conversion::Ascii) => Convert::Ascii,
+                };
+                let mark = self.next;
+                let c = self.temp()?;
+                self.text_of(*spec, c)?;
+                self.place = tree.get(*value).span.start;
+                self.emit(Op::Format { a: dst, b: dst, c, how });
+                self.next = mark;
+            }
+        }
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------ comprehensions
+
+    fn comprehension(&mut self, id: Id<Comprehension>, dst: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let node = tree.get(id);
+        let into = self.temp()?;
+        match node.shape {
+            Shape::List(_) => self.emit(Op::List { a: into, b: into, c: 0 }),
+            Shape::Set(_) => self.emit(Op::Set { a: into, b: into, c: 0 }),
+            Shape::Dict(_) => self.emit(Op::Dict { a: into, b: into, c: 0 }),
+        }
+        let targets = tree.list(node.targets);
+        let vars = self.temps(targets.len())?;
+        let (body, test) = (self.label(), self.label());
+        let cursor = self.start_iteration(node.iterable)?;
+        let outer = self.inner.len();
+        let mut cells = Vec::new();
+        for (at, target) in (0_u8..).zip(targets) {
+            let home = if self.unit.scopes.comprehension_cells.contains(&(id, target.name)) {
+                let cell = self.temp()?;
+                self.emit(Op::Unset { a: cell });
+                self.emit(Op::NewCell { a: cell });
+                cells.push((cell, vars + at));
+                Home::Cell(cell)
+            } else {
+                Home::Register(vars + at)
+            };
+            self.inner.push((target.name, home));
+        }
+        self.jump(test);
+        self.bind(body);
+        let mark = self.next;
+        if targets.len() > 1 {
+            self.emit(Op::UnpackLoose { a: vars, b: vars, c: targets.len() as u8 });
+        }
+        for (cell, var) in cells {
+            self.emit(Op::SetCell { a: cell, b: var });
+        }
+        if let Some(filter) = node.filter {
+            self.branch(filter, false, false, test)?;
+        }
+        match node.shape {
+            Shape::List(item) => {
+                let b = self.operand(item)?;
+                self.emit(Op::Push { a: into, b, c: 1 });
+            }
+            Shape::Set(item) => {
+                let b = self.operand(item)?;
+                self.place = tree.get(item).span.start;
+                self.emit(Op::SetAdd { a: into, b, c: 1 });
+            }
+            Shape::Dict(pair) => {
+                let b = self.temps(2)?;
+                self.expr(pair.key, b)?;
+                self.expr(pair.value, b + 1)?;
+                self.place = tree.get(pair.key).span.start;
+                self.emit(Op::DictPut { a: into, b, c: 1 });
+            }
+        }
+        self.next = mark;
+        self.bind(test);
+        self.place = tree.get(node.iterable).span.start;
+        self.next_element(cursor, vars, body);
+        self.inner.truncate(outer);
+        self.emit(Op::Take { a: dst, b: into });
+        Ok(())
+    }
+
+    /// Begins iterating; gives the cursor's registers, or those of a counted range.
+    pub(super) fn start_iteration(&mut self, iterable: ExprId) -> Made<Cursor> {
+        let tree = self.unit.tree;
+        let node = tree.get(iterable);
+        if let ExprKind::Postfix { base, links } = node.kind
+            && let ExprKind::Name(name) = tree.get(base).kind
+            && tree.name(name) == "range"
+            && library::builtin("range").is_some()
+            && let [Link { kind: LinkKind::Call(arguments), .. }] = tree.list(links)
+            && (1..=3).contains(&arguments.len())
+            && tree.list(*arguments).iter().all(|argument| argument.keyword.is_none())
+        {
+            let first = self.temps(3)?;
+            for (at, argument) in (0_u8..).zip(tree.list(*arguments)) {
+                self.expr(argument.value, first + at)?;
+            }
+            self.place = node.span.start;
+            self.emit(Op::RangeStart { a: first, b: arguments.len() as u8 });
+            return Ok(Cursor::Range(first));
+        }
+        let first = self.temps(2)?;
+        let mark = self.next;
+        let b = self.operand(iterable)?;
+        self.place = node.span.start;
+        self.emit(Op::IterStart { a: first, b });
+        self.next = mark;
+        Ok(Cursor::Any(first))
+    }
+
+    pub(super) fn next_element(&mut self, cursor: Cursor, dst: u8, body: Label) {
+        let to = body.0;
+        match cursor {
+            Cursor::Range(b) => self.emit(Op::RangeNext { a: dst, b, to }),
+            Cursor::Any(b) => self.emit(Op::IterNext { a: dst, b, to }),
+        }
+    }
+}
+
+/// Registers of an iteration in progress.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cursor {
+    Range(u8),
+    Any(u8),
+}
