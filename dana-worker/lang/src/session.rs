@@ -63,6 +63,8 @@ pub struct Services {
     pub(crate) logs: Vec<(LogLevel, String)>,
     pub(crate) outgoing: Vec<OutgoingAsk>,
     pub(crate) pending: HashMap<u32, PendingAsk>,
+    /// Sources of modules asked for and not yet run.
+    pub(crate) sources: HashMap<Rc<str>, Rc<PromiseObj>>,
     /// This turn's meters.
     pub(crate) steps: u64,
     pub(crate) printed: u64,
@@ -82,6 +84,7 @@ impl Services {
             logs: Vec::new(),
             outgoing: Vec::new(),
             pending: HashMap::new(),
+            sources: HashMap::new(),
             steps: 0,
             printed: 0,
             asked: 0,
@@ -158,5 +161,18 @@ impl Services {
         let id = self.next_type;
         self.next_type = self.next_type.saturating_add(1);
         id
+    }
+}
+
+/// Gives the result on as it is.
+pub struct Identity;
+
+impl crate::library::native::Continuation for Identity {
+    fn resume(
+        self: Box<Self>,
+        result: Value,
+        _services: &mut Services,
+    ) -> Result<crate::library::native::Step, Raise> {
+        Ok(crate::library::native::Step::Done(result))
     }
 }

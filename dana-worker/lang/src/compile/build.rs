@@ -91,27 +91,7 @@ enum ConstKey {
 
 impl<'u, 't> Build<'u, 't> {
     fn new(unit: &'u Unit<'t>, name: &str, top: bool, start: u32) -> Self {
-        let code = Code {
-            name: name.into(),
-            params: Vec::new(),
-            ops: Vec::new(),
-            places: Vec::new(),
-            consts: Vec::new(),
-            functions: Vec::new(),
-            structs: Vec::new(),
-            methods: Vec::new(),
-            calls: Vec::new(),
-            attrs: Vec::new(),
-            notes: Vec::new(),
-            kinds: Vec::new(),
-            imports: Vec::new(),
-            handlers: Vec::new(),
-            residents: Vec::new(),
-            registers: 0,
-            file: Rc::clone(&unit.file),
-            start,
-            receiver: false,
-        };
+        let code = Code::new(name, Rc::clone(&unit.file), start);
         Build {
             unit,
             top,
@@ -145,7 +125,7 @@ impl<'u, 't> Build<'u, 't> {
         build.fleeting = scope.fleeting.iter().copied().collect();
         for name in &scope.locals {
             let slot = names.slot(unit.tree.name(*name));
-            let home = if names.is_shared(slot) || build.next >= NAMED {
+            let home = if unit.scopes.star || names.is_shared(slot) || build.next >= NAMED {
                 Home::Slot(slot)
             } else {
                 let register = build.next as u8;

@@ -1,12 +1,12 @@
 //! Compiled code: instructions and the tables they refer to.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::op::Op;
 use crate::library::native::Native;
 use crate::syntax::span::Source;
-use crate::value::Value;
+use crate::value::{FuncObj, Value};
 use crate::value::structure::{Annotation, StructKind};
 
 /// A source text with the name it was given.
@@ -19,7 +19,6 @@ pub struct SourceFile {
 pub struct Code {
     pub name: Rc<str>,
     pub params: Vec<ParamDef>,
-    /// How many parameters have no default; the others come last in `FuncObj::defaults`.
     pub ops: Vec<Op>,
     /// Byte offset in the source for each instruction.
     pub places: Vec<u32>,
@@ -43,6 +42,37 @@ pub struct Code {
     pub start: u32,
     /// A lambda's receiver or a method's: the first parameter.
     pub receiver: bool,
+}
+
+impl Code {
+    /// Code that does nothing.
+    pub fn empty() -> Code {
+        Code::new("", Rc::new(SourceFile { name: None, source: Source::new("") }), 0)
+    }
+
+    pub fn new(name: &str, file: Rc<SourceFile>, start: u32) -> Code {
+        Code {
+            name: name.into(),
+            params: Vec::new(),
+            ops: Vec::new(),
+            places: Vec::new(),
+            consts: Vec::new(),
+            functions: Vec::new(),
+            structs: Vec::new(),
+            methods: Vec::new(),
+            calls: Vec::new(),
+            attrs: Vec::new(),
+            notes: Vec::new(),
+            kinds: Vec::new(),
+            imports: Vec::new(),
+            handlers: Vec::new(),
+            residents: Vec::new(),
+            registers: 0,
+            file,
+            start,
+            receiver: false,
+        }
+    }
 }
 
 pub struct ParamDef {
@@ -96,16 +126,20 @@ pub struct CallSite {
     pub name: Option<Rc<str>>,
     /// Names of the last arguments.
     pub keywords: Box<[Rc<str>]>,
-    pub cache: Cell<MethodCache>,
+    /// The native takes the arguments as they stand.
+    pub direct: bool,
+    pub cache: RefCell<MethodCache>,
 }
 
 /// What a method call found the last time.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub enum MethodCache {
     #[default]
     Empty,
     /// A method of a builtin type: the tag of the receiver.
     Native(u8, &'static Native),
+    /// A method of a struct type, as long as no method was defined since.
+    Dana { kind: u32, methods: u32, func: Rc<FuncObj> },
 }
 
 /// One attribute access in the source, with the last struct type and field found.

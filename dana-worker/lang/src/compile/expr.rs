@@ -565,7 +565,8 @@ impl Build<'_, '_> {
             if let Some(note) = expect {
                 self.emit(Op::Expect { note });
             }
-            let site = self.call_site(CallSite { native: Some(native), keywords, ..CallSite::default() });
+            let direct = keywords.is_empty() && native.takes(usize::from(count));
+            let site = self.call_site(CallSite { native: Some(native), keywords, direct, ..CallSite::default() });
             self.emit(Op::CallNative { a: dst, b: first, c: count, site });
             return Ok(());
         }

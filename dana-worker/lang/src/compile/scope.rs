@@ -30,6 +30,8 @@ pub struct Scopes {
     pub comprehension_cells: HashSet<(Id<Comprehension>, Name)>,
     /// Module variables that must be in their slots: functions or method calls may look for them.
     pub shared: HashSet<Name>,
+    /// `from m import *` writes names nobody knows here: no module variable may live in a register.
+    pub star: bool,
 }
 
 enum Level {
@@ -61,46 +63,41 @@ impl Walk<'_> {
     // ------------------------------------------------------------------------------ assigned names
 
     fn collect(&self, block: Block, scope: &mut FunctionScope, local: &mut HashSet<Name>) {
-        let mut add = |name: Name| {
-            if local.insert(name) {
-                scope.locals.push(name);
-            }
-        };
         for stmt in self.tree.list(block) {
             match stmt.kind {
                 StmtKind::Assign(id) => match self.tree.get(id).target.kind {
-                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => add(name),
+                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => add(scope, local, name),
                     _ => {}
                 },
                 StmtKind::Augment(id) => match self.tree.get(id).target.kind {
-                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => add(name),
+                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => add(scope, local, name),
                     _ => {}
                 },
                 StmtKind::Function(id) => {
                     if let Some(name) = self.tree.get(id).name {
-                        add(name.name);
+                        add(scope, local, name.name);
                     }
                 }
-                StmtKind::Type(id) => add(self.tree.get(id).name.name),
+                StmtKind::Type(id) => add(scope, local, self.tree.get(id).name.name),
                 StmtKind::Agent(id) => {
                     let agent = self.tree.get(id);
                     if let Some(name) = agent.name.or(agent.blueprint) {
-                        add(name.name);
+                        add(scope, local, name.name);
                     }
                 }
                 StmtKind::Import(id) => {
                     let import = self.tree.get(id);
                     match import.form {
-                        ImportForm::Module { alias: Some(alias) } => add(alias.name),
+                        ImportForm::Module { alias: Some(alias) } => add(scope, local, alias.name),
                         ImportForm::Module { alias: None } => {
                             if let Some(first) = self.tree.list(import.module.parts).first() {
-                                add(first.name);
+                                add(scope, local, first.name);
                             }
                         }
                         ImportForm::Star => {}
                         ImportForm::Names(names) => {
                             for imported in self.tree.list(names) {
-                                add(imported.alias.unwrap_or(imported.name).name);
+                                add(scope, local, imported.alias.unwrap_or(imported.name).name);
                             }
                         }
                     }
@@ -121,7 +118,7 @@ impl Walk<'_> {
                 StmtKind::For(id) => {
                     let node = self.tree.get(id);
                     for target in self.tree.list(node.targets) {
-                        add(target.name);
+                        add(scope, local, target.name);
                     }
                     self.collect(node.body, scope, local);
                     continue;
@@ -132,9 +129,7 @@ impl Walk<'_> {
                     for clause in self.tree.list(node.clauses) {
                         if let Some(binding) = clause.binding {
                             scope.fleeting.insert(binding.name);
-                            if local.insert(binding.name) {
-                                scope.locals.push(binding.name);
-                            }
+                            add(scope, local, binding.name);
                         }
                         self.collect(clause.body, scope, local);
                     }
@@ -146,9 +141,7 @@ impl Walk<'_> {
                 StmtKind::With(id) => {
                     let node = self.tree.get(id);
                     scope.fleeting.insert(node.binding.name);
-                    if local.insert(node.binding.name) {
-                        scope.locals.push(node.binding.name);
-                    }
+                    add(scope, local, node.binding.name);
                     self.collect(node.body, scope, local);
                     continue;
                 }
@@ -381,7 +374,7 @@ impl Walk<'_> {
             ImportForm::Module { alias: None } => {
                 bound.extend(tree.list(node.module.parts).first().map(|ident| ident.name));
             }
-            ImportForm::Star => {}
+            ImportForm::Star => self.out.star = true,
             ImportForm::Names(names) => {
                 bound.extend(tree.list(names).iter().map(|i| i.alias.unwrap_or(i.name).name));
             }
@@ -589,5 +582,11 @@ impl Walk<'_> {
         for argument in tree.list(arguments) {
             self.expr(argument.value);
         }
+    }
+}
+
+fn add(scope: &mut FunctionScope, local: &mut HashSet<Name>, name: Name) {
+    if local.insert(name) {
+        scope.locals.push(name);
     }
 }

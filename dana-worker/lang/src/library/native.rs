@@ -62,6 +62,19 @@ impl Param {
     }
 }
 
+impl Native {
+    /// So many positional arguments can be passed as they stand.
+    pub fn takes(&self, count: usize) -> bool {
+        self.params.len() == count
+            && self.params.iter().all(|param| {
+                matches!(
+                    param.take,
+                    Take::Position | Take::PositionOptional | Take::Either | Take::Optional
+                )
+            })
+    }
+}
+
 /// The arguments of one call, and the session's services.
 pub struct Call<'a> {
     pub native: &'static Native,

@@ -308,6 +308,38 @@ impl Value {
         }
     }
 
+    /// A number for the variant, for caches by type.
+    pub fn tag(&self) -> u8 {
+        match self {
+            Value::None => 0,
+            Value::False | Value::True => 1,
+            Value::Int(_) => 2,
+            Value::Float(_) => 3,
+            Value::Small(_) => 4,
+            Value::Native(_) => 5,
+            Value::Unset => 6,
+            Value::Str(_) => 4,
+            Value::List(_) => 8,
+            Value::Dict(_) => 9,
+            Value::Tuple(_) => 10,
+            Value::Struct(_) => 11,
+            Value::Func(_) => 12,
+            Value::Set(_) => 13,
+            Value::Range(_) => 14,
+            Value::Big(_) => 2,
+            Value::Bytes(_) => 16,
+            Value::Bound(_) => 17,
+            Value::StructType(_) => 18,
+            Value::Error(_) => 19,
+            Value::Iter(_) => 20,
+            Value::View(_) => 21,
+            Value::Type(_) => 22,
+            Value::Module(_) => 23,
+            Value::Promise(_) => 24,
+            Value::Cell(_) => 25,
+        }
+    }
+
     /// Python's name of the type, as used in messages.
     pub fn type_name(&self) -> &str {
         match self {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::structure::Annotation;
 use super::{Raise, Value};
 
 /// Where a promise stands.
@@ -18,8 +19,8 @@ pub struct PromiseObj {
     pub state: RefCell<PromiseState>,
     /// Somebody has looked at the outcome, so a failure is known.
     pub observed: Cell<bool>,
-    /// The error a failure raises carries the place of the ask.
-    pub origin: RefCell<Option<Raise>>,
+    /// The annotation its value will have been made to fit.
+    pub expected: RefCell<Option<Rc<Annotation>>>,
 }
 
 impl PromiseObj {
@@ -28,7 +29,7 @@ impl PromiseObj {
             ask: Cell::new(ask),
             state: RefCell::new(PromiseState::Pending),
             observed: Cell::new(false),
-            origin: RefCell::new(None),
+            expected: RefCell::new(None),
         }
     }
 

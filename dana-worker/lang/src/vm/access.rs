@@ -1,0 +1,117 @@
+//! `object.name`, read and written.
+
+use std::rc::Rc;
+
+use super::Vm;
+use crate::coerce;
+use crate::library;
+use crate::session::Services;
+use crate::value::{BoundObj, ErrorObj, Raise, StructObj, Value};
+
+impl Vm {
+    pub(super) fn attribute(&mut self, object: &Value, name: &str) -> Result<Value, Raise> {
+        let object = object.observe()?;
+        let found = match &object {
+            Value::Struct(it) => self.struct_attribute(it, name)?,
+            Value::Dict(dict) => match library::method(&object, name) {
+                Some(native) => Some(bound(&object, Value::Native(native))),
+                None => dict.get_str(name),
+            },
+            Value::Module(module) => match module.locals.get(name) {
+                Some(value) => Some(value),
+                None => self.submodule(module, name),
+            },
+            Value::Error(error) => error_attribute(error, name),
+            other if name.starts_with('_') => {
+                return Err(no_attribute(other, name));
+            }
+            other => library::method(other, name).map(|native| bound(other, Value::Native(native))),
+        };
+        found.ok_or_else(|| no_attribute(&object, name))
+    }
+
+    fn struct_attribute(&self, it: &Rc<StructObj>, name: &str) -> Result<Option<Value>, Raise> {
+        if let Some((owner, at)) = it.owner(name)? {
+            return Ok(owner.fields.borrow().get(at).cloned());
+        }
+        Ok(it.method(name)?.map(|(owner, method)| bound(&Value::Struct(owner), method)))
+    }
+}
+
+fn bound(receiver: &Value, function: Value) -> Value {
+    Value::Bound(Rc::new(BoundObj { receiver: receiver.clone(), function }))
+}
+
+pub(super) fn no_attribute(object: &Value, name: &str) -> Raise {
+    let raise = match object {
+        Value::Module(module) => {
+            return Raise::attribute_error(format!("module '{}' has no attribute '{name}'", module.name));
+        }
+        other => Raise::attribute_error(format!("'{}' object has no attribute '{name}'", other.type_name())),
+    };
+    if let Value::Struct(it) = object
+        && let Some(near) = crate::text::nearest(name, it.kind.fields.iter().map(|field| &*field.name))
+    {
+        return raise.hint(format!("did you mean '{near}'?"));
+    }
+    raise
+}
+
+fn error_attribute(error: &ErrorObj, name: &str) -> Option<Value> {
+    let place = error.place.borrow();
+    let text = |text: Option<&str>| text.map_or(Value::None, Value::str);
+    let number = |number: u32| if number == 0 { Value::None } else { Value::Int(i64::from(number)) };
+    Some(match name {
+        "type" => Value::str(error.kind()),
+        "message" => Value::str(&error.message),
+        "filename" => text(place.file.as_deref()),
+        "line" => number(place.line),
+        "column" => number(place.column),
+        "source_line" => text(place.excerpt.as_deref()),
+        "traceback" => Value::list(
+            place
+                .trace
+                .iter()
+                .rev()
+                .map(|frame| {
+                    let file = frame.file.as_deref().unwrap_or("<dana>");
+                    Value::string(format!("File \"{file}\", line {}, in {}", frame.line, frame.function))
+                })
+                .collect(),
+        ),
+        _ => return None,
+    })
+}
+
+/// `object.name = value`.
+pub(super) fn set_attribute(
+    object: &Value,
+    name: &str,
+    value: &Value,
+    services: &Services,
+) -> Result<(), Raise> {
+    let object = object.observe()?;
+    match &object {
+        Value::Struct(it) => {
+            let Some((owner, at)) = it.owner(name)? else {
+                return Err(Raise::sandbox(format!(
+                    "assignment to field '{name}' of '{}' failed: it has no such field",
+                    it.kind.name
+                )));
+            };
+            coerce::assign_field(&owner.kind, at, value, services)?;
+            let old =
+                owner.fields.borrow_mut().get_mut(at).map(|slot| std::mem::replace(slot, value.clone()));
+            drop(old);
+            Ok(())
+        }
+        Value::Module(module) => {
+            module.locals.set(name, value.clone());
+            Ok(())
+        }
+        other => Err(Raise::attribute_error(format!(
+            "cannot set attribute '{name}' of '{}' object",
+            other.type_name()
+        ))),
+    }
+}

@@ -1,0 +1,128 @@
+//! Arguments to parameters, for functions written in Dana and for natives, with Python's errors.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use crate::library::native::{Native, Take};
+use crate::value::{FuncObj, Raise, Value};
+
+/// Arguments of one call by name.
+pub(super) type Named = Vec<(Rc<str>, Value)>;
+
+/// The values of a Dana function's parameters, in order.
+pub(super) fn function(func: &FuncObj, positional: Vec<Value>, named: Named) -> Result<Vec<Value>, Raise> {
+    let code = &func.code;
+    let params = &code.params;
+    let count = positional.len();
+    if count > params.len() {
+        return Err(Raise::type_error(format!(
+            "{}() takes {} positional argument{} but {count} {} given",
+            code.name,
+            span(params.iter().filter(|p| !p.optional).count(), params.len()),
+            if params.len() == 1 { "" } else { "s" },
+            if count == 1 { "was" } else { "were" },
+        )));
+    }
+    let mut values = positional;
+    values.resize_with(params.len(), || Value::Unset);
+    for (name, value) in named {
+        let at = params.iter().position(|param| param.name == name);
+        match at.and_then(|at| values.get_mut(at)) {
+            None => return Err(unexpected(&code.name, &name)),
+            Some(place) if place.is_unset() => *place = value,
+            Some(_) => return Err(repeated(&code.name, &name)),
+        }
+    }
+    let mut defaults = func.defaults.iter();
+    let mut missing = Vec::new();
+    for (param, value) in params.iter().zip(&mut values) {
+        let default = if param.optional { defaults.next() } else { None };
+        if value.is_unset() {
+            match default {
+                Some(default) => *value = default.clone(),
+                None => missing.push(&*param.name),
+            }
+        }
+    }
+    if missing.is_empty() { Ok(values) } else { Err(absent(&code.name, &missing)) }
+}
+
+fn span(least: usize, most: usize) -> String {
+    if least == most { most.to_string() } else { format!("from {least} to {most}") }
+}
+
+fn unexpected(function: &str, name: &str) -> Raise {
+    Raise::type_error(format!("{function}() got an unexpected keyword argument '{name}'"))
+}
+
+fn repeated(function: &str, name: &str) -> Raise {
+    Raise::type_error(format!("{function}() got multiple values for argument '{name}'"))
+}
+
+fn absent(function: &str, names: &[&str]) -> Raise {
+    let mut list = String::new();
+    for (at, name) in names.iter().enumerate() {
+        let joint = match (at, names.len() - at) {
+            (0, _) => "",
+            (_, 1) if names.len() == 2 => " and ",
+            (_, 1) => ", and ",
+            _ => ", ",
+        };
+        let _ = write!(list, "{joint}'{name}'");
+    }
+    let plural = if names.len() == 1 { "" } else { "s" };
+    Raise::type_error(format!(
+        "{function}() missing {} required positional argument{plural}: {list}",
+        names.len()
+    ))
+}
+
+/// What a native gets.
+pub(super) struct Bound {
+    pub args: Vec<Value>,
+    pub rest: Vec<Value>,
+    pub keywords: Named,
+}
+
+pub(super) fn native(native: &Native, positional: Vec<Value>, named: Named) -> Result<Bound, Raise> {
+    let params = native.params;
+    let slots = params.iter().filter(|p| !matches!(p.take, Take::Rest | Take::Keywords));
+    let by_position =
+        slots.clone().filter(|p| !matches!(p.take, Take::Named)).count();
+    let takes_rest = params.iter().any(|p| p.take == Take::Rest);
+    let takes_keywords = params.iter().any(|p| p.take == Take::Keywords);
+    let count = positional.len();
+    let mut args = positional;
+    let mut rest = Vec::new();
+    if count > by_position {
+        if !takes_rest {
+            let least = slots.clone().filter(|p| matches!(p.take, Take::Position | Take::Either)).count();
+            return Err(Raise::type_error(format!(
+                "{}() takes {} argument{} ({count} given)",
+                native.name,
+                if by_position == 0 { "no".to_owned() } else { span(least, by_position) },
+                if by_position == 1 { "" } else { "s" },
+            )));
+        }
+        rest = args.split_off(by_position);
+    }
+    args.resize_with(slots.clone().count(), || Value::Unset);
+    let mut keywords = Vec::new();
+    for (name, value) in named {
+        let at = slots
+            .clone()
+            .position(|p| p.name == &*name && matches!(p.take, Take::Either | Take::Optional | Take::Named));
+        match at.and_then(|at| args.get_mut(at)) {
+            Some(place) if place.is_unset() => *place = value,
+            Some(_) => return Err(repeated(native.name, &name)),
+            None if takes_keywords => keywords.push((name, value)),
+            None => return Err(unexpected(native.name, &name)),
+        }
+    }
+    let missing: Vec<&str> = slots
+        .zip(&args)
+        .filter(|(p, value)| matches!(p.take, Take::Position | Take::Either) && value.is_unset())
+        .map(|(p, _)| p.name)
+        .collect();
+    if missing.is_empty() { Ok(Bound { args, rest, keywords }) } else { Err(absent(native.name, &missing)) }
+}

@@ -1,0 +1,200 @@
+//! Importing: the host finds the source, the machine runs it once.
+//!
+//! The import instruction is executed again after each thing it had to wait for, and each time finds more of
+//! what it needs: the answer of the host, the module of the outermost package, the next.
+
+use std::rc::Rc;
+
+use super::{FrameKind, Vm};
+use crate::compile::code::{Code, ImportSite, SourceFile};
+use crate::compile::{self};
+use crate::syntax::error::SyntaxFault;
+use crate::session::AsIs;
+use crate::syntax::span::Source;
+use crate::value::{FuncObj, ModuleObj, Raise, Value};
+use dana_wire::Question;
+
+impl Vm {
+    /// Goes on with an import: its module, or none after entering the top level of one that it needs.
+    pub(super) fn import(&mut self, site: &ImportSite) -> Result<Option<Value>, Raise> {
+        if site.python {
+            return Err(Raise::sandbox(format!(
+                "Python module '{}' cannot be imported: the host has not allowed it",
+                site.name
+            )));
+        }
+        let whole = self.absolute(site)?;
+        let mut end = 0;
+        let mut parent: Option<Rc<ModuleObj>> = None;
+        let mut first = None;
+        for part in whole.split('.') {
+            end += part.len() + usize::from(end > 0);
+            let name = whole.get(..end).unwrap_or(&whole);
+            let module = match self.modules.get(name) {
+                Some(module) => Rc::clone(module),
+                None => return self.load(name).map(|()| None),
+            };
+            if let Some(parent) = parent
+                && parent.locals.get(part).is_none()
+            {
+                parent.locals.set(part, Value::Module(Rc::clone(&module)));
+            }
+            first = first.or_else(|| Some(Rc::clone(&module)));
+            parent = Some(module);
+        }
+        let module = if site.root { first } else { parent };
+        Ok(module.map(Value::Module))
+    }
+
+    /// The module's name from the root.
+    fn absolute(&self, site: &ImportSite) -> Result<String, Raise> {
+        if site.level == 0 {
+            return Ok(site.name.to_string());
+        }
+        let package = self.func.module.package.borrow().clone();
+        if package.is_empty() {
+            return Err(Raise::sandbox("relative import outside of a package"));
+        }
+        let mut base: &str = &package;
+        for _ in 1..site.level {
+            let Some((outer, _)) = base.rsplit_once('.') else {
+                return Err(Raise::sandbox("relative import beyond the outermost package"));
+            };
+            base = outer;
+        }
+        Ok(if site.name.is_empty() { base.to_owned() } else { format!("{base}.{}", site.name) })
+    }
+
+    fn load(&mut self, name: &str) -> Result<(), Raise> {
+        let promise = match self.services.sources.get(name) {
+            Some(promise) => Rc::clone(promise),
+            None => {
+                let file = self.func.code.file.name.as_deref().map(ToOwned::to_owned);
+                let question = Question::Module { name: name.to_owned(), level: 0, from: file };
+                let promise = self.services.ask(question, Vec::new(), Box::new(AsIs))?;
+                self.services.sources.insert(name.into(), Rc::clone(&promise));
+                promise
+            }
+        };
+        let answer = match promise.observe() {
+            Ok(answer) => answer,
+            Err(raise) => {
+                if raise.as_error().is_some() {
+                    self.services.sources.remove(name);
+                }
+                return Err(raise);
+            }
+        };
+        self.services.sources.remove(name);
+        let Value::Dict(dict) = &answer else {
+            return Err(Raise::sandbox(format!("module '{name}' not found")));
+        };
+        let text = |key: &str| dict.get_str(key).and_then(|value| value.as_text().map(|t| t.to_string()));
+        let Some(source) = text("source") else {
+            return Err(Raise::sandbox(format!("module '{name}' not found")));
+        };
+        let file: Option<Rc<str>> = text("filename").map(Into::into);
+        let module = Rc::new(ModuleObj::new(name));
+        module.locals.set("__name__", Value::str(name));
+        *module.file.borrow_mut() = file.clone();
+        let package: Rc<str> = match dict.get_str("package") {
+            Some(Value::True) => name.into(),
+            Some(value) if value.is_text() => {
+                value.as_text().map(|text| Rc::from(&*text)).unwrap_or_default()
+            }
+            _ => name.rsplit_once('.').map_or("", |(parent, _)| parent).into(),
+        };
+        *module.package.borrow_mut() = package;
+        let file = Rc::new(SourceFile { name: file, source: Source::new(&source) });
+        let code = self.compile(file, &module).map_err(|(fault, file)| {
+            let position = file.source.position(fault.span.start);
+            let raise = Raise::new(
+                "SyntaxError",
+                format!("in module '{name}', line {}, column {}: {}", position.line, position.column, fault.message),
+            );
+            match fault.hint {
+                Some(hint) => raise.hint(hint),
+                None => raise,
+            }
+        })?;
+        self.modules.insert(name.into(), Rc::clone(&module));
+        self.importing.push(Rc::clone(&module));
+        let func = Rc::new(FuncObj {
+            code: Rc::new(code),
+            module,
+            defaults: Box::new([]),
+            captures: Box::new([]),
+        });
+        // The import is executed again when the module has run.
+        self.pc = self.pc.saturating_sub(1);
+        let at = self.base + usize::from(self.func.code.registers);
+        self.enter(func, at, 0, FrameKind::Module)
+    }
+
+    /// Parses and compiles a source for a module.
+    pub fn compile(
+        &mut self,
+        file: Rc<SourceFile>,
+        module: &Rc<ModuleObj>,
+    ) -> Result<Code, (SyntaxFault, Rc<SourceFile>)> {
+        let tree = crate::syntax::parse(file.source.text()).map_err(|fault| (fault, Rc::clone(&file)))?;
+        compile::compile(
+            &tree,
+            Rc::clone(&file),
+            Rc::clone(module),
+            Rc::clone(&self.public),
+            Rc::clone(&self.system),
+        )
+        .map_err(|fault| (fault, file))
+    }
+
+    /// `from module import name`.
+    pub(super) fn import_name(&mut self, module: &Value, name: &str) -> Result<Option<Value>, Raise> {
+        let Value::Module(module) = module else { return Ok(Some(Value::None)) };
+        if name.starts_with('_') {
+            return Err(Raise::sandbox(format!("cannot import '{name}' from '{}': it is private", module.name)));
+        }
+        if let Some(value) = module.locals.get(name) {
+            return Ok(Some(value));
+        }
+        if *module.package.borrow() == module.name {
+            let site = ImportSite {
+                name: format!("{}.{name}", module.name).into(),
+                level: 0,
+                python: false,
+                root: false,
+            };
+            match self.import(&site) {
+                Err(raise) if raise.as_error().is_some() => {}
+                other => return other,
+            }
+        }
+        let names: Vec<Rc<str>> =
+            module.locals.names().into_iter().filter(|name| !name.starts_with('_')).collect();
+        let raise = Raise::sandbox(format!(
+            "cannot import name '{name}' from '{}'; it has: {}",
+            module.name,
+            names.join(", ")
+        ));
+        Err(if module.complete.get() {
+            raise
+        } else {
+            raise.hint("the module is still being imported: two modules import each other")
+        })
+    }
+
+    /// `from module import *`.
+    pub(super) fn import_star(&mut self, module: &Value) {
+        let Value::Module(module) = module else { return };
+        for (name, value) in module.locals.entries() {
+            if !name.starts_with('_') {
+                self.func.module.locals.set(&name, value);
+            }
+        }
+    }
+
+    /// A submodule that was imported.
+    pub(super) fn submodule(&self, module: &ModuleObj, name: &str) -> Option<Value> {
+        self.modules.get(&*format!("{}.{name}", module.name)).map(|module| Value::Module(Rc::clone(module)))
+    }
+}

@@ -1,0 +1,127 @@
+//! What happens after an error: the nearest handler, or the end of the run.
+
+use std::rc::Rc;
+
+use super::{FrameKind, Vm, place_of};
+use crate::compile::code::Code;
+use crate::library::native::Step;
+use crate::value::error::{Frame as TraceFrame, Reason};
+use crate::value::{ErrorObj, Raise, Value, put};
+
+/// Calls an error remembers; more are only counted.
+const TRACE: usize = 60;
+
+/// Where an error was taken up.
+pub(super) enum Caught {
+    Handler,
+    /// A continuation turned it into its next step, for a register.
+    Step(Step, u8),
+    Nowhere(Rc<ErrorObj>),
+}
+
+impl Vm {
+    pub(super) fn unwind(&mut self, error: Rc<ErrorObj>) -> Caught {
+        let mut error = error;
+        if error.place.borrow().line == 0 {
+            self.locate(&error);
+            self.trace(&error);
+        }
+        loop {
+            if self.enter_handler(&error) {
+                return Caught::Handler;
+            }
+            self.abandon();
+            let Some(frame) = self.frames.pop() else { return Caught::Nowhere(error) };
+            self.func = frame.func;
+            self.pc = frame.pc as usize;
+            self.base = frame.base as usize;
+            match frame.kind {
+                FrameKind::Plain => {}
+                FrameKind::Module => {
+                    if let Some(module) = self.importing.pop() {
+                        self.modules.remove(&module.name);
+                    }
+                }
+                FrameKind::Then => {
+                    if let Some(then) = self.thens.pop() {
+                        match then.failed(Raise::error(Rc::clone(&error)), &mut self.services) {
+                            Ok(step) => return Caught::Step(step, frame.dst),
+                            Err(raise) => {
+                                if let Reason::Error(other) = raise.into_reason() {
+                                    error = other;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            self.trace(&error);
+        }
+    }
+
+    fn enter_handler(&mut self, error: &Rc<ErrorObj>) -> bool {
+        if !error.catchable() {
+            return false;
+        }
+        let at = self.pc.saturating_sub(1) as u32;
+        let Some(handler) = self.func.code.handlers.iter().find(|h| h.start <= at && at < h.end) else {
+            return false;
+        };
+        let (register, target) = (usize::from(handler.register), handler.target);
+        if let Some(slot) = self.stack.get_mut(self.base + register) {
+            put(slot, Value::Error(Rc::clone(error)));
+        }
+        self.pc = target as usize;
+        true
+    }
+
+    /// Leaves the current function: its variables go.
+    pub(super) fn abandon(&mut self) {
+        self.flush();
+        let registers = usize::from(self.func.code.registers);
+        if let Some(window) = self.stack.get_mut(self.base..self.base + registers) {
+            for slot in window {
+                if !slot.is_scalar() {
+                    put(slot, Value::Unset);
+                }
+            }
+        }
+    }
+
+    /// Writes top-level variables that live in registers to their slots.
+    pub(super) fn flush(&mut self) {
+        let code: &Code = &self.func.code;
+        for (register, slot) in &code.residents {
+            if let Some(value) = self.stack.get(self.base + usize::from(*register)) {
+                self.func.module.locals.set_slot(*slot, value.clone());
+            }
+        }
+    }
+
+    fn locate(&self, error: &ErrorObj) {
+        let code = &self.func.code;
+        let position = code.file.source.position(place_of(code, self.pc));
+        let mut place = error.place.borrow_mut();
+        place.file = code.file.name.clone();
+        place.line = position.line;
+        place.column = position.column;
+        place.excerpt = Some(code.file.source.line(position.line).to_owned());
+    }
+
+    fn trace(&self, error: &ErrorObj) {
+        let mut place = error.place.borrow_mut();
+        if place.trace.len() >= TRACE {
+            place.skipped = place.skipped.saturating_add(1);
+            return;
+        }
+        let code = &self.func.code;
+        let position = code.file.source.position(place_of(code, self.pc));
+        place.trace.push(TraceFrame {
+            function: Rc::clone(&code.name),
+            file: code.file.name.clone(),
+            line: position.line,
+            column: position.column,
+            source: code.file.source.line(position.line).to_owned(),
+        });
+    }
+}
