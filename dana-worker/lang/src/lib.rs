@@ -4,10 +4,15 @@
 
 pub mod coerce;
 pub mod compile;
+pub mod convert;
 pub mod fault;
 pub mod library;
 pub mod reason;
+pub mod serve;
 pub mod session;
 pub mod syntax;
 pub mod text;
 pub mod value;
+pub mod vm;
+
+pub use serve::{Closed, Outbox, ServeError, Server};

@@ -65,6 +65,8 @@ pub struct Services {
     pub(crate) pending: HashMap<u32, PendingAsk>,
     /// Sources of modules asked for and not yet run.
     pub(crate) sources: HashMap<Rc<str>, Rc<PromiseObj>>,
+    /// This turn's promises.
+    pub(crate) issued: Vec<Rc<PromiseObj>>,
     /// This turn's meters.
     pub(crate) steps: u64,
     pub(crate) printed: u64,
@@ -85,10 +87,25 @@ impl Services {
             outgoing: Vec::new(),
             pending: HashMap::new(),
             sources: HashMap::new(),
+            issued: Vec::new(),
             steps: 0,
             printed: 0,
             asked: 0,
         }
+    }
+
+    pub(crate) fn begin_turn(&mut self) {
+        self.steps = 0;
+        self.printed = 0;
+        self.asked = 0;
+    }
+
+    /// Forgets what the turn left behind.
+    pub(crate) fn end_turn(&mut self) {
+        self.outgoing.clear();
+        self.pending.clear();
+        self.sources.clear();
+        self.issued.clear();
     }
 
     /// Prints, within the output limit.
@@ -133,6 +150,7 @@ impl Services {
         settle: Box<dyn Settle>,
     ) -> Result<Rc<PromiseObj>, Raise> {
         let promise = Rc::new(PromiseObj::new(0));
+        self.issued.push(Rc::clone(&promise));
         self.send(question, arguments, PendingAsk { promise: Rc::clone(&promise), settle })?;
         Ok(promise)
     }

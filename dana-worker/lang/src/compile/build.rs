@@ -39,9 +39,16 @@ pub(super) struct Label(pub u32);
 
 /// A construct that `break`, `continue` and `return` must leave properly.
 pub(super) enum Enclosing {
-    Loop { again: Label, out: Label },
+    Loop {
+        again: Label,
+        out: Label,
+    },
     /// A `finally` to run first: its entry, the register of the way out, and the ways used so far.
-    Finally { entry: Label, state: u8, exits: Vec<Exit> },
+    Finally {
+        entry: Label,
+        state: u8,
+        exits: Vec<Exit>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,7 +230,8 @@ impl<'u, 't> Build<'u, 't> {
         self.peak = self.peak.max(self.next);
         if self.next > REGISTERS {
             let span = Span::new(self.place, self.place);
-            return Err(self.fault_at(span, "expression too complex: too many values at once".to_owned())
+            return Err(self
+                .fault_at(span, "expression too complex: too many values at once".to_owned())
                 .hint("split it into several statements"));
         }
         Ok(first as u8)

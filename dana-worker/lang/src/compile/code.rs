@@ -6,8 +6,8 @@ use std::rc::Rc;
 use super::op::Op;
 use crate::library::native::Native;
 use crate::syntax::span::Source;
-use crate::value::{FuncObj, Value};
 use crate::value::structure::{Annotation, StructKind};
+use crate::value::{FuncObj, Value};
 
 /// A source text with the name it was given.
 pub struct SourceFile {
@@ -48,6 +48,15 @@ impl Code {
     /// Code that does nothing.
     pub fn empty() -> Code {
         Code::new("", Rc::new(SourceFile { name: None, source: Source::new("") }), 0)
+    }
+
+    /// Code that gives back what is in its first register: the other end of a call by the host.
+    pub fn caller() -> Code {
+        let mut code = Code::empty();
+        code.ops.push(Op::Return { a: 0 });
+        code.places.push(0);
+        code.registers = 1;
+        code
     }
 
     pub fn new(name: &str, file: Rc<SourceFile>, start: u32) -> Code {

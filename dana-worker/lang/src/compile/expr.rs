@@ -566,7 +566,8 @@ impl Build<'_, '_> {
                 self.emit(Op::Expect { note });
             }
             let direct = keywords.is_empty() && native.takes(usize::from(count));
-            let site = self.call_site(CallSite { native: Some(native), keywords, direct, ..CallSite::default() });
+            let site =
+                self.call_site(CallSite { native: Some(native), keywords, direct, ..CallSite::default() });
             self.emit(Op::CallNative { a: dst, b: first, c: count, site });
             return Ok(());
         }

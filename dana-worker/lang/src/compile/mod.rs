@@ -1,10 +1,10 @@
 //! From the syntax tree to code for the register machine.
 
-pub mod code;
-pub mod op;
 mod build;
+pub mod code;
 mod define;
 mod expr;
+pub mod op;
 mod pipeline;
 mod scope;
 mod stmt;

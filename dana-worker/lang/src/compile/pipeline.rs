@@ -74,13 +74,12 @@ impl Build<'_, '_> {
                 self.emit(Op::Call { a: dst, b: callee, c: inputs.len() as u8, site });
             }
             StageKind::Call(function, arguments) => {
-                let placed = tree.list(arguments).iter().any(|argument| {
-                    match tree.get(argument.value).kind {
+                let placed =
+                    tree.list(arguments).iter().any(|argument| match tree.get(argument.value).kind {
                         ExprKind::Placeholder => true,
                         ExprKind::Name(name) => aliases.contains(&name),
                         _ => false,
-                    }
-                });
+                    });
                 let callee = self.temp()?;
                 self.expr(function, callee)?;
                 let before = if placed { &[][..] } else { inputs };

@@ -35,8 +35,17 @@ pub struct Scopes {
 }
 
 enum Level {
-    Function { id: Option<Id<Function>>, scope: FunctionScope, local: HashSet<Name>, definite: HashSet<Name>, log: Vec<Name> },
-    Comprehension { id: Id<Comprehension>, names: Vec<Name> },
+    Function {
+        id: Option<Id<Function>>,
+        scope: FunctionScope,
+        local: HashSet<Name>,
+        definite: HashSet<Name>,
+        log: Vec<Name>,
+    },
+    Comprehension {
+        id: Id<Comprehension>,
+        names: Vec<Name>,
+    },
 }
 
 struct Walk<'t> {
@@ -66,11 +75,15 @@ impl Walk<'_> {
         for stmt in self.tree.list(block) {
             match stmt.kind {
                 StmtKind::Assign(id) => match self.tree.get(id).target.kind {
-                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => add(scope, local, name),
+                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => {
+                        add(scope, local, name)
+                    }
                     _ => {}
                 },
                 StmtKind::Augment(id) => match self.tree.get(id).target.kind {
-                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => add(scope, local, name),
+                    TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => {
+                        add(scope, local, name)
+                    }
                     _ => {}
                 },
                 StmtKind::Function(id) => {

@@ -67,10 +67,7 @@ impl Native {
     pub fn takes(&self, count: usize) -> bool {
         self.params.len() == count
             && self.params.iter().all(|param| {
-                matches!(
-                    param.take,
-                    Take::Position | Take::PositionOptional | Take::Either | Take::Optional
-                )
+                matches!(param.take, Take::Position | Take::PositionOptional | Take::Either | Take::Optional)
             })
     }
 }

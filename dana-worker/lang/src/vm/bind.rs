@@ -87,8 +87,7 @@ pub(super) struct Bound {
 pub(super) fn native(native: &Native, positional: Vec<Value>, named: Named) -> Result<Bound, Raise> {
     let params = native.params;
     let slots = params.iter().filter(|p| !matches!(p.take, Take::Rest | Take::Keywords));
-    let by_position =
-        slots.clone().filter(|p| !matches!(p.take, Take::Named)).count();
+    let by_position = slots.clone().filter(|p| !matches!(p.take, Take::Named)).count();
     let takes_rest = params.iter().any(|p| p.take == Take::Rest);
     let takes_keywords = params.iter().any(|p| p.take == Take::Keywords);
     let count = positional.len();

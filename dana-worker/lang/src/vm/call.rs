@@ -118,8 +118,7 @@ impl Vm {
                     return Ok(Invoked::Entered);
                 }
                 Value::Native(native) => {
-                    let observed: Result<Vec<Value>, Raise> =
-                        positional.iter().map(Value::observe).collect();
+                    let observed: Result<Vec<Value>, Raise> = positional.iter().map(Value::observe).collect();
                     let mut values = named;
                     for (_, value) in &mut values {
                         *value = value.observe()?;
@@ -131,9 +130,13 @@ impl Vm {
                         &bound.args,
                         &bound.rest,
                         &bound.keywords,
-                        expects,
+                        expects.clone(),
                         &mut self.services,
                     )?;
+                    if let (Some(_), Step::Done(Value::Promise(promise))) = (&expects, &step) {
+                        // Whoever answers it makes the value fit; the assignment need not wait.
+                        promise.expected.replace(expects);
+                    }
                     return Ok(match step {
                         Step::Done(value) => Invoked::Value(value),
                         step => Invoked::Step(step),
@@ -168,11 +171,9 @@ impl Vm {
     /// The arguments of a call in registers: positional, then named.
     pub(super) fn collect(&self, first: usize, count: u8, site: Option<u32>) -> (Vec<Value>, Named) {
         let start = self.base + first;
-        let mut positional =
-            self.stack.get(start..start + usize::from(count)).unwrap_or_default().to_vec();
-        let keywords: &[Rc<str>] = site
-            .and_then(|site| self.func.code.calls.get(site as usize))
-            .map_or(&[], |site| &site.keywords);
+        let mut positional = self.stack.get(start..start + usize::from(count)).unwrap_or_default().to_vec();
+        let keywords: &[Rc<str>] =
+            site.and_then(|site| self.func.code.calls.get(site as usize)).map_or(&[], |site| &site.keywords);
         let named = positional.split_off(positional.len().saturating_sub(keywords.len()));
         (positional, keywords.iter().cloned().zip(named).collect())
     }
@@ -210,7 +211,7 @@ impl Vm {
         self.finish(invoked, args, count, dst)
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         invoked: Invoked,
         args: usize,
@@ -278,13 +279,7 @@ impl Vm {
     }
 
     /// `receiver.name(args)`.
-    pub(super) fn method(
-        &mut self,
-        first: u8,
-        count: u8,
-        site: u32,
-        dst: u8,
-    ) -> Result<Option<Exit>, Raise> {
+    pub(super) fn method(&mut self, first: u8, count: u8, site: u32, dst: u8) -> Result<Option<Exit>, Raise> {
         let receiver_at = usize::from(first);
         let receiver = self.stack.get(self.base + receiver_at).map_or(Ok(Value::None), Value::observe)?;
         let code = Rc::clone(&self.func.code);
@@ -328,11 +323,7 @@ impl Vm {
         }
     }
 
-    fn struct_method(
-        &mut self,
-        it: &Rc<StructObj>,
-        name: &str,
-    ) -> Result<(Value, Option<Value>), Raise> {
+    fn struct_method(&mut self, it: &Rc<StructObj>, name: &str) -> Result<(Value, Option<Value>), Raise> {
         if let Some((owner, method)) = it.method(name)? {
             return Ok((method, Some(Value::Struct(owner))));
         }

@@ -82,10 +82,9 @@ pub(super) fn set(object: &Value, index: &Value, value: Value) -> Result<(), Rai
             Ok(())
         }
         Value::Dict(dict) => dict.insert(index.clone(), value),
-        other => Err(Raise::type_error(format!(
-            "'{}' object does not support item assignment",
-            other.type_name()
-        ))),
+        other => {
+            Err(Raise::type_error(format!("'{}' object does not support item assignment", other.type_name())))
+        }
     }
 }
 
@@ -172,7 +171,9 @@ fn check(
     if let Some(stop) = stop
         && (stop > size || stop < -size - 1)
     {
-        return Err(Raise::value_error(format!("slice stop {stop} is out of range for {kind} of length {len}")));
+        return Err(Raise::value_error(format!(
+            "slice stop {stop} is out of range for {kind} of length {len}"
+        )));
     }
     if let (Some(start), Some(stop), Some(step)) = (start, stop, step)
         && step < 0
@@ -255,9 +256,7 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
     if step == 0 {
         return Err(Raise::value_error("slice step cannot be zero"));
     }
-    let new = Iter::of(value)
-        .map_err(|_| Raise::type_error("can only assign an iterable"))?
-        .collect()?;
+    let new = Iter::of(value).map_err(|_| Raise::type_error("can only assign an iterable"))?.collect()?;
     let (from, to) = resolve(start, stop, step, list.len());
     memory::reserve_values(new.len() + list.len())?;
     let old: Vec<Value>;
@@ -265,7 +264,8 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
         let (from, to) = (from.max(0) as usize, to.max(from).max(0) as usize);
         old = list.items.borrow_mut().splice(from..to, new).collect();
     } else {
-        let count = if step > 0 { (to - from + step - 1) / step } else { (from - to - step - 1) / -step }.max(0);
+        let count =
+            if step > 0 { (to - from + step - 1) / step } else { (from - to - step - 1) / -step }.max(0);
         if count as usize != new.len() {
             return Err(Raise::value_error(format!(
                 "attempt to assign sequence of size {} to extended slice of size {count}",

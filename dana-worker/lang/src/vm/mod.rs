@@ -19,13 +19,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use crate::compile::code::{Code, CaptureFrom, StructDef};
+use crate::compile::code::{CaptureFrom, Code, StructDef};
 use crate::library::native::{Continuation, Step};
 use crate::session::Services;
 use crate::value::structure::FieldDef;
-use crate::value::{
-    CellObj, ErrorObj, FuncObj, ModuleObj, Namespace, PromiseObj, Raise, StructType, Value,
-};
+use crate::value::{CellObj, ErrorObj, FuncObj, ModuleObj, Namespace, PromiseObj, Raise, StructType, Value};
 
 /// Values a window spans.
 pub(crate) const WINDOW: usize = 256;
@@ -76,6 +74,8 @@ enum Resume {
     Execute,
     /// Gives a promise's value to the topmost continuation, whose result goes into a register.
     Continue(Rc<PromiseObj>, u8),
+    /// Calls a function for the host.
+    Call(Value, Vec<Value>, Vec<(Rc<str>, Value)>),
     /// Gives a promise's value back as the current function's result.
     Leave(Rc<PromiseObj>),
 }
@@ -132,12 +132,31 @@ impl Vm {
     /// Sets the machine to the start of a program.
     pub fn start(&mut self, code: Code, module: Rc<ModuleObj>) {
         self.reset();
+        self.func =
+            Rc::new(FuncObj { code: Rc::new(code), module, defaults: Box::new([]), captures: Box::new([]) });
+    }
+
+    /// Sets the machine to call a function for the host.
+    pub fn start_call(&mut self, callee: Value, positional: Vec<Value>, named: Vec<(Rc<str>, Value)>) {
+        self.reset();
         self.func = Rc::new(FuncObj {
-            code: Rc::new(code),
-            module,
+            code: Rc::new(Code::caller()),
+            module: Rc::clone(&self.main),
             defaults: Box::new([]),
             captures: Box::new([]),
         });
+        self.resume = Resume::Call(callee, positional, named);
+    }
+
+    /// A function of the main program by name, as the host calls it.
+    pub fn function(&self, name: &str) -> Result<Value, Raise> {
+        let found = self.main.locals.get(name).or_else(|| self.visible(name));
+        found.ok_or_else(|| self.no_function(name))
+    }
+
+    /// What the main program sees beyond its own variables.
+    pub fn visible(&self, name: &str) -> Option<Value> {
+        names::elsewhere(name, &self.main, &self.public, &self.system, &self.services)
     }
 
     /// Forgets whatever was running.
@@ -265,11 +284,26 @@ fn place_of(code: &Code, pc: usize) -> u32 {
 /// What follows an instruction that is not simply the next one.
 enum Next {
     /// Calls a function whose arguments are in place.
-    Enter { func: Rc<FuncObj>, base: usize, dst: u8 },
+    Enter {
+        func: Rc<FuncObj>,
+        base: usize,
+        dst: u8,
+    },
     /// Calls anything.
-    Call { callee: Value, first: u8, count: u8, site: Option<u32>, dst: u8 },
+    Call {
+        callee: Value,
+        first: u8,
+        count: u8,
+        site: Option<u32>,
+        dst: u8,
+    },
     /// Calls a method.
-    Method { first: u8, count: u8, site: u32, dst: u8 },
+    Method {
+        first: u8,
+        count: u8,
+        site: u32,
+        dst: u8,
+    },
     Leave(Value),
     Step(Step, u8),
     Fault(Raise),

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::{FrameKind, Vm};
 use crate::compile::code::{Code, ImportSite, SourceFile};
 use crate::compile::{self};
-use crate::syntax::error::SyntaxFault;
 use crate::session::AsIs;
+use crate::syntax::error::SyntaxFault;
 use crate::syntax::span::Source;
 use crate::value::{FuncObj, ModuleObj, Raise, Value};
 use dana_wire::Question;
@@ -110,7 +110,10 @@ impl Vm {
             let position = file.source.position(fault.span.start);
             let raise = Raise::new(
                 "SyntaxError",
-                format!("in module '{name}', line {}, column {}: {}", position.line, position.column, fault.message),
+                format!(
+                    "in module '{name}', line {}, column {}: {}",
+                    position.line, position.column, fault.message
+                ),
             );
             match fault.hint {
                 Some(hint) => raise.hint(hint),
@@ -119,12 +122,8 @@ impl Vm {
         })?;
         self.modules.insert(name.into(), Rc::clone(&module));
         self.importing.push(Rc::clone(&module));
-        let func = Rc::new(FuncObj {
-            code: Rc::new(code),
-            module,
-            defaults: Box::new([]),
-            captures: Box::new([]),
-        });
+        let func =
+            Rc::new(FuncObj { code: Rc::new(code), module, defaults: Box::new([]), captures: Box::new([]) });
         // The import is executed again when the module has run.
         self.pc = self.pc.saturating_sub(1);
         let at = self.base + usize::from(self.func.code.registers);
@@ -152,7 +151,10 @@ impl Vm {
     pub(super) fn import_name(&mut self, module: &Value, name: &str) -> Result<Option<Value>, Raise> {
         let Value::Module(module) = module else { return Ok(Some(Value::None)) };
         if name.starts_with('_') {
-            return Err(Raise::sandbox(format!("cannot import '{name}' from '{}': it is private", module.name)));
+            return Err(Raise::sandbox(format!(
+                "cannot import '{name}' from '{}': it is private",
+                module.name
+            )));
         }
         if let Some(value) = module.locals.get(name) {
             return Ok(Some(value));

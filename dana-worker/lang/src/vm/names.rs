@@ -105,7 +105,7 @@ impl Vm {
         let candidates = names
             .iter()
             .map(|name| &**name)
-            .chain(library::names())
+            .chain(library::names().map(|name| -> &str { name }))
             .chain(self.services.functions.iter().map(String::as_str))
             .filter(|candidate| *candidate != name && !candidate.starts_with("__"));
         crate::text::nearest(name, candidates).map(ToOwned::to_owned)

@@ -113,6 +113,20 @@ impl Vm {
                 self.drive(step, dst)
             }
             Resume::Leave(promise) => self.leave(Value::Promise(promise)),
+            Resume::Call(callee, positional, named) => {
+                let again = (callee.clone(), positional.clone(), named.clone());
+                let at = self.base + 1;
+                match self.invoke(callee, positional, named, 0, FrameKind::Plain, at) {
+                    Ok(invoked) => self.finish(invoked, 1, 0, 0),
+                    Err(raise) => {
+                        if raise.as_error().is_none() {
+                            self.resume = Resume::Call(again.0, again.1, again.2);
+                            self.pc += 1;
+                        }
+                        Err(raise)
+                    }
+                }
+            }
         }
     }
 
@@ -903,20 +917,14 @@ impl Vm {
                     }
                 }
                 Op::Slice { a, b, c } => {
-                    let bounds = [
-                        r!(c).clone(),
-                        r!(c.wrapping_add(1)).clone(),
-                        r!(c.wrapping_add(2)).clone(),
-                    ];
+                    let bounds =
+                        [r!(c).clone(), r!(c.wrapping_add(1)).clone(), r!(c.wrapping_add(2)).clone()];
                     let value = attempt!('run, index::slice(&r!(b), &bounds));
                     set!(a, value);
                 }
                 Op::SetSlice { a, b, c } => {
-                    let bounds = [
-                        r!(b).clone(),
-                        r!(b.wrapping_add(1)).clone(),
-                        r!(b.wrapping_add(2)).clone(),
-                    ];
+                    let bounds =
+                        [r!(b).clone(), r!(b.wrapping_add(1)).clone(), r!(b.wrapping_add(2)).clone()];
                     attempt!('run, index::set_slice(&r!(a), &bounds, &r!(c)));
                 }
                 Op::Attr { a, b, site } => {
@@ -1110,8 +1118,7 @@ impl Vm {
                 }
                 Op::Expect { note } => *expects = Some(note),
                 Op::Return { a } => {
-                    let value =
-                        if code.residents.is_empty() { take(&mut r!(a)) } else { r!(a).clone() };
+                    let value = if code.residents.is_empty() { take(&mut r!(a)) } else { r!(a).clone() };
                     break 'run Next::Leave(value);
                 }
                 // ---------------------------------------------------------------------- errors
@@ -1169,7 +1176,11 @@ impl Vm {
                     let Some(note) = code.notes.get(note as usize) else { continue 'run };
                     if let Value::Promise(promise) = &r!(a)
                         && promise.is_pending()
-                        && promise.expected.borrow().as_ref().is_some_and(|known| Rc::ptr_eq(known, &note.annotation))
+                        && promise
+                            .expected
+                            .borrow()
+                            .as_ref()
+                            .is_some_and(|known| Rc::ptr_eq(known, &note.annotation))
                     {
                         continue 'run;
                     }

@@ -65,14 +65,7 @@ pub(super) fn clear(win: &mut Window, dead: u8, registers: u8, keep: u8) {
 }
 
 #[inline(never)]
-pub(super) fn augment(
-    win: &mut Window,
-    op: u8,
-    a: u8,
-    b: u8,
-    dead: u8,
-    registers: u8,
-) -> Result<(), Raise> {
+pub(super) fn augment(win: &mut Window, op: u8, a: u8, b: u8, dead: u8, registers: u8) -> Result<(), Raise> {
     let op = match op {
         0 => Arith::Add,
         1 => Arith::Subtract,
@@ -100,7 +93,7 @@ pub(super) fn compare(how: Compare, a: &Value, b: &Value) -> Result<bool, Raise>
         _ => {}
     }
     if a.is_text() != b.is_text()
-        && let Some((a, b)) = coerce::comparable(a, b)?
+        && let Some((a, b)) = coerce::comparable(a, b)
     {
         return ordered(how, &a, &b);
     }

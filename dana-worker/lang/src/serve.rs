@@ -1,0 +1,523 @@
+//! One session, message by message.
+//!
+//! The same code serves a worker's pipes and a session inside the host: whoever drives it gives it messages
+//! and an [`Outbox`]. A turn is a request, any number of asks and answers, and exactly one `Done` or `Failed`.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use dana_meter::Meter;
+use dana_wire::{Fault, Outcome, Start, Target, ToHost, ToWorker, Usage, Violation};
+
+use crate::compile::code::SourceFile;
+use crate::convert::{self, Handles, Unread};
+use crate::fault::fault;
+use crate::session::{PendingAsk, Services, Settled};
+use crate::syntax::error::SyntaxFault;
+use crate::syntax::span::Source;
+use crate::value::error::Reason;
+use crate::value::promise::PromiseState;
+use crate::value::{ErrorObj, Raise, Table, Value, hash, memory};
+use crate::vm::{Exit, Vm, Watch};
+
+/// Where the session's messages go.
+pub trait Outbox {
+    fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed>;
+
+    /// Called every few milliseconds while a program runs. Breaking ends the turn with that reason.
+    fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String>;
+}
+
+/// Nobody reads any more. The session can only end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the other side is gone")]
+pub struct Closed;
+
+/// Why a message was not served. The session can only end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The host sent something that is not in its turn.
+    #[error("the host sent {0} out of turn")]
+    OutOfTurn(&'static str),
+    /// The payload is not what the message says.
+    #[error("bad payload: {0}")]
+    Payload(#[from] Violation),
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// A turn in progress.
+struct Turn {
+    number: u32,
+    stage: Stage,
+}
+
+enum Stage {
+    Running,
+    /// The program ended with this value; its asks have not.
+    Ending(Value),
+}
+
+/// What belongs to the session and is charged to it.
+struct Inner {
+    vm: Vm,
+    handles: Handles,
+    turn: Option<Turn>,
+}
+
+pub struct Server {
+    meter: Meter,
+    seed: [u64; 2],
+    limit: usize,
+    inner: Option<Box<Inner>>,
+}
+
+impl Server {
+    pub fn new(start: Start) -> Server {
+        let meter = Meter::new();
+        let limit =
+            start.limits.memory.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let mut server = Server { meter, seed: start.seed, limit, inner: None };
+        let inner = server.inside(|_| {
+            let vm = Vm::new(Services::new(start.limits, start.functions));
+            Some(Box::new(Inner { vm, handles: Handles::default(), turn: None }))
+        });
+        server.inner = inner;
+        server
+    }
+
+    /// Serves one message: runs until it needs another.
+    pub fn handle(
+        &mut self,
+        message: ToWorker,
+        payload: &[u8],
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
+        self.inside(|server| match &mut server.inner {
+            Some(inner) => inner.handle(message, payload, out),
+            None => Err(ServeError::OutOfTurn("a message after the end")),
+        })
+    }
+
+    /// Charges what happens to this session, under its limit and with its seed.
+    fn inside<T>(&mut self, work: impl FnOnce(&mut Server) -> T) -> T {
+        let meter = self.meter.clone();
+        let turn = meter.enter();
+        let seed = hash::set_seed(self.seed);
+        let limit = memory::set_limit(self.limit);
+        let result = work(self);
+        memory::set_limit(limit);
+        hash::set_seed(seed);
+        drop(turn);
+        result
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.inside(|server| server.inner = None);
+    }
+}
+
+impl Inner {
+    fn handle(&mut self, message: ToWorker, payload: &[u8], out: &mut dyn Outbox) -> Result<(), ServeError> {
+        match message {
+            ToWorker::Start(_) => Err(ServeError::OutOfTurn("Start")),
+            ToWorker::Release { handles } => {
+                for handle in handles {
+                    self.handles.release(handle);
+                }
+                Ok(())
+            }
+            ToWorker::Answer { ask, outcome } => self.answer(ask, outcome, payload, out),
+            ToWorker::Run { turn, filename, source } => {
+                self.begin(turn, "Run")?;
+                self.run(filename, &source, out)
+            }
+            ToWorker::Call { turn, target, positional, keywords } => {
+                self.begin(turn, "Call")?;
+                self.call(&target, positional, keywords, payload, out)
+            }
+            ToWorker::Get { turn, name } => {
+                self.begin(turn, "Get")?;
+                match self.variable(&name) {
+                    Ok(value) => self.end(value, out),
+                    Err(raise) => self.fail(raise, out),
+                }
+            }
+            ToWorker::Set { turn, name } => {
+                self.begin(turn, "Set")?;
+                self.set(&name, payload, out)
+            }
+            ToWorker::Snapshot { turn } => {
+                self.begin(turn, "Snapshot")?;
+                match self.snapshot() {
+                    Ok(value) => self.end(value, out),
+                    Err(raise) => self.fail(raise, out),
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, number: u32, what: &'static str) -> Result<(), ServeError> {
+        if self.turn.is_some() {
+            return Err(ServeError::OutOfTurn(what));
+        }
+        self.turn = Some(Turn { number, stage: Stage::Running });
+        self.vm.services.begin_turn();
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------ requests
+
+    fn run(
+        &mut self,
+        filename: Option<String>,
+        source: &str,
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
+        if let Err(raise) = memory::reserve(source.len().saturating_mul(8)) {
+            return self.fail(raise, out);
+        }
+        let name: Option<Rc<str>> = filename.map(Into::into);
+        *self.vm.main.file.borrow_mut() = name.clone();
+        let file = Rc::new(SourceFile { name, source: Source::new(source) });
+        let main = Rc::clone(&self.vm.main);
+        match self.vm.compile(file, &main) {
+            Ok(code) => {
+                self.vm.start(code, main);
+                self.advance(out)
+            }
+            Err((fault, file)) => self.refuse(&syntax(&fault, &file), out),
+        }
+    }
+
+    fn call(
+        &mut self,
+        target: &Target,
+        positional: u32,
+        keywords: Vec<String>,
+        payload: &[u8],
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
+        let mut values = match self.decode(payload)? {
+            Ok(values) => values,
+            Err(raise) => return self.fail(raise, out),
+        };
+        if values.len() != positional as usize + keywords.len() {
+            return Err(ServeError::OutOfTurn("a call with another number of values than it says"));
+        }
+        let named = values.split_off(positional as usize);
+        let named = keywords.into_iter().map(Into::into).zip(named).collect();
+        let callee = match target {
+            Target::Name(name) => self.vm.function(name),
+            Target::Handle(handle) => self
+                .handles
+                .get(*handle)
+                .ok_or_else(|| Raise::sandbox("the function is not of this session, or was released")),
+        };
+        match callee {
+            Ok(callee) => {
+                self.vm.start_call(callee, values, named);
+                self.advance(out)
+            }
+            Err(raise) => self.fail(raise, out),
+        }
+    }
+
+    fn decode(&self, payload: &[u8]) -> Result<Result<Vec<Value>, Raise>, ServeError> {
+        match convert::decode(payload, &self.handles, &self.vm.services) {
+            Ok(values) => Ok(Ok(values)),
+            Err(Unread::Raise(raise)) => Ok(Err(raise)),
+            Err(Unread::Violation(violation)) => Err(violation.into()),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<Value, Raise> {
+        let vm = &self.vm;
+        let found = match name.split_once(':') {
+            Some(("private", name)) => vm.main.private.get(name),
+            Some(("public", name)) => vm.public.get(name),
+            Some(("system", name)) => vm.system.get(name),
+            Some(("local", name)) => vm.main.locals.get(name),
+            _ => vm.main.locals.get(name).or_else(|| vm.visible(name)),
+        };
+        found.ok_or_else(|| Raise::name_error(format!("name '{name}' is not defined")))
+    }
+
+    fn set(&mut self, name: &str, payload: &[u8], out: &mut dyn Outbox) -> Result<(), ServeError> {
+        let mut values = match self.decode(payload)? {
+            Ok(values) => values,
+            Err(raise) => return self.fail(raise, out),
+        };
+        let (Some(value), true) = (values.pop(), values.is_empty()) else {
+            return Err(ServeError::OutOfTurn("a Set without its one value"));
+        };
+        let vm = &self.vm;
+        match name.split_once(':') {
+            Some(("private", name)) => vm.main.private.set(name, value),
+            Some(("public", name)) => vm.public.set(name, value),
+            Some(("system", name)) => vm.system.set(name, value),
+            Some(("local", name)) => vm.main.locals.set(name, value),
+            _ => vm.main.locals.set(name, value),
+        }
+        self.end(Value::None, out)
+    }
+
+    /// Scope, name and value of everything that can be sent.
+    fn snapshot(&mut self) -> Result<Value, Raise> {
+        let mut scopes = Table::new();
+        let spaces = [
+            ("local", self.vm.main.locals.entries()),
+            ("private", self.vm.main.private.entries()),
+            ("public", self.vm.public.entries()),
+            ("system", self.vm.system.entries()),
+        ];
+        for (scope, entries) in spaces {
+            let mut table = Table::new();
+            for (name, value) in entries {
+                if name.starts_with("__") || value.is_callable() {
+                    continue;
+                }
+                let mut scratch = Vec::new();
+                match convert::encode(&value, &mut scratch, &mut self.handles) {
+                    Ok(()) => {
+                        table.insert(Value::str(&name), value)?;
+                    }
+                    Err(raise) => {
+                        if let Some(error) = raise.as_error()
+                            && error.limit.is_some()
+                        {
+                            return Err(raise);
+                        }
+                    }
+                }
+            }
+            scopes.insert(Value::str(scope), Value::dict(table))?;
+        }
+        Ok(Value::dict(scopes))
+    }
+
+    // ------------------------------------------------------------------------------ asks
+
+    fn answer(
+        &mut self,
+        ask: u32,
+        outcome: Outcome,
+        payload: &[u8],
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
+        // An answer that comes after its turn has failed is nobody's.
+        let Some(mut pending) = self.vm.services.pending.remove(&ask) else { return Ok(()) };
+        let answer = match outcome {
+            Outcome::Failed { kind, message } => Err(Raise::new(kind, message)),
+            Outcome::Value => match self.decode(payload)? {
+                Ok(mut values) => match (values.pop(), values.is_empty()) {
+                    (Some(value), true) => Ok(value),
+                    _ => return Err(ServeError::OutOfTurn("an answer without its one value")),
+                },
+                Err(raise) => Err(raise),
+            },
+        };
+        match pending.settle.settle(answer, &mut self.vm.services) {
+            Settled::Kept(value) => pending.promise.settle(Ok(value)),
+            Settled::Broken(raise) => pending.promise.settle(Err(raise)),
+            Settled::Again { question, arguments } => {
+                let promise = Rc::clone(&pending.promise);
+                let again = PendingAsk { promise: pending.promise, settle: pending.settle };
+                if let Err(raise) = self.vm.services.send(question, arguments, again) {
+                    promise.settle(Err(raise));
+                }
+            }
+        }
+        self.advance(out)
+    }
+
+    /// Sends what was printed, logged and asked.
+    fn flush(&mut self, out: &mut dyn Outbox) -> Result<(), ServeError> {
+        let services = &mut self.vm.services;
+        for (level, text) in services.logs.drain(..) {
+            out.send(&ToHost::Log { level, text }, &[])?;
+        }
+        if !services.output.is_empty() {
+            let text = std::mem::take(&mut services.output);
+            send_output(out, text)?;
+        }
+        let outgoing = std::mem::take(&mut services.outgoing);
+        for ask in outgoing {
+            let mut payload = Vec::new();
+            let encoded = ask
+                .arguments
+                .iter()
+                .try_for_each(|value| convert::encode(value, &mut payload, &mut self.handles));
+            match encoded {
+                Ok(()) => out.send(&ToHost::Ask { ask: ask.ask, question: ask.question }, &payload)?,
+                Err(raise) => {
+                    if let Some(pending) = self.vm.services.pending.remove(&ask.ask) {
+                        let raise = match raise.as_error() {
+                            Some(_) => raise,
+                            None => Raise::value_error("an ask cannot carry a promise inside a container"),
+                        };
+                        pending.promise.settle(Err(raise));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------ turns
+
+    /// Runs until the turn ends or needs an answer.
+    fn advance(&mut self, out: &mut dyn Outbox) -> Result<(), ServeError> {
+        loop {
+            let Some(turn) = &mut self.turn else { return Ok(()) };
+            if let Stage::Ending(value) = &turn.stage {
+                let value = value.clone();
+                return self.end(value, out);
+            }
+            let mut watch = Forward { out, closed: false };
+            let exit = self.vm.run(&mut watch);
+            if watch.closed {
+                return Err(Closed.into());
+            }
+            match exit {
+                Exit::Done(value) => return self.end(value, out),
+                Exit::Failed(error) => return self.fail(Raise::error(error), out),
+                Exit::Stopped(reason) => {
+                    let raise = Raise::new("Stopped", reason);
+                    return self.fail(raise, out);
+                }
+                Exit::Wait(promise) => {
+                    self.flush(out)?;
+                    if promise.is_pending() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The turn's work is done; it ends when all its asks have.
+    fn end(&mut self, value: Value, out: &mut dyn Outbox) -> Result<(), ServeError> {
+        self.flush(out)?;
+        if !self.vm.services.pending.is_empty() {
+            if let Some(turn) = &mut self.turn {
+                turn.stage = Stage::Ending(value);
+            }
+            return Ok(());
+        }
+        if let Some(raise) = self.unnoticed() {
+            return self.fail(raise, out);
+        }
+        let mut payload = Vec::new();
+        match convert::encode(&value, &mut payload, &mut self.handles) {
+            Ok(()) => {}
+            Err(raise) => return self.fail(raise, out),
+        }
+        drop(value);
+        let usage = self.usage();
+        if let Some(turn) = self.close() {
+            out.send(&ToHost::Done { turn, usage }, &payload)?;
+        }
+        Ok(())
+    }
+
+    /// A failed ask whose failure nobody has seen.
+    fn unnoticed(&self) -> Option<Raise> {
+        self.vm.services.issued.iter().find_map(|promise| match &*promise.state.borrow() {
+            PromiseState::Broken(raise) if !promise.observed.get() => Some(raise.clone()),
+            _ => None,
+        })
+    }
+
+    fn fail(&mut self, raise: Raise, out: &mut dyn Outbox) -> Result<(), ServeError> {
+        let error = match raise.into_reason() {
+            Reason::Error(error) => error,
+            Reason::Pending(_) => {
+                Rc::new(ErrorObj::new("RuntimeError", "the result was still being waited for"))
+            }
+        };
+        let fault = fault(&error);
+        self.refuse(&fault, out)
+    }
+
+    fn refuse(&mut self, fault: &Fault, out: &mut dyn Outbox) -> Result<(), ServeError> {
+        self.vm.services.outgoing.clear();
+        self.flush(out)?;
+        let usage = self.usage();
+        if let Some(turn) = self.close() {
+            out.send(&ToHost::Failed { turn, fault: fault.clone(), usage }, &[])?;
+        }
+        Ok(())
+    }
+
+    fn usage(&self) -> Usage {
+        let services = &self.vm.services;
+        Usage {
+            steps: services.steps,
+            memory_peak: dana_meter::peak() as u64,
+            output_bytes: services.printed,
+            asks: services.asked,
+        }
+    }
+
+    fn close(&mut self) -> Option<u32> {
+        self.vm.reset();
+        self.vm.services.end_turn();
+        self.turn.take().map(|turn| turn.number)
+    }
+}
+
+/// Cuts long output into frames of a size every reader takes.
+fn send_output(out: &mut dyn Outbox, text: String) -> Result<(), Closed> {
+    const PIECE: usize = 1 << 20;
+    if text.len() <= PIECE {
+        return out.send(&ToHost::Output { text }, &[]);
+    }
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE));
+        out.send(&ToHost::Output { text: piece.to_owned() }, &[])?;
+        rest = more;
+    }
+    Ok(())
+}
+
+struct Forward<'a> {
+    out: &'a mut dyn Outbox,
+    closed: bool,
+}
+
+impl Watch for Forward<'_> {
+    fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String> {
+        self.out.pulse(steps, file, line)
+    }
+
+    fn output(&mut self, text: &str) -> ControlFlow<String> {
+        match send_output(self.out, text.to_owned()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(closed) => {
+                self.closed = true;
+                ControlFlow::Break(closed.to_string())
+            }
+        }
+    }
+}
+
+fn syntax(fault: &SyntaxFault, file: &SourceFile) -> Fault {
+    let position = file.source.position(fault.span.start);
+    let mut told = Fault {
+        kind: "SyntaxError".to_owned(),
+        message: fault.message.clone(),
+        file: file.name.as_deref().map(str::to_owned),
+        line: position.line,
+        column: position.column,
+        excerpt: Some(file.source.line(position.line).to_owned()),
+        hint: fault.hint.clone(),
+        syntax: true,
+        ..Fault::default()
+    };
+    told.fit();
+    told
+}
