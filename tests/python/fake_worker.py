@@ -137,7 +137,12 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class _Filter(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+    _fields_ = [
+        ("code", ctypes.c_ushort),
+        ("jt", ctypes.c_ubyte),
+        ("jf", ctypes.c_ubyte),
+        ("k", ctypes.c_uint),
+    ]
 
 
 class _Program(ctypes.Structure):
@@ -170,10 +175,7 @@ def lock(skip: str = "") -> None:
 
 CLAIMS = [
     [name, True, "so it says"]
-    for name in (
-        "threads fds environment session bounding_set capabilities dumpable no_new_privs mdwe huge_pages "
-        "landlock rlimits seccomp"
-    ).split()
+    for name in ["threads", "fds", "environment", "session", "bounding_set", "capabilities", "dumpable", "no_new_privs", "mdwe", "huge_pages", "landlock", "rlimits", "seccomp"]
 ]
 
 # --- Speaking --------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fake_worker
 import pytest
 
+import fake_worker
 from opendxa.dana import exceptions
 from opendxa.dana._bridge import BUILD, Session
 
@@ -215,7 +215,9 @@ def test_signals(fake: Any, number: int, error: type[Exception]) -> None:
         session.run("x")
 
 
-@pytest.mark.parametrize(("code", "error"), [(0, exceptions.WorkerLostError), (3, exceptions.WorkerCrashedError)])
+@pytest.mark.parametrize(
+    ("code", "error"), [(0, exceptions.WorkerLostError), (3, exceptions.WorkerCrashedError)]
+)
 def test_exit_codes(fake: Any, code: int, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         fake(f"exit-{code}").run("x")

@@ -13,7 +13,7 @@ from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from .exceptions import DanaCallError, ResourceCallError, ResourceError, SecurityError
+from .exceptions import DanaCallError, ModelError, ResourceCallError, ResourceError, SecurityError
 from .result import Usage
 from .types import format_type_error
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .llm import Provider
 
 __all__ = ["Host", "Turn", "named_functions"]
+
+#: What a program hears when a model fails: the provider's own text may hold addresses and keys.
+WITHHELD: Final = "the model gave no answer; the host was told why"
 
 
 class Turn:
@@ -87,11 +90,16 @@ class Turn:
         if cause is None or fault is None:
             return error
         name = type(cause).__name__
-        if fault.kind != name and f"{name}: " not in fault.message:
+        if fault.kind != name and f"{name}: " not in fault.message and WITHHELD not in fault.message:
             return error  # the program handled that one; this is another
-        if isinstance(cause, ResourceError) and type(error) is DanaCallError:
-            error = ResourceCallError(str(error))
-            error.fault = fault
+        text = str(error)
+        if str(cause) not in text:
+            text += f"\nCaused by {name}: {cause}"
+        kind = type(error)
+        if isinstance(cause, ResourceError) and kind is DanaCallError:
+            kind = ResourceCallError
+        error = kind(text)
+        error.fault = fault
         error.original_error = cause
         error.__cause__ = cause
         return error
@@ -140,7 +148,7 @@ class Host:
                 raise SecurityError(f"the host does not answer {kind!r}")
             return answer(self, payload)
         except Exception as error:
-            if self.turn is not None:
+            if self.turn is not None and self.turn.failure is not error.__cause__:
                 self.turn.failure = error
             raise
 
@@ -171,21 +179,23 @@ class Host:
         return self._provider
 
     def _reason(self, payload: dict[str, Any]) -> str:
-        """Ask the model."""
+        """Ask the model. The program never hears from a provider but its answer."""
         from .llm import Mock, Request, generate  # noqa: PLC0415
 
         turn = self.turn
+        provider = Mock() if payload["options"].get("use_mock") else self.provider()
         request = Request.from_ask(payload, deadline=turn.deadline if turn is not None else None)
         failed_attempts, tokens = 1, (0, 0)
         try:
-            provider = Mock() if request.options.get("use_mock") else self.provider()
             response = generate(provider, request)
             failed_attempts = response.attempts - 1
             tokens = (response.input_tokens, response.output_tokens)
         except Exception as error:
             failed_attempts = getattr(error, "attempts", 0)
             tokens = (getattr(error, "input_tokens", 0), getattr(error, "output_tokens", 0))
-            raise
+            if turn is not None:
+                turn.failure = error
+            raise ModelError(WITHHELD) from error
         finally:
             used = Usage(
                 model_calls=1,
