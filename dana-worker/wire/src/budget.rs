@@ -12,9 +12,6 @@ pub const NODE_COST: usize = 72;
 /// Charged for each element of a packed list: a Python int or float with its list slot.
 pub const PACKED_COST: usize = 40;
 
-/// The longest name of a type, field or function, in bytes.
-pub const NAME_BYTES: usize = 255;
-
 /// The limits of one frame. Every value a frame holds is checked against them before anything is
 /// allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

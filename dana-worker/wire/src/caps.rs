@@ -1,8 +1,8 @@
 //! How much each field of a message may hold, and how many values its payload must. One table a
 //! direction; senders are held to it as readers are.
 
-use crate::budget::NAME_BYTES;
 use crate::message::{Fault, Hello, Message, Outcome, Question, Start, Target, ToHost, ToWorker, TraceFrame};
+use crate::name::NAME_BYTES;
 use crate::violation::{Allowance, Violation};
 
 /// Bytes of a program, of what a program printed at once, or of a prompt's messages together.

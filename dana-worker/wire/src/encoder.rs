@@ -1,11 +1,12 @@
 //! Writes values into a frame. The rule: what it writes under a budget, a reader with the same
 //! budget accepts; what the reader would refuse is an error here, before it leaves.
 
-use crate::budget::{Budget, MAX_DEPTH, NAME_BYTES, PACKED_COST};
+use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
 use crate::marker::*;
+use crate::name::is_name;
 use crate::reader::{is_shortest_bigint, text_cost};
 use crate::shape::{Form, Place, Shape};
-use crate::violation::{Allowance, Violation};
+use crate::violation::{Allowance, KeyFault, Violation};
 
 /// Appends values to a buffer, which may already hold a header. One call a token: after
 /// `list(3)` follow three values, after `dict(2)` key, value, key, value, after `structure("P", 1)`
@@ -85,7 +86,10 @@ impl<'b> Encoder<'b> {
     #[inline]
     pub fn str(&mut self, text: &str) -> Result<(), Violation> {
         self.string(text.len())?;
-        self.leaf(Place::Text(text.len()), text_cost(text), text.len() + 5)?;
+        if self.shape.expects_name() && !is_name(text) {
+            return Err(Violation::Key { fault: KeyFault::Field, at: self.position() });
+        }
+        self.leaf(Place::Text, text_cost(text), text.len() + 5)?;
         put_str(self.out, text);
         Ok(())
     }
@@ -129,7 +133,7 @@ impl<'b> Encoder<'b> {
         Ok(())
     }
 
-    /// `fields` times a name (by [`Encoder::str`], 1 to 255 bytes) and a value follow.
+    /// `fields` times a name (by [`Encoder::str`]; 1 to 255 bytes, no control characters) and a value follow.
     pub fn structure(&mut self, name: &str, fields: usize) -> Result<(), Violation> {
         self.named("struct", name)?;
         self.room(name.len() + 16)?;
@@ -225,7 +229,7 @@ impl<'b> Encoder<'b> {
     }
 
     fn named(&self, kind: &'static str, name: &str) -> Result<(), Violation> {
-        if name.is_empty() || name.len() > NAME_BYTES {
+        if !is_name(name) {
             return Err(Violation::Tagged { kind, at: self.position() });
         }
         self.string(name.len())

@@ -15,13 +15,14 @@ mod encoder;
 pub mod frame;
 mod marker;
 mod message;
+mod name;
 mod reader;
 mod shape;
 mod token;
 mod violation;
 
 pub use body::{Header, open, write_header};
-pub use budget::{Budget, MAX_DEPTH, NAME_BYTES, NODE_COST, PACKED_COST};
+pub use budget::{Budget, MAX_DEPTH, NODE_COST, PACKED_COST};
 pub use build::BUILD;
 pub use caps::{
     CAUSES, Capped, FUNCTIONS, HANDLES, KEYWORDS, LAYERS, LINE_BYTES, MESSAGE_BYTES, MESSAGES, TEXT_BYTES,
@@ -34,6 +35,7 @@ pub use message::{
     Fault, Hello, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question, SessionLimits,
     Start, Target, ToHost, ToWorker, TraceFrame, Usage,
 };
+pub use name::NAME_BYTES;
 pub use reader::{Reader, validate};
 pub use token::{Token, floats, ints};
 pub use violation::{Allowance, KeyFault, Violation};

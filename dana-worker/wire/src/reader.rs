@@ -4,11 +4,12 @@
 //! Every value has one form, the shortest MessagePack has for it; a longer one is a violation. So
 //! equal bytes and equal values of one kind are the same thing.
 
-use crate::budget::{Budget, MAX_DEPTH, NAME_BYTES, PACKED_COST};
+use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
 use crate::marker::*;
+use crate::name::is_name;
 use crate::shape::{Form, Place, Shape};
 use crate::token::Token;
-use crate::violation::{Allowance, Violation};
+use crate::violation::{Allowance, KeyFault, Violation};
 
 /// A checked walk over a payload: zero or more values, back to back, under one budget.
 #[derive(Clone, Debug)]
@@ -128,7 +129,10 @@ impl<'a> Reader<'a> {
     #[inline]
     fn text(&mut self, len: usize, at: usize) -> Result<Token<'a>, Violation> {
         let text = self.utf8(len, at)?;
-        self.shape.leaf(Place::Text(len), text_cost(text), at)?;
+        if self.shape.expects_name() && !is_name(text) {
+            return Err(Violation::Key { fault: KeyFault::Field, at });
+        }
+        self.shape.leaf(Place::Text, text_cost(text), at)?;
         Ok(Token::Str(text))
     }
 
@@ -225,10 +229,10 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// A name inside a tagged array: a short string, no node of its own.
+    /// A name inside a tagged array: no node of its own.
     fn name(&mut self, kind: &'static str, at: usize) -> Result<&'a str, Violation> {
         let name = self.raw_text(kind, at)?;
-        if name.is_empty() || name.len() > NAME_BYTES {
+        if !is_name(name) {
             return Err(Violation::Tagged { kind, at });
         }
         Ok(name)

@@ -1,7 +1,7 @@
 //! The grammar of nesting and the running costs, shared by reader and encoder: whatever the one
 //! would refuse to read, the other refuses to write.
 
-use crate::budget::{Budget, MAX_DEPTH, NAME_BYTES, NODE_COST};
+use crate::budget::{Budget, MAX_DEPTH, NODE_COST};
 use crate::violation::{Allowance, KeyFault, Violation};
 
 /// What an open container demands of its next item.
@@ -22,8 +22,8 @@ pub(crate) enum Form {
 pub(crate) enum Place {
     /// A scalar other than the two below.
     Scalar,
-    /// A string of so many bytes.
-    Text(usize),
+    /// A string.
+    Text,
     /// The float that is not equal to itself.
     Nan,
     /// An immutable container: hashable if its items are.
@@ -110,6 +110,13 @@ impl Shape {
         self.complete
     }
 
+    /// True where the next value is to be the name of a struct's field.
+    #[inline]
+    pub(crate) fn expects_name(&self) -> bool {
+        let top = self.depth.checked_sub(1).and_then(|top| self.open.get(top));
+        top.is_some_and(|open| open.form() == Form::Fields && open.left().is_multiple_of(2))
+    }
+
     /// Places a value without items. `extra` bytes of memory beyond the node itself.
     #[inline]
     pub(crate) fn leaf(&mut self, place: Place, extra: usize, at: usize) -> Result<(), Violation> {
@@ -184,7 +191,7 @@ impl Shape {
             Form::Pairs => first_of_two,
             Form::Fields if first_of_two => {
                 return match place {
-                    Place::Text(1..=NAME_BYTES) => Ok(false),
+                    Place::Text => Ok(false),
                     _ => Err(Violation::Key { fault: KeyFault::Field, at }),
                 };
             }
@@ -194,7 +201,7 @@ impl Shape {
             match place {
                 Place::Nan => return Err(Violation::Key { fault: KeyFault::Nan, at }),
                 Place::Unhashable => return Err(Violation::Key { fault: KeyFault::Unhashable, at }),
-                Place::Scalar | Place::Text(_) | Place::Tuple => {}
+                Place::Scalar | Place::Text | Place::Tuple => {}
             }
         }
         Ok(hashed)

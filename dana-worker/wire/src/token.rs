@@ -20,7 +20,8 @@ pub enum Token<'a> {
     Set(usize),
     /// So many pairs follow, key first, each key hashable. Equal keys are for the builder to find.
     Dict(usize),
-    /// So many pairs follow, each a `Str` of 1 to 255 bytes and a value. Equal names are for the builder to find.
+    /// So many pairs follow, each a `Str` (1 to 255 bytes, no control characters) and a value. Equal
+    /// names are for the builder to find.
     Struct {
         name: &'a str,
         fields: usize,

@@ -48,7 +48,7 @@ pub enum KeyFault {
     Nan,
     /// A list, dict, set, struct or exception.
     Unhashable,
-    /// The field name of a struct that is not a string of a permitted length.
+    /// The field name of a struct that is not a string of 1 to 255 bytes without control characters.
     Field,
     /// The same key twice. Only builders of containers can see it; the reader cannot.
     Duplicate,

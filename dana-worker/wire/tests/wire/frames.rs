@@ -161,6 +161,27 @@ fn nothing_empty_or_too_long_is_ever_written() {
 }
 
 #[test]
+fn the_assembler_tells_what_it_holds() {
+    let stream = [framed(b"one"), framed(b"second")].concat();
+    let mut assembler = Assembler::new(LIMIT);
+    assert!(!assembler.is_ready().unwrap() && assembler.last().is_empty() && assembler.held() == 0);
+    assembler.fill(&mut stream.split_at(stream.len() - 1).0).unwrap();
+    assert!(assembler.is_ready().unwrap());
+    assert_eq!(assembler.held(), stream.len() - 1);
+    assert_eq!(assembler.frame().unwrap(), Some(b"one".as_slice()));
+    assert_eq!((assembler.last(), assembler.held()), (b"one".as_slice(), 9));
+    assert!(!assembler.is_ready().unwrap() && assembler.frame().unwrap().is_none());
+    assert_eq!(assembler.last(), b"one", "asking for what has not come changes nothing");
+    assembler.fill(&mut stream.split_at(stream.len() - 1).1).unwrap();
+    assert!(assembler.last().is_empty(), "more was read");
+    assert_eq!(assembler.frame().unwrap(), Some(b"second".as_slice()));
+    assert_eq!(assembler.last(), b"second");
+    let mut assembler = Assembler::new(2);
+    assembler.fill(&mut stream.as_slice()).unwrap();
+    assert!(matches!(assembler.is_ready(), Err(FrameError::TooLong { length: 3, limit: 2 })));
+}
+
+#[test]
 fn a_stream_that_fails_says_so() {
     struct Broken;
     impl Read for Broken {

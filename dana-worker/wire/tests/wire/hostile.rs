@@ -179,6 +179,13 @@ fn payloads() -> Vec<(&'static str, Vec<u8>, Is)> {
             tagged(0x93, b'S', &[&[0xda, 1, 0][..], &[b'n'; 256], &[0x80]].concat()),
             Is::Tagged,
         ),
+        ("a struct with ANSI in its name", tagged(0x93, b'S', &[0xa2, b'P', 0x1b, 0x80]), Is::Tagged),
+        (
+            "a field with a C1 control",
+            tagged(0x93, b'S', &[0xa1, b'P', 0x81, 0xa2, 0xc2, 0x9b, 1]),
+            Is::Key(KeyFault::Field),
+        ),
+        ("a function with a line end in its name", tagged(0x93, b'f', &[0, 0xa1, b'\n']), Is::Tagged),
         ("a function with a negative handle", tagged(0x93, b'f', &[0xff, 0xa1, b'f']), Is::Tagged),
         ("a function with three parts", tagged(0x94, b'f', &[0, 0xa1, b'f', 0]), Is::Tagged),
         ("an exception with a list for a message", tagged(0x93, b'e', &[0xa1, b'E', 0x90]), Is::Tagged),

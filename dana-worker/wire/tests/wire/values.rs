@@ -16,7 +16,7 @@ fn hashable() -> impl Strategy<Value = Datum> {
         any::<f64>().prop_filter("NaN is no key", |float| !float.is_nan()).prop_map(Datum::Float),
         ".{0,40}".prop_map(Datum::Str),
         proptest::collection::vec(any::<u8>(), 0..300).prop_map(Datum::Bytes),
-        (any::<u64>(), ".{1,20}").prop_map(|(handle, name)| Datum::Function { handle, name }),
+        (any::<u64>(), "[^\\p{Cc}]{1,20}").prop_map(|(handle, name)| Datum::Function { handle, name }),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| proptest::collection::vec(inner, 0..4).prop_map(Datum::Tuple))
 }
@@ -255,6 +255,8 @@ fn the_encoder_refuses_what_the_reader_would() {
         ("a field that is no string", |e| e.structure("P", 1).and_then(|()| e.int(1))),
         ("a field without a name", |e| e.structure("P", 1).and_then(|()| e.str(""))),
         ("a nameless struct", |e| e.structure("", 0)),
+        ("a control character in a field name", |e| e.structure("P", 1).and_then(|()| e.str("\u{1b}[2J"))),
+        ("a control character in a type name", |e| e.structure("P\n", 0)),
         ("a nameless function", |e| e.function(1, "")),
         ("a list of 2^32 items", |e| e.list(1 << 32)),
         ("a dict of 2^31 pairs", |e| e.dict(1 << 31)),
