@@ -3,8 +3,10 @@
 //! Functions of section 11 refuse an argument of an unsuitable type with `SandboxError` ([`unsuitable`]); methods of
 //! builtin values refuse it with `TypeError`, as Python does.
 
+use std::rc::Rc;
+
 use crate::text::Fault;
-use crate::value::{Iter, Raise, Text, Value, memory};
+use crate::value::{Iter, IterObj, PromiseObj, Raise, Text, Value, memory};
 
 use super::native::Call;
 
@@ -94,8 +96,64 @@ pub(super) fn iterate(value: &Value) -> Result<Iter, Raise> {
         | Value::Range(_)
         | Value::Bytes(_)
         | Value::Iter(_)
-        | Value::Promise(_) => Iter::of(value),
+        | Value::Promise(_) => walk(value),
         other => Err(unsuitable(format!("'{}' object is not iterable", other.type_name()))),
+    }
+}
+
+/// The elements of an argument of a method, or Python's `TypeError`.
+pub(super) fn walk(value: &Value) -> Result<Iter, Raise> {
+    match value {
+        Value::Iter(shared) => rewindable(shared),
+        other => Iter::of(other),
+    }
+}
+
+/// The elements of a one-shot iterator, for a function that is executed again when it meets an unanswered promise: such
+/// a promise is met before an element is lost.
+fn rewindable(shared: &Rc<IterObj>) -> Result<Iter, Raise> {
+    let Ok(mut inner) = shared.inner.try_borrow_mut() else {
+        return Err(Raise::value_error("iterator already executing"));
+    };
+    if !may_wait(&inner) {
+        drop(inner);
+        return Ok(Iter::Shared(Rc::clone(shared)));
+    }
+    let mut items = Vec::new();
+    while let Some(item) = inner.next()? {
+        if items.len() == items.capacity() {
+            memory::reserve_values(items.len().max(4))?;
+        }
+        items.push(item);
+    }
+    let waiting = items.iter().find_map(|item| match item {
+        Value::Tuple(tuple) => tuple.items().iter().find_map(unanswered),
+        item => unanswered(item),
+    });
+    match waiting {
+        Some(promise) => {
+            *inner = Iter::Values(items.into_iter());
+            Err(Raise::pending(&promise))
+        }
+        None => Ok(Iter::Values(items.into_iter())),
+    }
+}
+
+/// Whether an iterator can give promises.
+fn may_wait(iter: &Iter) -> bool {
+    match iter {
+        Iter::Range { .. } | Iter::Text { .. } | Iter::Bytes { .. } | Iter::Set { .. } => false,
+        Iter::Enumerate { inner, .. } => may_wait(inner),
+        Iter::Zip(inner) => inner.iter().any(may_wait),
+        Iter::Shared(shared) => shared.inner.try_borrow().is_ok_and(|inner| may_wait(&inner)),
+        _ => true,
+    }
+}
+
+fn unanswered(value: &Value) -> Option<Rc<PromiseObj>> {
+    match value {
+        Value::Promise(promise) if promise.is_pending() => Some(Rc::clone(promise)),
+        _ => None,
     }
 }
 

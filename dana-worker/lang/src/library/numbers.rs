@@ -155,12 +155,15 @@ fn total(mut iter: Iter, start: Value) -> Result<Value, Raise> {
     // What rounding has lost so far, while the sum is a float.
     let mut lost = 0.0;
     while let Some(item) = iter.next()? {
-        let item = item.observe()?;
+        let item = if let Value::Promise(promise) = &item { promise.observe()? } else { item };
         if item.is_text() {
             let (a, b) = (sum.type_name(), item.type_name());
             return Err(Raise::type_error(format!("unsupported operand type(s) for +: '{a}' and '{b}'")));
         }
         match (&sum, &item) {
+            (Value::Int(total), Value::Int(more)) if total.checked_add(*more).is_some() => {
+                sum = Value::Int(total.wrapping_add(*more));
+            }
             (Value::Float(total), Value::Float(more)) => {
                 let (total, more) = (total.get(), more.get());
                 let next = total + more;

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::value::{Iter, ListObj, Raise, Value, eq, memory, repr};
+use crate::value::{ListObj, Raise, Value, eq, memory, repr};
 
-use super::args::{index, natives};
+use super::args::{index, natives, walk};
 use super::native::Call;
 
 natives! {
@@ -79,7 +79,7 @@ fn copy(call: &mut Call<'_>) -> Result<Value, Raise> {
 }
 
 fn extend(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let iter = Iter::of(call.arg(1))?;
+    let iter = walk(call.arg(1))?;
     call.services.charge(iter.remaining())?;
     let more = iter.collect()?;
     let mut items = this(call)?.items.borrow_mut();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::session::Services;
 use crate::value::error::Reason;
-use crate::value::{ListObj, Raise, Value, memory, order};
+use crate::value::{Iter, ListObj, Raise, Value, memory, order};
 
 use super::args::{self, elements, unsuitable};
 use super::native::{Call, Continuation, Step};
@@ -31,7 +31,7 @@ pub(super) fn sort_method(call: &mut Call<'_>) -> Result<Step, Raise> {
     memory::reserve_values(list.len())?;
     let items = settled(list.to_vec())?;
     if key.is_none() {
-        let sorted = arranged(items.clone(), items, reverse, call.services)?;
+        let sorted = in_order(items, reverse, call.services)?;
         *list.items.borrow_mut() = sorted;
         return Ok(Step::Done(Value::None));
     }
@@ -56,6 +56,7 @@ enum Extreme {
 
 fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
     let name = call.native.name;
+    let key = args::some(call, 0).cloned();
     let items = match call.rest {
         [] => {
             return Err(unsuitable(format!("{name} expected at least 1 argument, got 0")));
@@ -70,22 +71,57 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
             | Value::Iter(_) => {
                 let iter = args::iterate(one)?;
                 call.services.charge(iter.remaining())?;
-                iter.collect()?
+                iter
             }
             // A single value that is no collection is its own extreme.
             single => return Ok(Step::Done(single.clone())),
         },
-        several => several.to_vec(),
+        several if key.is_none() => {
+            let (first, others) = several.split_at(1);
+            let start = first.first().cloned().unwrap_or(Value::None);
+            return others
+                .iter()
+                .try_fold(start, |found, item| better(found, item.clone(), which))
+                .map(Step::Done);
+        }
+        several => {
+            let copies = several.to_vec();
+            Iter::Values(copies.into_iter())
+        }
     };
-    let items = settled(items)?;
+    if key.is_none() {
+        return match champion(items, which)?.or_else(|| call.given(1).cloned()) {
+            Some(found) => Ok(Step::Done(found)),
+            None => Err(Raise::value_error(format!("{name}() iterable argument is empty"))),
+        };
+    }
+    let items = settled(items.collect()?)?;
     if items.is_empty() {
         return match call.given(1) {
             Some(default) => Ok(Step::Done(default.clone())),
             None => Err(Raise::value_error(format!("{name}() iterable argument is empty"))),
         };
     }
-    let key = args::some(call, 0).cloned();
     begin(items, key, Target::One(which), false, call.services)
+}
+
+/// The first of the extreme elements.
+fn champion(mut items: Iter, which: Extreme) -> Result<Option<Value>, Raise> {
+    let Some(mut found) = items.next()? else { return Ok(None) };
+    while let Some(item) = items.next()? {
+        found = better(found, item, which)?;
+    }
+    found.observe().map(Some)
+}
+
+/// The challenger, when it beats what was found before.
+#[inline]
+fn better(found: Value, challenger: Value, which: Extreme) -> Result<Value, Raise> {
+    let wins = match which {
+        Extreme::Max => order::compare(&challenger, &found, ">")? == Some(Ordering::Greater),
+        Extreme::Min => order::less(&challenger, &found)?,
+    };
+    Ok(if wins { challenger } else { found })
 }
 
 /// Where the outcome goes.
@@ -114,7 +150,7 @@ fn begin(
     services: &mut Services,
 ) -> Result<Step, Raise> {
     let Some(key) = key else {
-        return finish(items.clone(), items, &target, reverse, services).map(Step::Done);
+        return in_order(items, reverse, services).map(|items| Step::Done(Value::list(items)));
     };
     memory::reserve_values(items.len())?;
     let keys = Vec::with_capacity(items.len());
@@ -227,6 +263,57 @@ fn best(items: &[Value], keys: &[Value], which: Extreme) -> Result<Value, Raise>
     Ok(items.get(found).cloned().unwrap_or(Value::None))
 }
 
+/// Values in their own order.
+fn in_order(mut items: Vec<Value>, reverse: bool, services: &mut Services) -> Result<Vec<Value>, Raise> {
+    services.charge(effort(items.len()))?;
+    if reverse {
+        items.reverse();
+    }
+    memory::reserve_values(items.len())?;
+    match uniform(items.iter()) {
+        // Equal integers cannot be told apart, so they need not be moved as values.
+        Some(Uniform::Ints) => {
+            let mut numbers: Vec<i64> = items.iter().filter_map(Value::as_index).collect();
+            numbers.sort_unstable();
+            for (place, number) in items.iter_mut().zip(numbers) {
+                *place = Value::Int(number);
+            }
+        }
+        Some(kind) => items.sort_by(|a, b| uniform_order(&kind, a, b)),
+        None => {
+            let keys = items.clone();
+            let pairs = merged(keys.into_iter().zip(items).collect(), services)?;
+            items = pairs.into_iter().map(|(_, item)| item).collect();
+        }
+    }
+    if reverse {
+        items.reverse();
+    }
+    Ok(items)
+}
+
+/// Steps that sorting so many elements is worth.
+fn effort(count: usize) -> u64 {
+    (count as u64).saturating_mul(u64::from(usize::BITS - count.leading_zeros())) / 4
+}
+
+/// The order of two values of one kind.
+#[inline]
+fn uniform_order(kind: &Uniform, a: &Value, b: &Value) -> Ordering {
+    match (kind, a, b) {
+        (Uniform::Ints, Value::Int(a), Value::Int(b)) => a.cmp(b),
+        // Without NaN the order is total; `total_cmp` would tell the zeros apart.
+        (Uniform::Floats, Value::Float(a), Value::Float(b)) => {
+            a.get().partial_cmp(&b.get()).unwrap_or(Ordering::Equal)
+        }
+        (Uniform::Texts, a, b) => match (a.as_text(), b.as_text()) {
+            (Some(a), Some(b)) => a.as_bytes().cmp(b.as_bytes()),
+            _ => Ordering::Equal,
+        },
+        _ => Ordering::Equal,
+    }
+}
+
 /// `items` in the order of their keys, stable in both directions.
 fn arranged(
     items: Vec<Value>,
@@ -234,24 +321,14 @@ fn arranged(
     reverse: bool,
     services: &mut Services,
 ) -> Result<Vec<Value>, Raise> {
-    let count = items.len();
-    services.charge((count as u64).saturating_mul(u64::from(usize::BITS - count.leading_zeros())) / 4)?;
-    memory::reserve_values(count.saturating_mul(3))?;
-    let mut pairs: Vec<(Value, Value)> = keys.into_iter().zip(items).collect();
+    services.charge(effort(items.len()))?;
+    memory::reserve_values(items.len().saturating_mul(3))?;
+    let mut pairs: Pairs = keys.into_iter().zip(items).collect();
     if reverse {
         pairs.reverse();
     }
-    match uniform(&pairs) {
-        Some(Uniform::Ints) => pairs.sort_by_key(|(key, _)| key.as_index().unwrap_or(0)),
-        Some(Uniform::Texts) => pairs.sort_by(|(a, _), (b, _)| match (a.as_text(), b.as_text()) {
-            (Some(a), Some(b)) => a.as_bytes().cmp(b.as_bytes()),
-            _ => Ordering::Equal,
-        }),
-        // Without NaN the order is total; `total_cmp` would tell the zeros apart.
-        Some(Uniform::Floats) => pairs.sort_by(|(a, _), (b, _)| match (a, b) {
-            (Value::Float(a), Value::Float(b)) => a.get().partial_cmp(&b.get()).unwrap_or(Ordering::Equal),
-            _ => Ordering::Equal,
-        }),
+    match uniform(pairs.iter().map(|(key, _)| key)) {
+        Some(kind) => pairs.sort_by(|(a, _), (b, _)| uniform_order(&kind, a, b)),
         None => pairs = merged(pairs, services)?,
     }
     if reverse {
@@ -266,20 +343,22 @@ enum Uniform {
     Floats,
 }
 
-fn uniform(pairs: &[(Value, Value)]) -> Option<Uniform> {
-    let all = |test: fn(&Value) -> bool| pairs.iter().all(|(key, _)| test(key));
-    match pairs.first()?.0 {
-        Value::Int(_) if all(|key| matches!(key, Value::Int(_))) => Some(Uniform::Ints),
-        Value::Float(_) if all(|key| matches!(key, Value::Float(it) if !it.get().is_nan())) => {
-            Some(Uniform::Floats)
+/// The one simple kind that all values are of.
+fn uniform<'a>(mut values: impl Iterator<Item = &'a Value> + Clone) -> Option<Uniform> {
+    let first = values.clone().next()?;
+    let mut all = |test: fn(&Value) -> bool| values.all(test);
+    match first {
+        Value::Int(_) => all(|key| matches!(key, Value::Int(_))).then_some(Uniform::Ints),
+        Value::Float(_) => {
+            all(|key| matches!(key, Value::Float(it) if !it.get().is_nan())).then_some(Uniform::Floats)
         }
-        Value::Small(_) | Value::Str(_) if all(Value::is_text) => Some(Uniform::Texts),
+        Value::Small(_) | Value::Str(_) => all(Value::is_text).then_some(Uniform::Texts),
         _ => None,
     }
 }
 
 /// Bottom-up merge sort: runs that already stand in order are only looked at.
-fn merged(mut pairs: Vec<(Value, Value)>, services: &mut Services) -> Result<Vec<(Value, Value)>, Raise> {
+fn merged(mut pairs: Pairs, services: &mut Services) -> Result<Pairs, Raise> {
     let mut width = 1;
     while width < pairs.len() {
         services.charge(pairs.len() as u64)?;

@@ -5,9 +5,9 @@
 use std::rc::Rc;
 
 use crate::text::{self, Bounds};
-use crate::value::{BytesObj, Iter, Raise, Text, Value, memory, text as strings};
+use crate::value::{BytesObj, Raise, Text, Value, memory, text as strings};
 
-use super::args::{self, bound, index, limit, natives, receiver};
+use super::args::{self, bound, index, limit, natives, receiver, walk};
 use super::native::Call;
 
 natives! {
@@ -202,51 +202,55 @@ fn pieces_list(call: &mut Call<'_>, pieces: &[&str], text: Text<'_>) -> Result<V
 
 fn join(call: &mut Call<'_>) -> Result<Value, Raise> {
     let separator = receiver(call)?;
-    let items = match call.arg(1) {
-        Value::List(list) => list.to_vec(),
-        Value::Tuple(tuple) => tuple.items().to_vec(),
-        other => match Iter::of(other) {
-            Ok(iter) => iter.collect()?,
+    let joined = match call.arg(1) {
+        Value::List(list) => joined(&separator, &list.items.borrow()),
+        Value::Tuple(tuple) => joined(&separator, tuple.items()),
+        other => match walk(other) {
+            Ok(iter) => joined(&separator, &iter.collect()?),
             Err(raise) if raise.as_error().is_some_and(|error| error.kind() == "TypeError") => {
                 return Err(Raise::type_error("can only join an iterable"));
             }
             Err(raise) => return Err(raise),
         },
-    };
-    call.services.charge(items.len() as u64)?;
+    }?;
+    call.services.charge(joined.len() as u64 / 16)?;
+    Ok(Value::string(joined))
+}
+
+fn joined(separator: &str, items: &[Value]) -> Result<String, Raise> {
     let mut bytes = separator.len().saturating_mul(items.len().saturating_sub(1));
-    let mut settled = Vec::new();
+    // Promises among the items are looked at once; their places are few.
+    let mut settled: Vec<(usize, Value)> = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        let observed;
-        let item = if let Value::Promise(promise) = item {
-            observed = promise.observe()?;
-            settled.push((at, observed.clone()));
-            &observed
-        } else {
-            item
-        };
-        match item.as_text() {
-            Some(text) => bytes = bytes.saturating_add(text.len()),
+        let length = |item: &Value| match item.as_text() {
+            Some(text) => Ok(text.len()),
             None => {
                 let kind = item.type_name();
-                return Err(Raise::type_error(format!(
-                    "sequence item {at}: expected str instance, {kind} found"
-                )));
+                Err(Raise::type_error(format!("sequence item {at}: expected str instance, {kind} found")))
             }
-        }
+        };
+        let more = if let Value::Promise(promise) = item {
+            let value = promise.observe()?;
+            let more = length(&value)?;
+            settled.push((at, value));
+            more
+        } else {
+            length(item)?
+        };
+        bytes = bytes.saturating_add(more);
     }
     memory::reserve(bytes)?;
     let mut out = String::with_capacity(bytes);
     let mut settled = settled.into_iter().peekable();
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
-            out.push_str(&separator);
+            out.push_str(separator);
         }
         let answer = settled.next_if(|(place, _)| *place == at);
         let item = answer.as_ref().map_or(item, |(_, value)| value);
         out.push_str(&item.as_text().unwrap_or(Text::Heap("")));
     }
-    Ok(Value::string(out))
+    Ok(out)
 }
 
 /// The part of the receiver that a search looks at, found through the string's own table of positions.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::value::{DictObj, Iter, Raise, SetObj, Table, Value, ViewKind, ViewObj, memory, release, repr};
 
-use super::args::natives;
+use super::args::{natives, walk};
 use super::native::Call;
 
 natives! {
@@ -99,7 +99,7 @@ fn copy_dict(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn from_keys(call: &mut Call<'_>) -> Result<Value, Raise> {
     let made = DictObj::default();
-    let mut iter = Iter::of(call.arg(1))?;
+    let mut iter = walk(call.arg(1))?;
     call.services.charge(iter.remaining())?;
     let value = call.given(2).cloned().unwrap_or(Value::None);
     while let Some(key) = iter.next()? {
@@ -169,7 +169,7 @@ pub(super) fn pairs(call: &mut Call<'_>, source: &Value) -> Result<Vec<(Value, V
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect());
     }
-    let mut iter = Iter::of(source)?;
+    let mut iter = walk(source)?;
     call.services.charge(iter.remaining())?;
     let mut pairs = Vec::new();
     while let Some(item) = iter.next()? {
@@ -273,7 +273,7 @@ fn combination(call: &mut Call<'_>, how: Combine) -> Result<Table<()>, Raise> {
     reserve_entries(this.len())?;
     let mut result = this.table.borrow().clone();
     for other in call.rest {
-        let iter = Iter::of(other)?;
+        let iter = walk(other)?;
         call.services.charge(iter.remaining())?;
         match how {
             Combine::Union => {
@@ -321,7 +321,7 @@ enum Fate {
 
 fn symmetric(call: &mut Call<'_>, fate: Fate) -> Result<Value, Raise> {
     let this = Rc::clone(set(call)?);
-    let iter = Iter::of(call.arg(1))?;
+    let iter = walk(call.arg(1))?;
     call.services.charge(iter.remaining().saturating_add(this.len() as u64))?;
     let other = collected(iter)?;
     reserve_entries(this.len().saturating_add(other.len()))?;
@@ -354,9 +354,9 @@ enum Relation {
 fn related(call: &mut Call<'_>, relation: Relation) -> Result<Value, Raise> {
     let own = match call.arg(0) {
         Value::Set(set) => Rc::clone(set),
-        other => Rc::new(SetObj::new(collected(Iter::of(other)?)?)),
+        other => Rc::new(SetObj::new(collected(walk(other)?)?)),
     };
-    let iter = Iter::of(call.arg(1))?;
+    let iter = walk(call.arg(1))?;
     call.services.charge(iter.remaining().saturating_add(own.len() as u64))?;
     let other = collected(iter)?;
     let own = own.table.borrow();
