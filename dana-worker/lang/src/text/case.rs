@@ -2,7 +2,7 @@
 //!
 //! A result has at most three times the characters of its argument; the caller charges for that.
 
-use super::{unicode, unicode_tables as table};
+use super::{case_tables as table, unicode};
 
 pub fn lower(text: &str) -> String {
     text.to_lowercase()

@@ -4,6 +4,7 @@
 //! that may still be built, and refuses with [`Fault::Memory`] before it builds. Semantics are CPython 3.12's.
 
 mod case;
+mod case_tables;
 mod fault;
 mod float;
 mod integer;

@@ -1,4 +1,4 @@
-"""Writes src/text/unicode_tables.rs from the Unicode data of CPython 3.12 (run with that version)."""
+"""Writes src/text/unicode_tables.rs and src/text/case_tables.rs from the Unicode data of CPython 3.12 (run with that version)."""
 
 import pathlib
 import sys
@@ -51,6 +51,10 @@ def main():
         flat("NAME_START", "May begin an identifier.", bounds(str.isidentifier)),
         flat("NAME_PART", "May go on with an identifier.", bounds(lambda c: ("a" + c).isidentifier())),
         flat("DECIMAL_ZEROS", "The zero of each run of ten decimal digits.", starts),
+    ]
+    cases = [
+        "//! Case mappings of Unicode 15.0 where they differ from the standard library's. Written by\n"
+        "//! `tests/tables/make_unicode.py`.\n",
         mapping(
             "FOLDS",
             "`casefold` where it differs from `lower`: the character, then its replacement padded with zeros to three.",
@@ -64,8 +68,9 @@ def main():
     ]
     for zero in starts:
         assert all(unicodedata.decimal(chr(zero + d)) == d for d in range(10))
-    target = pathlib.Path(__file__).parents[2] / "src/text/unicode_tables.rs"
-    target.write_text("\n".join(parts))
+    source = pathlib.Path(__file__).parents[2] / "src/text"
+    (source / "unicode_tables.rs").write_text("\n".join(parts))
+    (source / "case_tables.rs").write_text("\n".join(cases))
 
 
 main()
