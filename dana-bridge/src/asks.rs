@@ -52,9 +52,9 @@ pub(crate) fn answer(
     watch: &mut Watch<'_>,
     turn: &mut Turn,
     ask: u32,
-    question: Question,
+    question: &Question,
 ) -> Result<(), Stop> {
-    let row = row(&question);
+    let row = row(question);
     if turn.last_ask.is_some_and(|last| ask <= last) {
         return Err(Stop::Violation(format!(
             "the ask {ask} after the ask {}",
@@ -66,7 +66,7 @@ pub(crate) fn answer(
         return Err(Stop::Violation(format!("an ask for a {} in the turn of a {:?}", row.name, turn.kind)));
     }
     let core = watch.session.get().core();
-    if let Question::Function { name, .. } = &question
+    if let Question::Function { name, .. } = question
         && !core.has_function(name)
     {
         return Err(Stop::Violation("a call of a function that the host never registered".to_owned()));
@@ -82,7 +82,7 @@ pub(crate) fn answer(
         refuse(link, ask, "AskLimitError".to_owned(), message)?;
     } else {
         let session = watch.session;
-        let failed = Python::attach(|py| handle(link, session.bind(py), row, ask, &question))?;
+        let failed = Python::attach(|py| handle(link, session.bind(py), row, ask, question))?;
         watch.ask_error = failed.or(watch.ask_error.take());
     }
     link.dispatch(watch)

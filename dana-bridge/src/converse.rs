@@ -46,13 +46,13 @@ pub(crate) fn converse(
     link.dispatch(watch)?;
     let word = loop {
         match link.receive(watch)? {
-            ToHost::Ask { ask, question } => asks::answer(link, watch, turn, ask, question)?,
+            ToHost::Ask { ask, question } => asks::answer(link, watch, turn, ask, &question)?,
             ToHost::Done { turn: number, usage } if number == turn.number => break LastWord::Done(usage),
             ToHost::Failed { turn: number, fault, .. } if number == turn.number => {
                 break LastWord::Failed(fault);
             }
             other @ (ToHost::Output { .. } | ToHost::Log { .. } | ToHost::Pulse { .. }) => {
-                watch.notice(&other)?
+                watch.notice(&other)?;
             }
             other => return Err(out_of_turn(&other)),
         }

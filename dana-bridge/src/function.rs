@@ -86,7 +86,6 @@ impl Function {
         self.handle
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that PyO3 calls")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.session)
     }

@@ -1,7 +1,7 @@
 //! The Python face of a session: arguments in, errors out, the GIL released while waiting.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -230,7 +230,7 @@ fn compose<'py>(
     match task {
         Task::Call { positional, keywords, .. } => sender.arguments(positional, *keywords)?,
         Task::Set { value, .. } => {
-            sender.value(value).map_err(|error| error.at(Step::Name("value".to_owned())))?
+            sender.value(value).map_err(|error| error.at(Step::Name("value".to_owned())))?;
         }
         Task::Run { .. } | Task::Get { .. } | Task::Snapshot => {}
     }
@@ -417,7 +417,7 @@ impl Session {
     #[expect(clippy::too_many_arguments, reason = "by keyword in Python")]
     fn spawn(
         py: Python<'_>,
-        worker: PathBuf,
+        worker: &str,
         limits: &Bound<'_, PyDict>,
         functions: Vec<String>,
         ask: Py<PyAny>,
@@ -431,7 +431,7 @@ impl Session {
             .ok_or_else(|| PyValueError::new_err(format!("there is no isolation level '{min_level}'")))?;
         finish_at_exit(py)?;
         let (session, start) = Session::build(py, limits, functions, ask, output, log)?;
-        let ready = py.detach(|| establish(&session, &worker, start, wanted, time));
+        let ready = py.detach(|| establish(&session, Path::new(worker), start, wanted, time));
         let core = session.get().core();
         match ready {
             Ok(()) => Ok(session),
@@ -540,7 +540,6 @@ impl Session {
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that PyO3 calls")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.ask)?;
         visit.call(&self.output)?;

@@ -133,7 +133,6 @@ impl Struct {
         Ok((slf.get_type().into_any(), arguments))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that PyO3 calls")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.fields)
     }

@@ -85,7 +85,7 @@ impl<'a> Watch<'a> {
     /// Runs the handlers of signals that came: Ctrl-C raises here.
     pub(crate) fn check_signals(&self) -> Result<(), Stop> {
         if self.on_main_thread {
-            Python::attach(|py| py.check_signals())?;
+            Python::attach(|py| Python::check_signals(py))?;
         }
         Ok(())
     }

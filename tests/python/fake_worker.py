@@ -529,3 +529,25 @@ def act_fault() -> None:
 
 def _frame(body: bytes) -> bytes:
     return struct.pack("<I", len(body)) + body
+
+
+def act_mirror() -> None:
+    """Send back the value of every call as it came; for `function`, hand out two function handles."""
+    ready()
+    while True:
+        length = struct.unpack("<I", _exactly(4))[0]
+        body = _exactly(length)
+        header, end = unpack(body)
+        ((name, fields),) = header.items()
+        if name == "Release":
+            _RELEASED.extend(fields[0])
+        elif fields[1] == {"Name": "functions"}:
+            handle = b"\x93\xd4\x01f\x07\xa1f"
+            send_body(pack({"Done": [fields[0], USAGE]}) + b"\x92" + handle + handle)
+        elif fields[1] == {"Name": "released"}:
+            done(fields[0], _RELEASED)
+        else:
+            send_body(pack({"Done": [fields[0], USAGE]}) + body[end:])
+
+
+_RELEASED: list[int] = []
