@@ -151,6 +151,7 @@ pub(crate) fn of_stop(
         Stop::Closed | Stop::Python(_) | Stop::Asks => {
             Ending { message: stop.to_string(), ..Ending::of(Kind::Closed) }
         }
+        Stop::Bug(_) => Ending { message: stop.to_string(), ..Ending::of(Kind::Crashed) },
         Stop::Host(_) => Ending { message: stop.to_string(), ..Ending::of(Kind::Lost) },
     }
 }

@@ -28,6 +28,10 @@ mod verify;
 mod watch;
 mod worker;
 
+/// Counts what each interpreter in this process holds; see `dana-meter`.
+#[global_allocator]
+static HEAP: dana_meter::Counting<std::alloc::System> = dana_meter::Counting::new(std::alloc::System);
+
 /// The extension module.
 #[pyo3::pymodule]
 mod _bridge {

@@ -20,7 +20,7 @@ use crate::encode::{Sender, Step, Unsendable};
 use crate::ending::{self, Ending};
 use crate::gate::Refused;
 use crate::limits::{Limits, seconds};
-use crate::link::{Link, Pipe};
+use crate::link::{Link, Memory, Pipe};
 use crate::report::{Level, Report};
 use crate::stderr::escape;
 use crate::stop::Stop;
@@ -440,6 +440,28 @@ impl Session {
                 py.detach(|| core.close());
                 Err(error)
             }
+        }
+    }
+
+    /// Begins a session in this process. It is limited, but not isolated.
+    #[staticmethod]
+    #[pyo3(signature = (*, limits, functions, ask, output, log))]
+    fn in_process(
+        py: Python<'_>,
+        limits: &Bound<'_, PyDict>,
+        functions: Vec<String>,
+        ask: Py<PyAny>,
+        output: Py<PyAny>,
+        log: Py<PyAny>,
+    ) -> PyResult<Py<Session>> {
+        let (session, start) = Session::build(py, limits, functions, ask, output, log)?;
+        let core = session.get().core();
+        core.set_report(Report::of_this_process());
+        let begun =
+            py.detach(|| begin(core, Box::new(Memory::default()), start, &mut Watch::new(&session, None)));
+        match begun {
+            Ok(()) => Ok(session),
+            Err(stop) => Err(raise::ending(py, &core.end(&stop, crate::watch::Position::default()))),
         }
     }
 

@@ -24,6 +24,9 @@ pub(crate) enum Stop {
     /// The program asked more than it may, and went on asking when told so.
     #[error("too many asks")]
     Asks,
+    /// The interpreter in this process failed where it must not.
+    #[error("a bug of the interpreter: {0}")]
+    Bug(String),
     /// The host lacks something: descriptors, memory for a pipe.
     #[error("the host cannot go on: {0}")]
     Host(nix::errno::Errno),

@@ -85,7 +85,7 @@ impl<'a> Watch<'a> {
     /// Runs the handlers of signals that came: Ctrl-C raises here.
     pub(crate) fn check_signals(&self) -> Result<(), Stop> {
         if self.on_main_thread {
-            Python::attach(|py| Python::check_signals(py))?;
+            Python::attach(check_signals)?;
         }
         Ok(())
     }
@@ -135,6 +135,10 @@ impl<'a> Watch<'a> {
         Python::attach(|py| self.session.get().log().call1(py, (level, escape(text))))?;
         Ok(())
     }
+}
+
+fn check_signals(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()
 }
 
 /// A message that has no place where it came.

@@ -1,6 +1,7 @@
 //! The way to an interpreter. Everything above this module is the same for a worker process and
 //! for an interpreter in this process.
 
+mod memory;
 mod pipe;
 
 use dana_wire::{ToHost, ToWorker, Violation};
@@ -8,6 +9,7 @@ use dana_wire::{ToHost, ToWorker, Violation};
 use crate::stop::Stop;
 use crate::watch::Watch;
 
+pub(crate) use memory::Memory;
 pub(crate) use pipe::Pipe;
 
 /// One conversation with one interpreter. The interpreter lives as long as the link.

@@ -1,0 +1,119 @@
+//! The link to an interpreter in this process: the same messages, without pipes.
+//!
+//! The rule: the interpreter runs only inside [`Link::dispatch`], on the thread that has the turn,
+//! without the GIL, and looks up every few milliseconds for the clock, for Ctrl-C and for the
+//! closing of the session. What belongs to the host is never charged to the program. Left out:
+//! isolation; the interpreter's own meters are the only wall here.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dana_lang::{Closed, Outbox, Server};
+use dana_meter::outside;
+use dana_wire::{ToHost, ToWorker, Violation};
+
+use super::Link;
+use crate::stop::Stop;
+use crate::sys::Moved;
+use crate::watch::Watch;
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    server: Option<Moved<Server>>,
+    header: Option<ToWorker>,
+    outgoing: Vec<u8>,
+    incoming: VecDeque<(ToHost, Vec<u8>)>,
+    payload: Vec<u8>,
+}
+
+impl Link for Memory {
+    fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation> {
+        self.header = Some(header);
+        self.outgoing.clear();
+        Ok(&mut self.outgoing)
+    }
+
+    fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
+        let header = match self.header.take() {
+            None => return Ok(()),
+            Some(ToWorker::Start(start)) => {
+                self.server = Some(Moved::new(Server::new(start)));
+                self.incoming.push_back((ToHost::Started, Vec::new()));
+                return Ok(());
+            }
+            Some(header) => header,
+        };
+        let server = self.server.as_mut().ok_or(Stop::Gone)?.get();
+        watch.patience()?;
+        let mut desk = Desk { incoming: &mut self.incoming, watch, stop: None };
+        // A bug of the interpreter ends its session, not the host.
+        let served = catch_unwind(AssertUnwindSafe(|| server.handle(header, &self.outgoing, &mut desk)));
+        match (desk.stop.take(), served) {
+            (Some(stop), _) => Err(stop),
+            (None, Ok(Ok(()))) => Ok(()),
+            (None, Ok(Err(error))) => Err(Stop::Bug(error.to_string())),
+            (None, Err(_)) => Err(Stop::Bug("the interpreter panicked".to_owned())),
+        }
+    }
+
+    fn receive(&mut self, _: &mut Watch<'_>) -> Result<ToHost, Stop> {
+        let (header, payload) = self
+            .incoming
+            .pop_front()
+            .ok_or_else(|| Stop::Bug("the interpreter said nothing and waits for nothing".to_owned()))?;
+        self.payload = payload;
+        Ok(header)
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.incoming.is_empty()
+    }
+}
+
+/// Where the interpreter's messages go while it runs.
+struct Desk<'a, 'w> {
+    incoming: &'a mut VecDeque<(ToHost, Vec<u8>)>,
+    watch: &'a mut Watch<'w>,
+    /// Why the run is to end.
+    stop: Option<Stop>,
+}
+
+impl Desk<'_, '_> {
+    fn look_up(&mut self, message: &ToHost) -> Result<(), Stop> {
+        self.watch.notice(message)?;
+        self.watch.patience()?;
+        self.watch.check_signals()
+    }
+}
+
+impl Outbox for Desk<'_, '_> {
+    fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed> {
+        let _uncharged = outside();
+        // What is printed is shown at once; the rest waits until the interpreter does.
+        if matches!(header, ToHost::Output { .. } | ToHost::Log { .. }) && self.incoming.is_empty() {
+            return self.watch.notice(header).map_err(|stop| {
+                self.stop = Some(stop);
+                Closed
+            });
+        }
+        self.incoming.push_back((header.clone(), payload.to_vec()));
+        Ok(())
+    }
+
+    fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String> {
+        let _uncharged = outside();
+        match self.look_up(&ToHost::Pulse { steps, file: file.map(str::to_owned), line }) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(stop) => {
+                let reason = stop.to_string();
+                self.stop = Some(stop);
+                ControlFlow::Break(reason)
+            }
+        }
+    }
+}
