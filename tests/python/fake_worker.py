@@ -175,7 +175,21 @@ def lock(skip: str = "") -> None:
 
 CLAIMS = [
     [name, True, "so it says"]
-    for name in ["threads", "fds", "environment", "session", "bounding_set", "capabilities", "dumpable", "no_new_privs", "mdwe", "huge_pages", "landlock", "rlimits", "seccomp"]
+    for name in [
+        "threads",
+        "fds",
+        "environment",
+        "session",
+        "bounding_set",
+        "capabilities",
+        "dumpable",
+        "no_new_privs",
+        "mdwe",
+        "huge_pages",
+        "landlock",
+        "rlimits",
+        "seccomp",
+    ]
 ]
 
 # --- Speaking --------------------------------------------------------------------------------------------

@@ -151,8 +151,14 @@ CYCLE.append({"again": CYCLE})
     ("value", "text"),
     [
         (object(), r"object cannot be sent to Dana at args\[0\]$"),
-        ([{"rows": [0, 1, 2, {"price": Thing()}]}], r"Thing cannot be sent to Dana at args\[0\]\[0\]\.rows\[3\]\.price$"),
-        ({"two words": [len]}, r'builtin_function_or_method cannot be sent to Dana at args\[0\]\["two words"\]\[0\]$'),
+        (
+            [{"rows": [0, 1, 2, {"price": Thing()}]}],
+            r"Thing cannot be sent to Dana at args\[0\]\[0\]\.rows\[3\]\.price$",
+        ),
+        (
+            {"two words": [len]},
+            r'builtin_function_or_method cannot be sent to Dana at args\[0\]\["two words"\]\[0\]$',
+        ),
         ({(1, 2): int}, r'type cannot be sent to Dana at args\[0\]\["\(1, 2\)"\]$'),
         ("\ud800", r"lone surrogate cannot be sent to Dana at args\[0\]$"),
         (CYCLE, r"contains itself cannot be sent to Dana at args\[0\]\[1\]\.again$"),
@@ -214,7 +220,12 @@ def test_a_function_of_another_session(session: Session, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("limits", "error"),
-    [({"speed": 1}, TypeError), ({"steps": -1}, ValueError), ({"wall_time": 0}, ValueError), ({"memory": "x"}, ValueError)],
+    [
+        ({"speed": 1}, TypeError),
+        ({"steps": -1}, ValueError),
+        ({"wall_time": 0}, ValueError),
+        ({"memory": "x"}, ValueError),
+    ],
 )
 def test_bad_limits(limits: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):

@@ -101,12 +101,14 @@ def _describe(fault: Fault) -> list[str]:
 
 def describe_trace(fault: Fault) -> list[str]:
     """Tell the calls that led to a fault."""
-    if not fault.trace:
+    here = (fault.file, fault.line, fault.column)
+    places = [(frame.file or fault.file, frame.line, frame.column) for frame in fault.trace]
+    if not places or places == [here]:
         return []
     told: list[list[str]] = []
-    for frame in fault.trace:
-        where = place(frame.file or fault.file, frame.line, frame.column)
-        told.append([f"  File {where}, in {visible(frame.function)}", *_excerpt(frame.source, frame.column)])
+    for frame, there in zip(fault.trace, places, strict=True):
+        shown = [] if there == here else _excerpt(frame.source, frame.column)
+        told.append([f"  File {place(*there)}, in {visible(frame.function)}", *shown])
     if len(told) > _TRACE_SHOWN:
         half = _TRACE_SHOWN // 2
         told = [*told[:half], [f"  ... {len(told) - 2 * half} more calls ..."], *told[-half:]]

@@ -148,7 +148,9 @@ class Host:
                 raise SecurityError(f"the host does not answer {kind!r}")
             return answer(self, payload)
         except Exception as error:
-            if self.turn is not None and (error.__cause__ is None or self.turn.failure is not error.__cause__):
+            if self.turn is not None and (
+                error.__cause__ is None or self.turn.failure is not error.__cause__
+            ):
                 self.turn.failure = error
             raise
 

@@ -82,6 +82,9 @@ class IsolationReport:
             head += f"\nnot isolated: {self.fallback_reason}"
         width = max((len(layer.name) for layer in self.layers), default=0)
         lines = [head]
+        if not any(layer.in_force for layer in self.layers):
+            reasons = dict.fromkeys(layer.reason for layer in self.layers if layer.reason)
+            return "\n".join([head, *(f"  no layer is in force: {reason}" for reason in reasons)])
         for layer in self.layers:
             state = "in force" if layer.in_force else "MISSING " if layer.wanted else "not used"
             proof = ": ".join(part for part in (layer.evidence, layer.value) if part)
