@@ -1,9 +1,9 @@
 //! What happens to workers while no call is looking at them: one thread, started with the first
-//! worker and ended soon after the last, that takes the status of those that die, empties their
+//! worker and ended with the last, that takes the status of those that die, empties their
 //! standard error, and ends turns whose caller is stuck elsewhere.
 //!
-//! The rule: no call waits for this thread, except to hear that it has let go of a dead worker.
-//! Left out: the deadline of a call, which the call itself keeps to the millisecond.
+//! The rule: no call waits for this thread, except to hear that it has let go of a dead
+//! worker. Left out: the deadline of a call, which the call itself keeps to the millisecond.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -13,18 +13,15 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::sys::{PerProcess, queue_end, queue_stderr};
-use crate::worker::{Why, Worker};
+use crate::worker::{Watched, Why, Worker};
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How far beyond its deadline a turn may be before it is ended from here.
 const GRACE: Duration = Duration::from_millis(250);
-/// How long the thread outlives the last worker, so that one session after another shares it.
-const LINGER: Duration = Duration::from_millis(200);
-
 /// Why nothing can be supervised. The worker at hand is not in use yet and can be given up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SuperviseError {
@@ -50,7 +47,7 @@ enum Order {
 /// Watches a worker until it has ended.
 pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
     let mut post = post();
-    worker.watched().set(true);
+    worker.watched().begin();
     let order = match post.as_ref() {
         None => Order::Watch(worker.clone()),
         Some(running) => match running.orders.send(Order::Watch(worker.clone())) {
@@ -60,7 +57,7 @@ pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
     };
     let started = start(order);
     if started.is_err() {
-        worker.watched().set(false);
+        worker.watched().end(None);
     }
     *post = Some(started?);
     Ok(())
@@ -106,51 +103,53 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
             order = inbox.recv() => match order {
                 Some(Order::Watch(worker)) => {
                     workers.push(Arc::downgrade(&worker));
-                    watches.spawn_local(look_after(worker));
+                    watches.spawn_local(empty_until_ended(worker));
                 }
                 Some(Order::Finish) | None => {
                     present(&workers).for_each(|worker| worker.kill(Why::Ended));
-                    while watches.join_next().await.is_some() {}
+                    while let Some(ended) = watches.join_next().await {
+                        let _ = ended.map(|watched| watched.end(None));
+                    }
                     return;
                 }
             },
-            Some(_) = watches.join_next() => {
+            Some(Ok(watched)) = watches.join_next() => {
+                if watches.is_empty() && let Some(myself) = leave(inbox) {
+                    watched.end(Some(myself));
+                    return;
+                }
+                watched.end(None);
                 workers.retain(|worker| worker.upgrade().is_some_and(|worker| worker.exit().is_none()));
             }
-            _ = tick.tick(), if !workers.is_empty() => {
+            _ = tick.tick() => {
                 for late in present(&workers).filter(|worker| worker.is_overdue(GRACE)) {
                     late.kill(Why::Deadline);
-                }
-            }
-            () = sleep(LINGER), if watches.is_empty() => {
-                // Under the lock nobody can send an order: what is empty now stays so.
-                let mut post = post();
-                if inbox.is_empty() {
-                    *post = None;
-                    return;
                 }
             }
         }
     }
 }
 
+/// Closes the post if no order is under way: under its lock nobody can send one.
+fn leave(inbox: &UnboundedReceiver<Order>) -> Option<JoinHandle<()>> {
+    let mut post = post();
+    if !inbox.is_empty() {
+        return None;
+    }
+    post.take().map(|post| post.thread)
+}
+
 fn present(workers: &[Weak<Worker>]) -> impl Iterator<Item = Arc<Worker>> + '_ {
     workers.iter().filter_map(Weak::upgrade)
 }
 
-/// Looks after a worker until it has ended, then lets go of it.
-async fn look_after(worker: Arc<Worker>) {
-    let watched = worker.watched();
-    empty_until_ended(worker).await;
-    watched.set(false);
-}
-
 /// Empties a worker's standard error until it has ended, and takes its status.
-async fn empty_until_ended(worker: Arc<Worker>) {
+async fn empty_until_ended(worker: Arc<Worker>) -> Arc<Watched> {
+    let watched = worker.watched();
     let end = queue_end(&worker);
     let words = queue_stderr(&worker);
     // No room in the event queue: the worker is used without this second look.
-    let (Ok(end), Ok(words)) = (end, words) else { return };
+    let (Ok(end), Ok(words)) = (end, words) else { return watched };
     let mut speaking = true;
     while speaking {
         tokio::select! {
@@ -169,4 +168,5 @@ async fn empty_until_ended(worker: Arc<Worker>) {
     }
     worker.drain_stderr();
     worker.exit();
+    watched
 }

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -190,22 +191,41 @@ impl Worker {
     }
 }
 
-/// True while the supervisor holds a worker and its descriptors. Apart from the worker, so that it
-/// can be set to false after the last of them was let go.
+/// Whether the supervisor holds a worker and its descriptors. Apart from the worker, so that it can
+/// be told after the last of them was let go.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    yes: Mutex<bool>,
+    state: Mutex<WatchState>,
     changed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct WatchState {
+    held: bool,
+    /// The supervisor's thread, if this was its last worker: it is ending.
+    ending: Option<JoinHandle<()>>,
+}
+
 impl Watched {
-    pub(crate) fn set(&self, yes: bool) {
-        *lock(&self.yes) = yes;
+    pub(crate) fn begin(&self) {
+        lock(&self.state).held = true;
+    }
+
+    /// The supervisor has let go; with its last worker it ends, too.
+    pub(crate) fn end(&self, ending: Option<JoinHandle<()>>) {
+        *lock(&self.state) = WatchState { held: false, ending };
         self.changed.notify_all();
     }
 
     fn wait_until_not(&self) {
-        drop(self.changed.wait_timeout_while(lock(&self.yes), LETTING_GO, |yes| *yes));
+        let waited = self.changed.wait_timeout_while(lock(&self.state), LETTING_GO, |state| state.held);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let ending = state.ending.take();
+        drop(state);
+        if let Some(thread) = ending {
+            // It only has to give back its event queue; a panic in it was reported already.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -34,7 +34,7 @@ def open_session(path: str, **changes: Any) -> Session:
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Any:
+def fake(tmp_path: Path, nothing_left: None) -> Any:
     """Open a session with a worker that plays a scenario."""
     opened: list[Session] = []
 
@@ -67,9 +67,6 @@ def threads() -> int:
 def nothing_left() -> Any:
     before = (children(), descriptors(), threads())
     yield
-    deadline = time.monotonic() + 5
-    while (children(), descriptors(), threads()) != before and time.monotonic() < deadline:
-        time.sleep(0.02)
     assert (children(), descriptors(), threads()) == before
 
 
