@@ -1,6 +1,6 @@
 //! The state of compiling one function: registers, labels, instructions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::Unit;
@@ -66,6 +66,8 @@ pub(super) struct Build<'u, 't> {
     pub captures: HashMap<Name, u32>,
     /// Registers of variables that surely have a value.
     pub definite: u128,
+    /// Registers of variables that are read where they may have no value yet.
+    doubtful: BTreeSet<u8>,
     pub fleeting: Vec<Name>,
     pub next: usize,
     peak: usize,
@@ -106,6 +108,7 @@ impl<'u, 't> Build<'u, 't> {
             inner: Vec::new(),
             captures: HashMap::new(),
             definite: 0,
+            doubtful: BTreeSet::new(),
             fleeting: Vec::new(),
             next: 0,
             peak: 0,
@@ -278,8 +281,9 @@ impl<'u, 't> Build<'u, 't> {
 
     /// The finished code, with labels replaced by positions.
     pub(super) fn finish(mut self) -> Code {
+        let before = self.unset_doubtful();
         let labels = self.labels;
-        let at = |label: u32| labels.get(label as usize).copied().unwrap_or(0);
+        let at = |label: u32| labels.get(label as usize).copied().unwrap_or(0) + before;
         for op in &mut self.code.ops {
             if let Some(to) = target(op) {
                 *to = at(*to);
@@ -287,9 +291,22 @@ impl<'u, 't> Build<'u, 't> {
         }
         for handler in &mut self.code.handlers {
             handler.target = at(handler.target);
+            handler.start += before;
+            handler.end += before;
         }
         self.code.registers = self.peak.min(255) as u8;
         self.code
+    }
+
+    /// A function finds its registers as the last call left them. Puts instructions in front that take away
+    /// what must not be seen, and returns their number. The top level loads its variables itself.
+    fn unset_doubtful(&mut self) -> u32 {
+        let mut unset = std::mem::take(&mut self.doubtful);
+        unset.retain(|register| !self.top && usize::from(*register) >= self.code.params.len());
+        let count = unset.len();
+        self.code.ops.splice(0..0, unset.into_iter().map(|a| Op::Unset { a }));
+        self.code.places.splice(0..0, std::iter::repeat_n(self.code.start, count));
+        count as u32
     }
 
     // ------------------------------------------------------------------------------ tables
@@ -408,7 +425,10 @@ impl<'u, 't> Build<'u, 't> {
             Some(Home::Slot(_)) | None => {}
             Some(home) => {
                 match home {
-                    Home::Register(b) => self.emit(Op::Move { a: dst, b }),
+                    Home::Register(b) => {
+                        self.doubtful.insert(b);
+                        self.emit(Op::Move { a: dst, b });
+                    }
                     Home::Cell(b) => self.emit(Op::Cell { a: dst, b }),
                     Home::Far(at) => self.emit(Op::Far { a: dst, b: self.far.unwrap_or(0), at }),
                     Home::Capture(at) => self.emit(Op::Capture { a: dst, at }),

@@ -75,7 +75,10 @@ fn set(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn dict(call: &mut Call<'_>) -> Result<Value, Raise> {
     let made = DictObj::default();
     if let Some(source) = call.given(0) {
-        iterate(source)?;
+        if !matches!(source, Value::Iter(_)) {
+            // Only a check; walking a one-shot iterator would empty it.
+            iterate(source)?;
+        }
         for (key, value) in pairs(call, source)? {
             made.insert(key, value)?;
         }

@@ -296,7 +296,7 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         Value::Dict(dict) => dict.table.borrow().contains(needle),
         Value::Set(set) => set.table.borrow().contains(needle),
         Value::Small(_) | Value::Str(_) => match (object.as_text(), needle.as_text()) {
-            (Some(text), Some(part)) => Ok(crate::text::find(&text, &part, None).is_some()),
+            (Some(text), Some(part)) => Ok(text.contains(&*part)),
             _ => Err(Raise::type_error(format!(
                 "'in <string>' requires string as left operand, not {}",
                 needle.type_name()
