@@ -426,7 +426,14 @@ impl Inner {
     /// A failed ask whose failure nobody has seen.
     fn unnoticed(&self) -> Option<Raise> {
         self.vm.services.issued.iter().find_map(|promise| match &*promise.state.borrow() {
-            PromiseState::Broken(raise) if !promise.observed.get() => Some(raise.clone()),
+            PromiseState::Broken(raise) if !promise.observed.get() => {
+                if let (Some(error), Some(origin)) = (raise.as_error(), promise.origin.take())
+                    && error.place.borrow().line == 0
+                {
+                    error.place.replace(origin);
+                }
+                Some(raise.clone())
+            }
             _ => None,
         })
     }

@@ -65,6 +65,8 @@ pub struct Services {
     pub(crate) pending: HashMap<u32, PendingAsk>,
     /// Sources of modules asked for and not yet run.
     pub(crate) sources: HashMap<Rc<str>, Rc<PromiseObj>>,
+    /// A promise was issued whose place in the program is not noted yet.
+    pub(crate) fresh: bool,
     /// This turn's promises.
     pub(crate) issued: Vec<Rc<PromiseObj>>,
     /// This turn's meters.
@@ -87,6 +89,7 @@ impl Services {
             outgoing: Vec::new(),
             pending: HashMap::new(),
             sources: HashMap::new(),
+            fresh: false,
             issued: Vec::new(),
             steps: 0,
             printed: 0,
@@ -151,6 +154,7 @@ impl Services {
     ) -> Result<Rc<PromiseObj>, Raise> {
         let promise = Rc::new(PromiseObj::new(0));
         self.issued.push(Rc::clone(&promise));
+        self.fresh = true;
         self.send(question, arguments, PendingAsk { promise: Rc::clone(&promise), settle })?;
         Ok(promise)
     }

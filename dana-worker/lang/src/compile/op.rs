@@ -51,11 +51,12 @@ pub enum Op {
     UnsetGlobal {
         slot: u32,
     },
-    /// Adds to a module variable in place: `x = x + b`, or `x += b`.
+    /// Adds to a variable of a namespace in place: `x = x + b`, or `x += b` when `how` is odd; the rest of
+    /// `how` is the scope, 0 for the module's own.
     AddGlobal {
         b: u8,
         dead: u8,
-        augment: bool,
+        how: u8,
         slot: u32,
     },
     /// The value or unset, without looking further.

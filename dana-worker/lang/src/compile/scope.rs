@@ -10,7 +10,7 @@ use crate::syntax::name::Name;
 
 /// The variables of one function.
 #[derive(Default)]
-pub struct FunctionScope {
+pub(crate) struct FunctionScope {
     /// Parameters first, then in order of first assignment.
     pub locals: Vec<Name>,
     pub params: usize,
@@ -23,7 +23,7 @@ pub struct FunctionScope {
 }
 
 #[derive(Default)]
-pub struct Scopes {
+pub(crate) struct Scopes {
     pub functions: HashMap<Id<Function>, FunctionScope>,
     pub top: FunctionScope,
     /// Comprehension variables that lambdas inside use.
@@ -55,7 +55,7 @@ struct Walk<'t> {
 }
 
 /// Finds the scopes of a whole module.
-pub fn analyse(module: &Module) -> Scopes {
+pub(crate) fn analyse(module: &Module) -> Scopes {
     let mut walk = Walk { tree: &module.tree, levels: Vec::new(), out: Scopes::default() };
     let mut scope = FunctionScope::default();
     let mut local = HashSet::new();

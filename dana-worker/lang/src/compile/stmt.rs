@@ -251,7 +251,7 @@ impl Build<'_, '_> {
                 let b = self.operand(operand)?;
                 self.place = target.span.start;
                 let dead = self.next as u8;
-                self.emit(Op::AddGlobal { b, dead, augment: false, slot });
+                self.emit(Op::AddGlobal { b, dead, how: 0, slot });
                 if want {
                     let a = self.temp()?;
                     self.emit(Op::Global { a, slot });
@@ -267,6 +267,20 @@ impl Build<'_, '_> {
                 }
                 return Ok(());
             }
+        }
+        if let TargetKind::Scoped(scope, name) = target.kind
+            && !want
+            && let ExprKind::Binary { first, rest } = tree.get(node.value).kind
+            && let ExprKind::Scoped(from, first) = tree.get(first).kind
+            && (from, first) == (scope, name)
+            && let [Step { op: BinaryOp::Add, operand, span }] = tree.list(rest)
+        {
+            let b = self.operand(*operand)?;
+            self.place = span.start;
+            let dead = self.next as u8;
+            let (scope, slot) = self.scope_slot(scope, name);
+            self.emit(Op::AddGlobal { b, dead, how: scope << 1, slot });
+            return Ok(());
         }
         let b = self.operand(node.value)?;
         self.place = target.span.start;
@@ -346,7 +360,7 @@ impl Build<'_, '_> {
                     let b = self.operand(node.value)?;
                     self.place = place;
                     let dead = self.next as u8;
-                    self.emit(Op::AddGlobal { b, dead, augment: true, slot });
+                    self.emit(Op::AddGlobal { b, dead, how: 1, slot });
                     if want {
                         let a = self.temp()?;
                         self.emit(Op::Global { a, slot });
@@ -365,6 +379,13 @@ impl Build<'_, '_> {
             }
             TargetKind::Scoped(scope, name) => {
                 let (scope, slot) = self.scope_slot(scope, name);
+                if arith == Arith::Add && !want {
+                    let b = self.operand(node.value)?;
+                    self.place = place;
+                    let dead = self.next as u8;
+                    self.emit(Op::AddGlobal { b, dead, how: scope << 1 | 1, slot });
+                    return Ok(());
+                }
                 let a = self.temp()?;
                 self.emit(Op::Scoped { a, scope, slot });
                 self.augmented(a, node.value, c, place)?;

@@ -107,7 +107,7 @@ pub enum Value {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TypeName(pub Box<str>);
 
-const _: () = assert!(mem::size_of::<Value>() == 16);
+const _: () = assert!(size_of::<Value>() == 16);
 
 impl Clone for Value {
     #[inline(always)]

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::error::Place;
 use super::structure::Annotation;
 use super::{Raise, Value};
 
@@ -19,6 +20,8 @@ pub struct PromiseObj {
     pub state: RefCell<PromiseState>,
     /// Somebody has looked at the outcome, so a failure is known.
     pub observed: Cell<bool>,
+    /// Where the program asked.
+    pub origin: RefCell<Option<Place>>,
     /// The annotation its value will have been made to fit.
     pub expected: RefCell<Option<Rc<Annotation>>>,
 }
@@ -29,6 +32,7 @@ impl PromiseObj {
             ask: Cell::new(ask),
             state: RefCell::new(PromiseState::Pending),
             observed: Cell::new(false),
+            origin: RefCell::new(None),
             expected: RefCell::new(None),
         }
     }

@@ -75,7 +75,7 @@ impl<V> Table<V> {
         if self.entries.len() < self.entries.capacity() {
             0
         } else {
-            self.entries.capacity() * (mem::size_of::<Entry<V>>() + 8)
+            self.entries.capacity() * (size_of::<Entry<V>>() + 8)
         }
     }
 

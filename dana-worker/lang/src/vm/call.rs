@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use super::bind::{self, Named};
+use super::unwind::stamp;
 use super::{Exit, Frame, FrameKind, Resume, Vm, WINDOW};
 use crate::coerce;
 use crate::library;
 use crate::library::native::{Body, Call, Continuation, Native, Step};
 use crate::session::Services;
 use crate::value::structure::Annotation;
-use crate::value::{FuncObj, Raise, StructObj, Value, memory, put};
+use crate::value::{FuncObj, Raise, StructObj, Value, put};
 
 /// What a call came to.
 pub(super) enum Invoked {
@@ -81,10 +82,7 @@ impl Vm {
             return Err(Raise::depth(limit));
         }
         if base + WINDOW > self.stack.len() {
-            let more = self.stack.len().max(WINDOW);
-            memory::reserve_values(more)?;
-            let len = self.stack.len() + more;
-            self.stack.resize_with(len, || Value::Unset);
+            super::run::grow(&mut self.stack)?;
         }
         let caller = std::mem::replace(&mut self.func, func);
         self.frames.push(Frame { func: caller, pc: self.pc as u32, base: self.base as u32, dst, kind });
@@ -133,6 +131,9 @@ impl Vm {
                         expects.clone(),
                         &mut self.services,
                     )?;
+                    if self.services.fresh {
+                        stamp(&mut self.services, &self.func.code, self.pc);
+                    }
                     if let (Some(_), Step::Done(Value::Promise(promise))) = (&expects, &step) {
                         // Whoever answers it makes the value fit; the assignment need not wait.
                         promise.expected.replace(expects);

@@ -101,6 +101,16 @@ impl Vm {
         for space in [&module.locals, &module.private, &*self.public] {
             names.extend(space.names());
         }
+        // Variables of a top level that is running live in its registers.
+        let running = self.frames.iter().map(|frame| (&frame.func, frame.base as usize));
+        for (func, base) in running.chain([(&self.func, self.base)]) {
+            for (register, slot) in &func.code.residents {
+                let held = self.stack.get(base + usize::from(*register));
+                if held.is_some_and(|value| !value.is_unset()) {
+                    names.extend(func.module.locals.name(*slot));
+                }
+            }
+        }
         names.extend(self.services.types.keys().cloned());
         let candidates = names
             .iter()

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::{FrameKind, Vm, place_of};
 use crate::compile::code::Code;
 use crate::library::native::Step;
-use crate::value::error::{Frame as TraceFrame, Reason};
+use crate::session::Services;
+use crate::value::error::{Frame as TraceFrame, Place, Reason};
 use crate::value::{ErrorObj, Raise, Value, put};
 
 /// Calls an error remembers; more are only counted.
@@ -99,13 +100,10 @@ impl Vm {
     }
 
     fn locate(&self, error: &ErrorObj) {
-        let code = &self.func.code;
-        let position = code.file.source.position(place_of(code, self.pc));
+        let found = placed(&self.func.code, self.pc);
         let mut place = error.place.borrow_mut();
-        place.file = code.file.name.clone();
-        place.line = position.line;
-        place.column = position.column;
-        place.excerpt = Some(code.file.source.line(position.line).to_owned());
+        let trace = std::mem::take(&mut place.trace);
+        *place = Place { trace, ..found };
     }
 
     fn trace(&self, error: &ErrorObj) {
@@ -123,5 +121,29 @@ impl Vm {
             column: position.column,
             source: code.file.source.line(position.line).to_owned(),
         });
+    }
+}
+
+/// The place of the instruction before `pc`.
+fn placed(code: &Code, pc: usize) -> Place {
+    let position = code.file.source.position(place_of(code, pc));
+    Place {
+        file: code.file.name.clone(),
+        line: position.line,
+        column: position.column,
+        excerpt: Some(code.file.source.line(position.line).to_owned()),
+        ..Place::default()
+    }
+}
+
+/// Notes where the promises just issued were asked for.
+#[cold]
+pub(super) fn stamp(services: &mut Services, code: &Code, pc: usize) {
+    services.fresh = false;
+    for promise in services.issued.iter().rev() {
+        if promise.origin.borrow().is_some() {
+            break;
+        }
+        promise.origin.replace(Some(placed(code, pc)));
     }
 }
