@@ -46,21 +46,35 @@ impl Handles {
     }
 }
 
-/// Appends a value to a payload.
+/// Writes a payload of one value.
 pub fn encode(value: &Value, out: &mut Vec<u8>, handles: &mut Handles) -> Result<(), Raise> {
+    encode_all(std::slice::from_ref(value), out, handles)
+}
+
+/// Writes a payload of several values; they share one budget, so they go in one call. After an error `out`
+/// and `handles` are as they were.
+pub fn encode_all(values: &[Value], out: &mut Vec<u8>, handles: &mut Handles) -> Result<(), Raise> {
     let mark = handles.mark();
     let start = out.len();
     let mut writer = Writer { encoder: Encoder::new(out, &Budget::FROM_WORKER), handles, path: Vec::new() };
-    let result = writer.value(value);
-    let finished = match result {
-        Ok(()) => writer.encoder.finish().map(|_| ()).map_err(|fault| too_much(&fault, &[])),
-        Err(raise) => Err(raise),
-    };
+    let written = values.iter().try_for_each(|value| writer.value(value));
+    let finished = written.and_then(|()| match writer.encoder.finish() {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(too_much(&fault, &[])),
+    });
     if finished.is_err() {
         handles.forget_since(mark);
         out.truncate(start);
     }
     finished
+}
+
+/// Whether the value could be sent now.
+pub fn try_encode(value: &Value, handles: &mut Handles) -> Result<(), Raise> {
+    let mark = handles.mark();
+    let result = encode(value, &mut Vec::new(), handles);
+    handles.forget_since(mark);
+    result
 }
 
 struct Writer<'a, 'b> {
@@ -115,8 +129,9 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn items(&mut self, items: &[Value]) -> Result<(), Raise> {
-        for (at, item) in items.iter().enumerate() {
+    /// The items of the container entered last, which ends with them.
+    fn items<'v>(&mut self, items: impl Iterator<Item = &'v Value>) -> Result<(), Raise> {
+        for (at, item) in items.enumerate() {
             self.at(Step::Item(at));
             self.value(item)?;
         }
@@ -126,22 +141,19 @@ impl Writer<'_, '_> {
 
     fn list(&mut self, address: usize, items: &[Value]) -> Result<(), Raise> {
         if items.len() >= 4 && items.iter().all(|item| matches!(item, Value::Int(_))) {
-            let numbers: Vec<i64> = items.iter().filter_map(Value::as_index).collect();
-            let result = self.encoder.ints(&numbers);
+            let numbers = items.iter().map(|item| if let Value::Int(number) = item { *number } else { 0 });
+            let result = self.encoder.ints_from(numbers);
             return self.fits(result);
         }
         if items.len() >= 4 && items.iter().all(|item| matches!(item, Value::Float(_))) {
-            let numbers: Vec<f64> = items
-                .iter()
-                .filter_map(|item| if let Value::Float(number) = item { Some(number.get()) } else { None })
-                .collect();
-            let result = self.encoder.floats(&numbers);
+            let numbers = items.iter().map(|item| if let Value::Float(it) = item { it.get() } else { 0.0 });
+            let result = self.encoder.floats_from(numbers);
             return self.fits(result);
         }
         self.enter(address, Step::Item(0))?;
         let result = self.encoder.list(items.len());
         self.fits(result)?;
-        self.items(items)
+        self.items(items.iter())
     }
 
     fn value(&mut self, value: &Value) -> Result<(), Raise> {
@@ -158,40 +170,39 @@ impl Writer<'_, '_> {
             Value::Bytes(bytes) => self.encoder.bytes(&bytes.0),
             Value::Promise(promise) => return self.value(&promise.observe()?),
             Value::Error(error) => self.encoder.exception(error.kind(), &error.message),
-            Value::List(list) => return self.list(Rc::as_ptr(list) as usize, &list.to_vec()),
+            Value::List(list) => return self.list(Rc::as_ptr(list) as usize, &list.items.borrow()),
             Value::Tuple(tuple) => {
                 self.enter(Rc::as_ptr(tuple) as usize, Step::Item(0))?;
                 let result = self.encoder.tuple(tuple.items().len());
                 self.fits(result)?;
-                return self.items(tuple.items());
+                return self.items(tuple.items().iter());
             }
             Value::Set(set) => {
-                let members: Vec<Value> = set.table.borrow().keys().cloned().collect();
+                let table = set.table.borrow();
                 self.enter(Rc::as_ptr(set) as usize, Step::Item(0))?;
-                let result = self.encoder.set(members.len());
+                let result = self.encoder.set(table.len());
                 self.fits(result)?;
-                return self.items(&members);
+                return self.items(table.keys());
             }
             Value::Dict(dict) => {
-                let pairs: Vec<(Value, Value)> =
-                    dict.table.borrow().iter().map(|e| (e.key.clone(), e.value.clone())).collect();
+                let table = dict.table.borrow();
                 self.enter(Rc::as_ptr(dict) as usize, Step::Item(0))?;
-                let result = self.encoder.dict(pairs.len());
+                let result = self.encoder.dict(table.len());
                 self.fits(result)?;
-                for (key, value) in pairs {
-                    self.at(Step::Key(key.clone()));
-                    self.value(&key)?;
-                    self.value(&value)?;
+                for entry in table.iter() {
+                    self.at(Step::Key(entry.key.clone()));
+                    self.value(&entry.key)?;
+                    self.value(&entry.value)?;
                 }
                 self.path.pop();
                 return Ok(());
             }
             Value::Struct(it) => {
-                let fields = it.fields.borrow().clone();
+                let fields = it.fields.borrow();
                 self.enter(Rc::as_ptr(it) as usize, Step::Item(0))?;
                 let result = self.encoder.structure(&it.kind.name, fields.len());
                 self.fits(result)?;
-                for (def, value) in it.kind.fields.iter().zip(&fields) {
+                for (def, value) in it.kind.fields.iter().zip(fields.iter()) {
                     self.at(Step::Field(Rc::clone(&def.name)));
                     let result = self.encoder.str(&def.name);
                     self.fits(result)?;
@@ -205,6 +216,7 @@ impl Writer<'_, '_> {
                 return self.list(0, &items);
             }
             Value::View(view) => {
+                memory::reserve_values(view.dict.table.borrow().len())?;
                 let items: Vec<Value> =
                     view.dict.table.borrow().iter().map(|e| ViewObj::element(view.which, e)).collect();
                 return self.list(Rc::as_ptr(view) as usize, &items);
@@ -280,7 +292,10 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
         Token::None => Value::None,
         Token::Bool(truth) => Value::bool(truth),
         Token::Int(number) => Value::Int(number),
-        Token::BigInt(bytes) => Value::big(BigInt::from_signed_bytes_le(bytes)),
+        Token::BigInt(bytes) => {
+            memory::reserve(bytes.len())?;
+            Value::big(BigInt::from_signed_bytes_le(bytes))
+        }
         Token::Float(number) => Value::float(number),
         Token::Str(text) => {
             memory::reserve(text.len())?;
@@ -342,4 +357,122 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
         },
         Token::Exception { kind, message } => Value::Error(Rc::new(ErrorObj::new(kind.to_owned(), message))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dana_wire::SessionLimits;
+
+    use super::*;
+    use crate::value::ListObj;
+
+    fn services() -> Services {
+        let limits = SessionLimits { steps: None, memory: None, depth: 100, output: None };
+        Services::new(limits, Vec::new())
+    }
+
+    fn round_trip(value: &Value) -> Value {
+        let (mut bytes, mut handles) = (Vec::new(), Handles::default());
+        assert!(encode(value, &mut bytes, &mut handles).is_ok());
+        match decode(&bytes, &handles, &services()) {
+            Ok(mut back) => back.pop().unwrap(),
+            Err(_) => panic!("what was written cannot be read"),
+        }
+    }
+
+    fn refusal(value: &Value) -> String {
+        let (mut bytes, mut handles) = (vec![1, 2], Handles::default());
+        let raise = encode(value, &mut bytes, &mut handles).expect_err("it cannot be sent");
+        assert_eq!(bytes, [1, 2], "nothing is left of a failed value");
+        assert!(handles.held.is_empty(), "nor of its functions");
+        raise.as_error().expect("an error").message.clone()
+    }
+
+    fn function() -> Value {
+        Value::Native(crate::library::builtin("print").unwrap())
+    }
+
+    #[test]
+    fn values_come_back_equal() {
+        let big = Value::big(BigInt::from(-3).pow(99));
+        let mixed = vec![
+            Value::None,
+            Value::True,
+            Value::Int(-1),
+            Value::float(0.5),
+            big,
+            Value::str("\u{fc}nic\u{f6}de"),
+        ];
+        let ints = Value::list((0..100).map(Value::Int).collect());
+        let floats = Value::list((0..100).map(|n| Value::float(f64::from(n) / 3.0)).collect());
+        let mut dict = Table::new();
+        dict.insert(Value::tuple(vec![Value::Int(1), Value::str("a long text key")]), ints.clone()).unwrap();
+        dict.insert(Value::Int(2), Value::bytes(vec![0, 255])).unwrap();
+        let mut set = Table::new();
+        set.add(Value::str("x")).unwrap();
+        for value in [
+            Value::list(mixed.clone()),
+            Value::tuple(mixed),
+            Value::dict(dict),
+            Value::set(set),
+            ints,
+            floats,
+            Value::list(Vec::new()),
+        ] {
+            assert_eq!(format!("{value:?}"), format!("{:?}", round_trip(&value)));
+        }
+        let error = round_trip(&Value::Error(Rc::new(ErrorObj::new("KeyError", "'k'"))));
+        assert!(matches!(error, Value::Error(error) if error.kind() == "KeyError" && error.message == "'k'"));
+    }
+
+    #[test]
+    fn refusals_name_the_place_and_keep_no_function() {
+        let mut row = Table::new();
+        row.insert(Value::str("price"), Value::Unset).unwrap();
+        let rows = Value::list(vec![function(), Value::dict(row)]);
+        let message = refusal(&rows);
+        assert!(message.starts_with("value[1]['price'] is a "), "{message}");
+    }
+
+    #[test]
+    fn a_trial_keeps_no_function_and_sending_does() {
+        let (mut bytes, mut handles) = (Vec::new(), Handles::default());
+        assert!(try_encode(&function(), &mut handles).is_ok());
+        assert!(handles.held.is_empty());
+        assert!(encode(&function(), &mut bytes, &mut handles).is_ok());
+        assert_eq!(handles.held.len(), 1);
+    }
+
+    #[test]
+    fn cycles_and_depth_are_told_apart() {
+        let list = Rc::new(ListObj::new(Vec::new()));
+        list.items.borrow_mut().push(Value::List(Rc::clone(&list)));
+        let message = refusal(&Value::List(Rc::clone(&list)));
+        assert!(message.contains("contains itself"), "{message}");
+        list.items.borrow_mut().clear();
+
+        let deep = (0..100_000).fold(Value::Int(1), |inner, _| Value::list(vec![inner]));
+        let message = refusal(&deep);
+        assert!(message.ends_with("cannot be sent to the host: nesting over the limit of 64"), "{message}");
+    }
+
+    #[test]
+    fn a_value_shared_many_times_is_refused_before_it_fills_the_memory() {
+        let wide = (0..60).fold(Value::Int(1), |inner, _| Value::list(vec![inner.clone(), inner]));
+        let message = refusal(&wide);
+        assert!(
+            message.contains("cannot be sent to the host: values in a frame over the limit of"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_values_of_one_payload_share_its_budget() {
+        let half = Value::list(vec![Value::None; 1_200_000]);
+        let (mut bytes, mut handles) = (Vec::new(), Handles::default());
+        assert!(encode(&half, &mut bytes, &mut handles).is_ok());
+        bytes.clear();
+        assert!(encode_all(&[half.clone(), half], &mut bytes, &mut handles).is_err());
+        assert!(bytes.is_empty());
+    }
 }

@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use dana_meter::Meter;
-use dana_wire::{Fault, Outcome, Start, Target, ToHost, ToWorker, Usage, Violation};
+use dana_wire::{
+    Capped, Fault, MESSAGE_BYTES, Outcome, Start, Target, ToHost, ToWorker, Usage, Violation, clip,
+};
 
 use crate::compile::code::SourceFile;
 use crate::convert::{self, Handles, Unread};
@@ -93,10 +95,13 @@ impl Server {
         payload: &[u8],
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
-        self.inside(|server| match &mut server.inner {
-            Some(inner) => inner.handle(message, payload, out),
+        // What came was allocated outside and is freed there: the session works on its own copy.
+        let served = self.inside(|server| match &mut server.inner {
+            Some(inner) => inner.handle(message.clone(), payload, out),
             None => Err(ServeError::OutOfTurn("a message after the end")),
-        })
+        });
+        drop(message);
+        served
     }
 
     /// Charges what happens to this session, under its limit and with its seed.
@@ -164,6 +169,7 @@ impl Inner {
             return Err(ServeError::OutOfTurn(what));
         }
         self.turn = Some(Turn { number, stage: Stage::Running });
+        dana_meter::forget_peak();
         self.vm.services.begin_turn();
         Ok(())
     }
@@ -279,8 +285,7 @@ impl Inner {
                 if name.starts_with("__") || value.is_callable() {
                     continue;
                 }
-                let mut scratch = Vec::new();
-                match convert::encode(&value, &mut scratch, &mut self.handles) {
+                match convert::try_encode(&value, &mut self.handles) {
                     Ok(()) => {
                         table.insert(Value::str(&name), value)?;
                     }
@@ -336,7 +341,8 @@ impl Inner {
     /// Sends what was printed, logged and asked.
     fn flush(&mut self, out: &mut dyn Outbox) -> Result<(), ServeError> {
         let services = &mut self.vm.services;
-        for (level, text) in services.logs.drain(..) {
+        for (level, mut text) in services.logs.drain(..) {
+            clip(&mut text, MESSAGE_BYTES);
             out.send(&ToHost::Log { level, text }, &[])?;
         }
         if !services.output.is_empty() {
@@ -346,12 +352,15 @@ impl Inner {
         let outgoing = std::mem::take(&mut services.outgoing);
         for ask in outgoing {
             let mut payload = Vec::new();
-            let encoded = ask
-                .arguments
-                .iter()
-                .try_for_each(|value| convert::encode(value, &mut payload, &mut self.handles));
+            let header = ToHost::Ask { ask: ask.ask, question: ask.question };
+            let too_much =
+                |fault| Raise::value_error(format!("what was asked cannot be sent to the host: {fault}"));
+            let encoded = header
+                .check()
+                .map_err(too_much)
+                .and_then(|()| convert::encode_all(&ask.arguments, &mut payload, &mut self.handles));
             match encoded {
-                Ok(()) => out.send(&ToHost::Ask { ask: ask.ask, question: ask.question }, &payload)?,
+                Ok(()) => out.send(&header, &payload)?,
                 Err(raise) => {
                     if let Some(pending) = self.vm.services.pending.remove(&ask.ask) {
                         let raise = match raise.as_error() {

@@ -72,8 +72,13 @@ pub struct Services {
     /// This turn's meters.
     pub(crate) steps: u64,
     pub(crate) printed: u64,
+    pub(crate) logged: usize,
     pub(crate) asked: u32,
 }
+
+/// Lines a turn may write to the host's log. Each is a message of its own, and the host takes a worker that sends
+/// tens of thousands of them for one that floods it.
+const LOG_LINES: usize = 10_000;
 
 impl Services {
     pub fn new(limits: SessionLimits, functions: Vec<String>) -> Services {
@@ -93,6 +98,7 @@ impl Services {
             issued: Vec::new(),
             steps: 0,
             printed: 0,
+            logged: 0,
             asked: 0,
         }
     }
@@ -100,6 +106,7 @@ impl Services {
     pub(crate) fn begin_turn(&mut self) {
         self.steps = 0;
         self.printed = 0;
+        self.logged = 0;
         self.asked = 0;
     }
 
@@ -131,6 +138,10 @@ impl Services {
         {
             return Err(Raise::output(limit));
         }
+        if self.logged >= LOG_LINES {
+            return Err(Raise::log_lines(LOG_LINES));
+        }
+        self.logged += 1;
         self.logs.push((level, text));
         Ok(())
     }

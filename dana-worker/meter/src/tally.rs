@@ -32,6 +32,12 @@ pub fn peak() -> usize {
     usize::try_from(current().peak).unwrap_or(0)
 }
 
+/// Begins anew with the peak: from now on it is the most since now.
+pub fn forget_peak() {
+    let tally = CURRENT.get();
+    CURRENT.set(Tally { peak: tally.held, ..tally });
+}
+
 #[inline]
 pub(crate) fn current() -> Tally {
     CURRENT.get()
@@ -71,6 +77,19 @@ mod tests {
         let seen = (held(), peak());
         replace(outer);
         assert_eq!(seen, (30, 150));
+    }
+
+    #[test]
+    fn the_peak_can_be_forgotten() {
+        let outer = replace(Tally::ZERO);
+        took(100);
+        gave_back(90);
+        forget_peak();
+        let seen = (held(), peak());
+        took(5);
+        let more = peak();
+        replace(outer);
+        assert_eq!((seen, more), ((10, 10), 15));
     }
 
     #[test]

@@ -164,6 +164,14 @@ impl Raise {
         )
     }
 
+    pub fn log_lines(limit: usize) -> Raise {
+        Raise::limited(
+            "OutputLimitError",
+            format!("a turn may write {limit} lines to the log"),
+            LimitKind::Output,
+        )
+    }
+
     pub fn asks(limit: u64) -> Raise {
         Raise::limited("AskLimitError", format!("limit of {limit} asks reached"), LimitKind::Asks)
     }

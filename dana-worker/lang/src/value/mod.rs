@@ -23,7 +23,6 @@ pub mod structure;
 pub mod table;
 pub mod text;
 pub mod truth;
-pub mod wire;
 
 use std::fmt;
 use std::mem;
