@@ -83,21 +83,30 @@ pub(super) fn some<'a>(call: &Call<'a>, at: usize) -> Option<&'a Value> {
     call.given(at).filter(|value| !value.is_none())
 }
 
+/// Whether a value has elements.
+pub(super) fn is_iterable(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::List(_)
+            | Value::Tuple(_)
+            | Value::Dict(_)
+            | Value::View(_)
+            | Value::Set(_)
+            | Value::Small(_)
+            | Value::Str(_)
+            | Value::Range(_)
+            | Value::Bytes(_)
+            | Value::Iter(_)
+            | Value::Promise(_)
+    )
+}
+
 /// The elements of an argument of a builtin function, or its complaint about what cannot be iterated.
 pub(super) fn iterate(value: &Value) -> Result<Iter, Raise> {
-    match value {
-        Value::List(_)
-        | Value::Tuple(_)
-        | Value::Dict(_)
-        | Value::View(_)
-        | Value::Set(_)
-        | Value::Small(_)
-        | Value::Str(_)
-        | Value::Range(_)
-        | Value::Bytes(_)
-        | Value::Iter(_)
-        | Value::Promise(_) => walk(value),
-        other => Err(unsuitable(format!("'{}' object is not iterable", other.type_name()))),
+    if is_iterable(value) {
+        walk(value)
+    } else {
+        Err(unsuitable(format!("'{}' object is not iterable", value.type_name())))
     }
 }
 

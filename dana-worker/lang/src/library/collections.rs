@@ -75,9 +75,8 @@ fn set(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn dict(call: &mut Call<'_>) -> Result<Value, Raise> {
     let made = DictObj::default();
     if let Some(source) = call.given(0) {
-        if !matches!(source, Value::Iter(_)) {
-            // Only a check; walking a one-shot iterator would empty it.
-            iterate(source)?;
+        if !args::is_iterable(source) {
+            return Err(unsuitable(format!("'{}' object is not iterable", source.type_name())));
         }
         for (key, value) in pairs(call, source)? {
             made.insert(key, value)?;
