@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dana_lang::{Closed, Outbox, Server};
 use dana_meter::outside;
-use dana_wire::{ToHost, ToWorker, Violation};
+use dana_wire::{Capped, ToHost, ToWorker, Violation};
 
 use super::Link;
 use crate::stop::Stop;
@@ -29,6 +29,7 @@ pub(crate) struct Memory {
 
 impl Link for Memory {
     fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation> {
+        header.check()?;
         self.header = Some(header);
         self.outgoing.clear();
         Ok(&mut self.outgoing)
