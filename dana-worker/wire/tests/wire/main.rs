@@ -4,6 +4,7 @@ use std::alloc::System;
 
 mod bodies;
 mod costs;
+mod documented;
 mod frames;
 mod hostile;
 mod samples;
