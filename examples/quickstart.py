@@ -35,6 +35,8 @@ def main() -> None:
         print(f"average: {report.average:.1f}")
         print(f"reply: {report.reply.greeting!r}, apology={report.reply.apology}")
         print(f"as a dictionary: {report.reply.to_dict()}")
+        if model is not None:
+            print("(the model is tiny: it keeps to the types, do not expect it to be right)")
         print(f"a Dana function called from Python: between(1, 9, 5) = {d.call('between', 1, 9, 5)}")
 
         used = result.usage
