@@ -1,14 +1,17 @@
 //! The pipe loop: a frame in, the interpreter's frames out, until the host closes the pipe.
 //!
-//! Both buffers live as long as the process. A reply goes out with one write, or two when its payload is large: a
-//! copy costs more than a call from there on.
+//! Both buffers live as long as the process. A reply goes out with one write; a large payload is written from where it
+//! is, since a copy costs more than a call from there on. While a program runs, its pulse is what notices that the host
+//! is gone, so a busy worker does not outlive it.
 
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 
+use dana_lang::{Closed, Outbox, Server};
 use dana_wire::{
-    Budget, FrameError, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, frame, open,
-    read_frame_into, write_frame, write_header,
+    Budget, FrameError, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, frame, open, read_frame_into,
+    write_frame, write_header,
 };
 
 use crate::exit::Exit;
@@ -16,6 +19,9 @@ use crate::sandbox;
 
 /// Bytes each buffer starts with: what most turns need.
 const ROOM: usize = 16 << 10;
+
+/// Bytes beyond which a buffer is given back after the frame it was needed for.
+const KEPT: usize = 1 << 20;
 
 /// A payload of at least this many bytes is written from where it is.
 const LARGE: usize = 64 << 10;
@@ -26,7 +32,7 @@ pub enum ServeError {
     /// The request pipe broke off, failed, or announced a frame that is too long or empty.
     #[error("request pipe: {0}")]
     Requests(FrameError),
-    /// The host sent a frame that is not a message.
+    /// The host sent a frame that is not a message, or whose payload is not what the message says.
     #[error("the host sent a bad frame: {0}")]
     BadRequest(Violation),
     /// A message came that is not in its turn.
@@ -49,50 +55,114 @@ impl ServeError {
             | ServeError::Requests(FrameError::TooLong { .. } | FrameError::Empty) => Exit::Protocol,
             ServeError::Requests(FrameError::Cut { .. } | FrameError::Stream(_))
             | ServeError::Replies(FrameError::Stream(_) | FrameError::Cut { .. }) => Exit::HostLost,
-            ServeError::Replies(FrameError::TooLong { .. } | FrameError::Empty) | ServeError::BadReply(_) => {
-                Exit::Bug
+            ServeError::Replies(FrameError::TooLong { .. } | FrameError::Empty) | ServeError::BadReply(_) => Exit::Bug,
+        }
+    }
+}
+
+/// Says Hello and serves until the host closes the request pipe.
+pub fn serve(layers: Vec<LayerClaim>) -> Result<(), ServeError> {
+    let mut requests = Requests { buffer: Vec::with_capacity(ROOM) };
+    let mut replies = Replies { buffer: Vec::with_capacity(ROOM), failure: None };
+    let hello = Hello { protocol: PROTOCOL, build: dana_wire::BUILD.to_owned(), layers };
+    replies.write(&ToHost::Hello(hello), &[])?;
+    let Some(mut server) = start(&mut requests)? else { return Ok(()) };
+    replies.write(&ToHost::Started, &[])?;
+    while let Some((message, payload)) = requests.receive()? {
+        server.handle(message, payload, &mut replies).map_err(|error| replies.explain(error))?;
+    }
+    // The process ends here; taking the session apart first would be time for nothing.
+    std::mem::forget(server);
+    Ok(())
+}
+
+/// Waits for the message that comes first; `None` if the host closed the pipe instead.
+fn start(requests: &mut Requests) -> Result<Option<Server>, ServeError> {
+    match requests.receive()? {
+        None => Ok(None),
+        Some((ToWorker::Start(start), _)) => Ok(Some(Server::new(start))),
+        Some(_) => Err(ServeError::OutOfTurn("a message before Start")),
+    }
+}
+
+/// The pipe from the host.
+struct Requests {
+    buffer: Vec<u8>,
+}
+
+impl Requests {
+    /// The next message and its payload; `None` when the host closed the pipe between two frames.
+    fn receive(&mut self) -> Result<Option<(ToWorker, &[u8])>, ServeError> {
+        slim(&mut self.buffer);
+        let budget = Budget::FROM_HOST;
+        let more = read_frame_into(&mut Pipe(sandbox::requests()), budget.frame_bytes, &mut self.buffer)
+            .map_err(ServeError::Requests)?;
+        if !more {
+            return Ok(None);
+        }
+        open(&self.buffer, &budget).map(Some).map_err(ServeError::BadRequest)
+    }
+}
+
+/// The pipe to the host.
+struct Replies {
+    buffer: Vec<u8>,
+    /// Why the last message could not be sent.
+    failure: Option<ServeError>,
+}
+
+impl Replies {
+    fn write(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), ServeError> {
+        let limit = Budget::FROM_WORKER.frame_bytes;
+        let mut pipe = Pipe(sandbox::replies());
+        if payload.len() >= LARGE {
+            self.buffer.clear();
+            write_header(header, &mut self.buffer)?;
+            write_frame(&mut pipe, &self.buffer, payload, limit)?;
+        } else {
+            frame::begin(&mut self.buffer);
+            write_header(header, &mut self.buffer)?;
+            self.buffer.extend_from_slice(payload);
+            frame::end(&mut self.buffer, limit)?;
+            pipe.write_all(&self.buffer).map_err(FrameError::Stream)?;
+        }
+        slim(&mut self.buffer);
+        Ok(())
+    }
+
+    /// The interpreter's reason, or the one behind it when it only knows that a message could not be sent.
+    fn explain(&mut self, error: dana_lang::ServeError) -> ServeError {
+        match error {
+            dana_lang::ServeError::OutOfTurn(what) => ServeError::OutOfTurn(what),
+            dana_lang::ServeError::Payload(violation) => ServeError::BadRequest(violation),
+            dana_lang::ServeError::Closed(Closed) => {
+                let unknown = || FrameError::Stream(io::ErrorKind::BrokenPipe.into()).into();
+                self.failure.take().unwrap_or_else(unknown)
             }
         }
     }
 }
 
-/// The two pipes and their buffers.
-#[derive(Debug)]
-pub struct Link {
-    request: Vec<u8>,
-    reply: Vec<u8>,
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Link { request: Vec::with_capacity(ROOM), reply: Vec::with_capacity(ROOM) }
-    }
-}
-
-impl Link {
-    /// The next frame's body; `None` when the host closed the pipe between two frames.
-    fn receive(&mut self) -> Result<Option<&[u8]>, ServeError> {
-        let more =
-            read_frame_into(&mut Pipe(sandbox::requests()), Budget::FROM_HOST.frame_bytes, &mut self.request)
-                .map_err(ServeError::Requests)?;
-        Ok(more.then_some(&self.request))
+impl Outbox for Replies {
+    fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed> {
+        self.write(header, payload).map_err(|error| {
+            self.failure = Some(error);
+            Closed
+        })
     }
 
-    /// Sends one message with its payload.
-    fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), ServeError> {
-        let limit = Budget::FROM_WORKER.frame_bytes;
-        if payload.len() >= LARGE {
-            self.reply.clear();
-            write_header(header, &mut self.reply)?;
-            write_frame(&mut Pipe(sandbox::replies()), &self.reply, payload, limit)?;
-            return Ok(());
+    fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String> {
+        match self.send(&ToHost::Pulse { steps, file: file.map(str::to_owned), line }, &[]) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(Closed) => ControlFlow::Break(Closed.to_string()),
         }
-        frame::begin(&mut self.reply);
-        write_header(header, &mut self.reply)?;
-        self.reply.extend_from_slice(payload);
-        frame::end(&mut self.reply, limit)?;
-        Pipe(sandbox::replies()).write_all(&self.reply).map_err(FrameError::Stream)?;
-        Ok(())
+    }
+}
+
+/// Gives back what a buffer needed once for a large frame.
+fn slim(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::with_capacity(ROOM);
     }
 }
 
@@ -112,19 +182,5 @@ impl Write for Pipe {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Says Hello and serves until the host closes the request pipe.
-pub fn serve(layers: Vec<LayerClaim>) -> Result<(), ServeError> {
-    let mut link = Link::default();
-    let hello = Hello { protocol: PROTOCOL, build: dana_wire::BUILD.to_owned(), layers };
-    link.send(&ToHost::Hello(hello), &[])?;
-    match link.receive()? {
-        None => Ok(()),
-        Some(body) => match open(body, &Budget::FROM_HOST).map_err(ServeError::BadRequest)? {
-            (ToWorker::Start(_), _) => Ok(()),
-            _ => Err(ServeError::OutOfTurn("a message before Start")),
-        },
     }
 }
