@@ -437,9 +437,9 @@ impl Inner {
         self.vm.services.issued.iter().find_map(|promise| match &*promise.state.borrow() {
             PromiseState::Broken(raise) if !promise.observed.get() => {
                 if let (Some(error), Some(origin)) = (raise.as_error(), promise.origin.take())
-                    && error.place.borrow().line == 0
+                    && error.place.borrow().at.is_none()
                 {
-                    error.place.replace(origin);
+                    error.place.borrow_mut().at = Some(origin);
                 }
                 Some(raise.clone())
             }

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use dana_wire::LimitKind;
 
 use super::{PromiseObj, Value};
+use crate::compile::code::SourceFile;
+use crate::syntax::span::Position;
 
 /// An exception as a program sees it.
 pub struct ErrorObj {
@@ -20,14 +22,30 @@ pub struct ErrorObj {
     pub cause: RefCell<Option<Rc<ErrorObj>>>,
 }
 
+/// A place in a source, worked out only when somebody wants to see it.
+#[derive(Clone)]
+pub struct Spot {
+    pub file: Rc<SourceFile>,
+    /// Bytes from the start.
+    pub offset: u32,
+}
+
+impl Spot {
+    /// 1-based.
+    pub fn position(&self) -> Position {
+        self.file.source.position(self.offset)
+    }
+
+    /// The source line.
+    pub fn excerpt(&self) -> &str {
+        self.file.source.line(self.position().line)
+    }
+}
+
 /// Where an error was raised and through which calls it came.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Place {
-    pub file: Option<Rc<str>>,
-    /// 1-based; 0 is unknown.
-    pub line: u32,
-    pub column: u32,
-    pub excerpt: Option<String>,
+    pub at: Option<Spot>,
     /// Innermost first while it travels.
     pub trace: Vec<Frame>,
     /// Calls left out of `trace`.
@@ -35,13 +53,10 @@ pub struct Place {
 }
 
 /// A call an error came through.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Frame {
     pub function: Rc<str>,
-    pub file: Option<Rc<str>>,
-    pub line: u32,
-    pub column: u32,
-    pub source: String,
+    pub at: Spot,
 }
 
 impl ErrorObj {

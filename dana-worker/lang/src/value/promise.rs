@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::error::Place;
+use super::error::Spot;
 use super::structure::Annotation;
 use super::{Raise, Value};
 
@@ -21,7 +21,7 @@ pub struct PromiseObj {
     /// Somebody has looked at the outcome, so a failure is known.
     pub observed: Cell<bool>,
     /// Where the program asked.
-    pub origin: RefCell<Option<Place>>,
+    pub origin: RefCell<Option<Spot>>,
     /// The annotation its value will have been made to fit.
     pub expected: RefCell<Option<Rc<Annotation>>>,
 }

@@ -40,21 +40,38 @@ pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
     Ok(())
 }
 
-fn push_int(out: &mut String, number: i64) {
-    // Writing to a string cannot fail.
-    let _ = write!(out, "{number}");
+/// Digits from the back of a buffer that holds the longest integer.
+pub fn push_int(out: &mut String, number: i64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at = at.saturating_sub(1);
+        if let Some(slot) = digits.get_mut(at) {
+            *slot = b'0' + (rest % 10) as u8;
+        }
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push('-');
+    }
+    out.push_str(digits.get(at..).and_then(|used| std::str::from_utf8(used).ok()).unwrap_or(""));
 }
 
 /// `Type: message (File "f", line L, column C)`, without the parts that are unknown.
 fn error_text(error: &ErrorObj) -> String {
     let place = error.place.borrow();
     let mut out = format!("{}: {}", error.kind(), error.message);
-    if place.line > 0 {
+    if let Some(spot) = &place.at {
         out.push_str(" (");
-        if let Some(file) = &place.file {
+        if let Some(file) = &spot.file.name {
             let _ = write!(out, "File \"{file}\", ");
         }
-        let _ = write!(out, "line {}, column {})", place.line, place.column);
+        let position = spot.position();
+        let _ = write!(out, "line {}, column {})", position.line, position.column);
     }
     out
 }

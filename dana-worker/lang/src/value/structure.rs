@@ -65,6 +65,34 @@ pub struct FieldDef {
     pub comment: Option<Rc<str>>,
 }
 
+/// What a field's annotation asks, where that is quickly said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Basic {
+    Int,
+    Float,
+    Str,
+    Bool,
+    List,
+    Dict,
+    Any,
+    Other,
+}
+
+impl Basic {
+    fn of(annotation: &Annotation) -> Basic {
+        match annotation.single() {
+            Some("int") => Basic::Int,
+            Some("float") => Basic::Float,
+            Some("str") => Basic::Str,
+            Some("bool") => Basic::Bool,
+            Some("list") => Basic::List,
+            Some("dict") => Basic::Dict,
+            Some("any") => Basic::Any,
+            _ => Basic::Other,
+        }
+    }
+}
+
 pub struct StructType {
     /// Unique in the session; keys inline caches. 0 is never used.
     pub id: u32,
@@ -73,6 +101,8 @@ pub struct StructType {
     pub doc: Option<Rc<str>>,
     pub fields: Vec<FieldDef>,
     index: HashMap<Rc<str>, u32>,
+    /// For each field, the basic type it is annotated with.
+    basic: Vec<Basic>,
     /// Fields that delegate (`_name`), in order.
     pub delegates: Vec<u32>,
     pub methods: RefCell<HashMap<Rc<str>, Value>>,
@@ -95,10 +125,26 @@ impl StructType {
             kind,
             name: Rc::new(name.to_owned()),
             doc,
+            basic: fields.iter().map(|field| Basic::of(&field.annotation)).collect(),
             fields,
             index,
             delegates,
             methods: RefCell::default(),
+        }
+    }
+
+    /// The value surely fits the field; if not, it must be looked at more closely.
+    #[inline]
+    pub fn accepts(&self, at: usize, value: &Value) -> bool {
+        match (self.basic.get(at), value) {
+            (Some(Basic::Int), Value::Int(_))
+            | (Some(Basic::Float), Value::Float(_))
+            | (Some(Basic::Str), Value::Small(_) | Value::Str(_))
+            | (Some(Basic::Bool), Value::True | Value::False)
+            | (Some(Basic::List), Value::List(_))
+            | (Some(Basic::Dict), Value::Dict(_)) => true,
+            (Some(Basic::Any), value) => !matches!(value, Value::Promise(_)),
+            _ => false,
         }
     }
 

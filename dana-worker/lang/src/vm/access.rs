@@ -6,6 +6,7 @@ use super::Vm;
 use crate::coerce;
 use crate::library;
 use crate::session::Services;
+use crate::value::error::Spot;
 use crate::value::{BoundObj, ErrorObj, Raise, StructObj, Value};
 
 impl Vm {
@@ -59,23 +60,25 @@ pub(super) fn no_attribute(object: &Value, name: &str) -> Raise {
 
 fn error_attribute(error: &ErrorObj, name: &str) -> Option<Value> {
     let place = error.place.borrow();
+    let at = place.at.as_ref();
     let text = |text: Option<&str>| text.map_or(Value::None, Value::str);
-    let number = |number: u32| if number == 0 { Value::None } else { Value::Int(i64::from(number)) };
+    let number = |number: Option<u32>| number.map_or(Value::None, |number| Value::Int(i64::from(number)));
     Some(match name {
         "type" => Value::str(error.kind()),
         "message" => Value::str(&error.message),
-        "filename" => text(place.file.as_deref()),
-        "line" => number(place.line),
-        "column" => number(place.column),
-        "source_line" => text(place.excerpt.as_deref()),
+        "filename" => text(at.and_then(|spot| spot.file.name.as_deref())),
+        "line" => number(at.map(|spot| spot.position().line)),
+        "column" => number(at.map(|spot| spot.position().column)),
+        "source_line" => text(at.map(Spot::excerpt)),
         "traceback" => Value::list(
             place
                 .trace
                 .iter()
                 .rev()
                 .map(|frame| {
-                    let file = frame.file.as_deref().unwrap_or("<dana>");
-                    Value::string(format!("File \"{file}\", line {}, in {}", frame.line, frame.function))
+                    let file = frame.at.file.name.as_deref().unwrap_or("<dana>");
+                    let line = frame.at.position().line;
+                    Value::string(format!("File \"{file}\", line {line}, in {}", frame.function))
                 })
                 .collect(),
         ),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::bind::{self, Named};
 use super::unwind::stamp;
-use super::{Exit, Frame, FrameKind, Resume, Vm, WINDOW};
+use super::{Exit, FrameKind, Resume, Vm, WINDOW};
 use crate::coerce;
 use crate::library;
 use crate::library::native::{Body, Call, Continuation, Native, Step};
@@ -85,7 +85,7 @@ impl Vm {
             super::run::grow(&mut self.stack)?;
         }
         let caller = std::mem::replace(&mut self.func, func);
-        self.frames.push(Frame { func: caller, pc: self.pc as u32, base: self.base as u32, dst, kind });
+        self.frames.push(caller, self.pc, self.base, dst, kind);
         self.base = base;
         self.pc = 0;
         Ok(())

@@ -7,6 +7,7 @@
 mod access;
 mod bind;
 mod call;
+mod frames;
 mod index;
 mod modules;
 mod names;
@@ -18,6 +19,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+
+use frames::{FrameKind, Frames};
 
 use crate::compile::code::{CaptureFrom, Code, StructDef};
 use crate::library::native::{Continuation, Step};
@@ -49,25 +52,6 @@ pub enum Exit {
     Stopped(String),
 }
 
-/// The caller's side of a call.
-struct Frame {
-    func: Rc<FuncObj>,
-    pc: u32,
-    base: u32,
-    dst: u8,
-    kind: FrameKind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FrameKind {
-    /// The result goes into a register.
-    Plain,
-    /// The result goes to the topmost continuation.
-    Then,
-    /// The result is the module being imported.
-    Module,
-}
-
 /// What a stopped machine does first when it goes on.
 enum Resume {
     /// Executes the instruction it stopped at.
@@ -82,7 +66,7 @@ enum Resume {
 
 pub struct Vm {
     stack: Vec<Value>,
-    frames: Vec<Frame>,
+    frames: Frames,
     thens: Vec<Box<dyn Continuation>>,
     importing: Vec<Rc<ModuleObj>>,
     func: Rc<FuncObj>,
@@ -106,7 +90,7 @@ impl Vm {
         main.locals.set("__name__", Value::str("__main__"));
         Vm {
             stack: Vec::new(),
-            frames: Vec::new(),
+            frames: Frames::default(),
             thens: Vec::new(),
             importing: Vec::new(),
             func: Rc::new(FuncObj {

@@ -102,7 +102,7 @@ impl Vm {
             names.extend(space.names());
         }
         // Variables of a top level that is running live in its registers.
-        let running = self.frames.iter().map(|frame| (&frame.func, frame.base as usize));
+        let running = self.frames.iter();
         for (func, base) in running.chain([(&self.func, self.base)]) {
             for (register, slot) in &func.code.residents {
                 let held = self.stack.get(base + usize::from(*register));

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::call::run_native;
 use super::slow::{self, Window};
 use super::unwind::{Caught, stamp};
-use super::{Exit, Frame, FrameKind, Next, PULSE, ROUND, Resume, Vm, WINDOW, Watch, access, index};
+use super::{Exit, FrameKind, Next, PULSE, ROUND, Resume, Vm, WINDOW, Watch, access, index};
 use crate::coerce;
 use crate::compile::code::{CallSite, MethodCache};
 use crate::compile::op::{Compare, Failure, Op};
@@ -178,15 +178,15 @@ impl Vm {
     /// Gives a value back to the caller.
     #[inline]
     fn leave(&mut self, value: Value) -> Result<Option<Exit>, Raise> {
-        match self.frames.last().map(|frame| frame.kind) {
+        match self.frames.last_kind() {
             Some(FrameKind::Plain) => {}
             other => return self.leave_elsewhere(value, other),
         }
         self.abandon();
         let Some(frame) = self.frames.pop() else { return Ok(Some(Exit::Done(value))) };
         self.func = frame.func;
-        self.pc = frame.pc as usize;
-        self.base = frame.base as usize;
+        self.pc = frame.pc;
+        self.base = frame.base;
         if let Some(slot) = self.stack.get_mut(self.base + usize::from(frame.dst)) {
             put(slot, value);
         }
@@ -208,8 +208,8 @@ impl Vm {
         self.abandon();
         let Some(frame) = self.frames.pop() else { return Ok(Some(Exit::Done(value))) };
         self.func = frame.func;
-        self.pc = frame.pc as usize;
-        self.base = frame.base as usize;
+        self.pc = frame.pc;
+        self.base = frame.base;
         match frame.kind {
             FrameKind::Plain => self.set(frame.dst, value),
             FrameKind::Module => {
@@ -258,6 +258,11 @@ impl Vm {
                 if let Some(site) = code.attrs.get(site as usize) {
                     let (object, value) = (self.register(a), self.register(b));
                     access::set_attribute(&object, &site.name, &value, &self.services)?;
+                    if let Value::Struct(it) = &object
+                        && let Some(at) = it.kind.field(&site.name)
+                    {
+                        site.cache.set((it.kind.id, at as u32));
+                    }
                 }
             }
             Op::Function { a, b, at } => {
@@ -982,7 +987,9 @@ impl Vm {
                             let it: &StructObj = it;
                             let (id, at) = site.cache.get();
                             if id == it.kind.id {
+                                if !it.kind.accepts(at as usize, &r!(b)) {
                                 attempt!('run, coerce::assign_field(&it.kind, at as usize, &r!(b), services));
+                            }
                                 let value = r!(b).clone();
                                 let old = it
                                     .fields
@@ -1259,19 +1266,13 @@ impl Vm {
                         break 'frame Next::Fault(raise);
                     }
                     let caller = std::mem::replace(func, callee);
-                    frames.push(Frame {
-                        func: caller,
-                        pc: pc as u32,
-                        base: *base as u32,
-                        dst,
-                        kind: FrameKind::Plain,
-                    });
+                    frames.push(caller, pc, *base, dst, FrameKind::Plain);
                     *base = start;
                     pc = 0;
                 }
                 Next::Leave(value) => {
                     if !code.residents.is_empty()
-                        || frames.last().is_none_or(|frame| frame.kind != FrameKind::Plain)
+                        || !frames.plain()
                     {
                         break 'frame Next::Leave(value);
                     }
@@ -1282,8 +1283,8 @@ impl Vm {
                     }
                     let Some(frame) = frames.pop() else { break 'frame Next::Leave(value) };
                     *func = frame.func;
-                    pc = frame.pc as usize;
-                    *base = frame.base as usize;
+                    pc = frame.pc;
+                    *base = frame.base;
                     if let Some(slot) = stack.get_mut(*base + usize::from(frame.dst)) {
                         put(slot, value);
                     }

@@ -118,11 +118,12 @@ fn ordered(how: Compare, a: &Value, b: &Value) -> Result<bool, Raise> {
 #[inline(never)]
 pub(super) fn join(win: &Window, first: u8, count: u8) -> Result<Value, Raise> {
     let values = win.get(usize::from(first)..usize::from(first) + usize::from(count)).unwrap_or_default();
-    let mut out = String::new();
+    let room = values.iter().map(|value| value.as_text().map_or(12, |text| text.len())).sum();
+    memory::reserve(room)?;
+    let mut out = String::with_capacity(room);
     for value in values {
         repr::push_display(&mut out, value)?;
     }
-    memory::reserve(out.len())?;
     Ok(Value::string(out))
 }
 

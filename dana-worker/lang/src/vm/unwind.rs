@@ -6,7 +6,7 @@ use super::{FrameKind, Vm, place_of};
 use crate::compile::code::Code;
 use crate::library::native::Step;
 use crate::session::Services;
-use crate::value::error::{Frame as TraceFrame, Place, Reason};
+use crate::value::error::{Frame as TraceFrame, Reason, Spot};
 use crate::value::{ErrorObj, Raise, Value, put};
 
 /// Calls an error remembers; more are only counted.
@@ -23,7 +23,7 @@ pub(super) enum Caught {
 impl Vm {
     pub(super) fn unwind(&mut self, error: Rc<ErrorObj>) -> Caught {
         let mut error = error;
-        if error.place.borrow().line == 0 {
+        if error.place.borrow().at.is_none() {
             self.locate(&error);
             self.trace(&error);
         }
@@ -34,8 +34,8 @@ impl Vm {
             self.abandon();
             let Some(frame) = self.frames.pop() else { return Caught::Nowhere(error) };
             self.func = frame.func;
-            self.pc = frame.pc as usize;
-            self.base = frame.base as usize;
+            self.pc = frame.pc;
+            self.base = frame.base;
             match frame.kind {
                 FrameKind::Plain => {}
                 FrameKind::Module => {
@@ -100,10 +100,7 @@ impl Vm {
     }
 
     fn locate(&self, error: &ErrorObj) {
-        let found = placed(&self.func.code, self.pc);
-        let mut place = error.place.borrow_mut();
-        let trace = std::mem::take(&mut place.trace);
-        *place = Place { trace, ..found };
+        error.place.borrow_mut().at = Some(spot(&self.func.code, self.pc));
     }
 
     fn trace(&self, error: &ErrorObj) {
@@ -113,27 +110,13 @@ impl Vm {
             return;
         }
         let code = &self.func.code;
-        let position = code.file.source.position(place_of(code, self.pc));
-        place.trace.push(TraceFrame {
-            function: Rc::clone(&code.name),
-            file: code.file.name.clone(),
-            line: position.line,
-            column: position.column,
-            source: code.file.source.line(position.line).to_owned(),
-        });
+        place.trace.push(TraceFrame { function: Rc::clone(&code.name), at: spot(code, self.pc) });
     }
 }
 
 /// The place of the instruction before `pc`.
-fn placed(code: &Code, pc: usize) -> Place {
-    let position = code.file.source.position(place_of(code, pc));
-    Place {
-        file: code.file.name.clone(),
-        line: position.line,
-        column: position.column,
-        excerpt: Some(code.file.source.line(position.line).to_owned()),
-        ..Place::default()
-    }
+fn spot(code: &Code, pc: usize) -> Spot {
+    Spot { file: Rc::clone(&code.file), offset: place_of(code, pc) }
 }
 
 /// Notes where the promises just issued were asked for.
@@ -144,6 +127,6 @@ pub(super) fn stamp(services: &mut Services, code: &Code, pc: usize) {
         if promise.origin.borrow().is_some() {
             break;
         }
-        promise.origin.replace(Some(placed(code, pc)));
+        promise.origin.replace(Some(spot(code, pc)));
     }
 }
