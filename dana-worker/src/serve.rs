@@ -10,8 +10,8 @@ use std::os::fd::BorrowedFd;
 
 use dana_lang::{Closed, Outbox, Server};
 use dana_wire::{
-    Budget, FrameError, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, frame, open, read_frame_into,
-    write_frame, write_header,
+    Budget, FrameError, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, frame, open,
+    read_frame_into, write_frame, write_header,
 };
 
 use crate::exit::Exit;
@@ -55,7 +55,9 @@ impl ServeError {
             | ServeError::Requests(FrameError::TooLong { .. } | FrameError::Empty) => Exit::Protocol,
             ServeError::Requests(FrameError::Cut { .. } | FrameError::Stream(_))
             | ServeError::Replies(FrameError::Stream(_) | FrameError::Cut { .. }) => Exit::HostLost,
-            ServeError::Replies(FrameError::TooLong { .. } | FrameError::Empty) | ServeError::BadReply(_) => Exit::Bug,
+            ServeError::Replies(FrameError::TooLong { .. } | FrameError::Empty) | ServeError::BadReply(_) => {
+                Exit::Bug
+            }
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn command_for(program: &Path, memory: u64, cpu: u64) -> Command {
 pub struct Worker {
     child: Child,
     pub requests: Option<ChildStdin>,
-    pub replies: ChildStdout,
+    pub replies: Option<ChildStdout>,
     pub last_words: ChildStderr,
     pub layers: Vec<LayerClaim>,
 }
@@ -92,7 +92,7 @@ impl Worker {
         };
         assert_eq!(protocol, PROTOCOL);
         assert_eq!(build, dana_wire::BUILD);
-        Worker { child, requests, replies, last_words, layers }
+        Worker { child, requests, replies: Some(replies), last_words, layers }
     }
 
     pub fn pid(&self) -> i32 {
@@ -113,9 +113,16 @@ impl Worker {
 
     /// The next message; `None` when the worker is gone.
     pub fn receive(&mut self) -> Option<(ToHost, Vec<u8>)> {
-        let body = read_frame(&mut self.replies, Budget::FROM_WORKER.frame_bytes).expect("a frame")?;
+        let body = read_frame(self.replies.as_mut().expect("open"), Budget::FROM_WORKER.frame_bytes)
+            .expect("a frame")?;
         let (header, payload) = message(&body);
         Some((header, payload.to_vec()))
+    }
+
+    /// Closes the reply pipe, as a host that died would, and waits for the end. The request pipe stays open.
+    pub fn stop_reading(mut self) -> End {
+        self.replies = None;
+        self.wait()
     }
 
     /// Closes the request pipe and waits for the end.
