@@ -155,6 +155,11 @@ fn any(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 /// Whether an element has the wanted truth.
 fn holds(call: &mut Call<'_>, wanted: bool) -> Result<bool, Raise> {
+    if let Value::Range(range) = call.arg(0) {
+        // Only zero is false, and it occurs at most once.
+        let zeros = u64::from(range.contains(0));
+        return Ok(if wanted { range.len() > zeros } else { zeros > 0 });
+    }
     let mut iter = iterate(call.arg(0))?;
     let mut seen = 0_u64;
     while let Some(item) = iter.next()? {

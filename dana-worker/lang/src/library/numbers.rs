@@ -4,7 +4,7 @@ use num_bigint::BigInt;
 
 use crate::text;
 use crate::value::arith::{self, Arith};
-use crate::value::{Iter, Raise, Value, bigint, memory};
+use crate::value::{Iter, Raise, RangeObj, Value, bigint, memory};
 
 use super::args::{self, natives, unsuitable};
 use super::format::not_whole;
@@ -116,7 +116,21 @@ fn round_integer(number: &Value, places: u64) -> Value {
     Value::big((if up { quotient + 1 } else { quotient }) * unit)
 }
 
+/// The sum of a range, by its ends.
+fn sum_of_range(range: &RangeObj) -> Value {
+    if range.is_empty() {
+        return Value::Int(0);
+    }
+    let ends = BigInt::from(range.at(0)) + BigInt::from(range.at(range.len() - 1));
+    Value::big(ends * BigInt::from(range.len()) / 2)
+}
+
 fn sum(call: &mut Call<'_>) -> Result<Value, Raise> {
+    if let (Value::Range(range), start) = (call.arg(0), call.given(1).unwrap_or(&Value::Int(0)))
+        && matches!(start, Value::Int(_) | Value::Big(_))
+    {
+        return arith::binary(Arith::Add, start, &sum_of_range(range));
+    }
     let iter = args::iterate(call.arg(0))?;
     call.services.charge(iter.remaining())?;
     let start = call.given(1).cloned().unwrap_or(Value::Int(0));

@@ -61,6 +61,14 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
         [] => {
             return Err(unsuitable(format!("{name} expected at least 1 argument, got 0")));
         }
+        // The ends of a range are its extremes.
+        [Value::Range(range)] if key.is_none() && !range.is_empty() => {
+            let (first, last) = (range.at(0), range.at(range.len() - 1));
+            return Ok(Step::Done(Value::Int(match which {
+                Extreme::Max => first.max(last),
+                Extreme::Min => first.min(last),
+            })));
+        }
         [one] => match one {
             Value::List(_)
             | Value::Tuple(_)

@@ -160,6 +160,9 @@ fn parted(call: &mut Call<'_>, cut: Part) -> Result<Value, Raise> {
     Ok(Value::tuple(vec![part(before)?, part(mark)?, part(after)?]))
 }
 
+/// Texts below this many bytes are cut without counting the pieces first.
+const SHORT: usize = 64 << 10;
+
 type Split = for<'a> fn(&'a str, &str, Option<usize>) -> Vec<&'a str>;
 type SplitSpace = for<'a> fn(&'a str, Option<usize>) -> Vec<&'a str>;
 
@@ -173,9 +176,13 @@ fn cut(call: &mut Call<'_>, split: Split, split_space: SplitSpace) -> Result<Val
     if separator.is_some_and(|separator| separator.is_empty()) {
         return Err(Raise::value_error("empty separator"));
     }
-    // The most pieces there can be, each a borrowed text of two words first.
-    let most = text.len() / separator.map_or(2, |separator| separator.len()) + 1;
-    memory::reserve(most.min(limit.map_or(most, |limit| limit.saturating_add(1))).saturating_mul(16))?;
+    // The pieces are borrowed texts of two words each first.
+    let most = match &separator {
+        _ if text.len() < SHORT => 0,
+        Some(separator) => text::count(&text, separator, text::clamp(&text, None, None)) + 1,
+        None => text::count_words(&text),
+    };
+    memory::reserve(most.min(limit.map_or(most, |limit| limit.saturating_add(1))).saturating_mul(32))?;
     let pieces = match separator {
         Some(separator) => split(&text, &separator, limit),
         None => split_space(&text, limit),
@@ -186,17 +193,18 @@ fn cut(call: &mut Call<'_>, split: Split, split_space: SplitSpace) -> Result<Val
 fn split_lines(call: &mut Call<'_>) -> Result<Value, Raise> {
     let text = receiver(call)?;
     let keep_ends = args::flag(call.given(1))?;
-    memory::reserve(text.len())?;
+    if text.len() >= SHORT {
+        memory::reserve(text::count_lines(&text).saturating_mul(32))?;
+    }
     let pieces = text::split_lines(&text, keep_ends);
     pieces_list(call, &pieces, text)
 }
 
 fn pieces_list(call: &mut Call<'_>, pieces: &[&str], text: Text<'_>) -> Result<Value, Raise> {
     call.services.charge(pieces.len() as u64)?;
-    // A long piece is an object of its own beside its bytes.
-    memory::reserve(
-        pieces.len().saturating_mul(64).min(text.len().saturating_mul(16)).saturating_add(text.len()),
-    )?;
+    // A piece of more than seven bytes is an object of its own beside its bytes.
+    let objects = pieces.len().min(text.len() / 8).saturating_mul(96);
+    memory::reserve(pieces.len().saturating_mul(16).saturating_add(objects).saturating_add(text.len()))?;
     Ok(Value::list(pieces.iter().map(|piece| Value::str(piece)).collect()))
 }
 

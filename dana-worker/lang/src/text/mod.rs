@@ -42,7 +42,7 @@ pub use search::{
 };
 pub use spec::{Align, Grouping, Sign, Spec};
 pub use split::{
-    partition, rpartition, rsplit, rsplit_space, split, split_lines, split_space, strip, strip_end,
-    strip_start,
+    count_lines, count_words, partition, rpartition, rsplit, rsplit_space, split, split_lines, split_space,
+    strip, strip_end, strip_start,
 };
 pub use truth::fuzzy_truth;

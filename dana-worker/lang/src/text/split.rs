@@ -39,6 +39,18 @@ pub fn split_space(text: &str, limit: Option<usize>) -> Vec<&str> {
     pieces
 }
 
+/// How many pieces `split_space` finds without a limit.
+pub fn count_words(text: &str) -> usize {
+    let mut words = 0;
+    let mut inside = false;
+    for c in text.chars() {
+        let blank = unicode::space(c);
+        words += usize::from(!blank && !inside);
+        inside = !blank;
+    }
+    words
+}
+
 /// `rsplit()` on runs of white space; what is left after `limit` cuts keeps its beginning.
 pub fn rsplit_space(text: &str, limit: Option<usize>) -> Vec<&str> {
     let mut pieces = Vec::new();
@@ -78,6 +90,11 @@ pub fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
         lines.push(text.get(start..).unwrap_or_default());
     }
     lines
+}
+
+/// At least as many lines as `split_lines` finds.
+pub fn count_lines(text: &str) -> usize {
+    text.chars().filter(|&c| line_end(c)).count() + 1
 }
 
 fn line_end(c: char) -> bool {
