@@ -67,10 +67,11 @@ fn skim(body: &[u8]) -> Result<&[u8], Violation> {
     let mut open = [0_u32; HEADER_DEPTH];
     let mut depth = 0;
     let mut rest = body;
+    let truncated = || Violation::Truncated { at: body.len() };
     for _ in 0..HEADER_NODES {
         let at = body.len() - rest.len();
-        let truncated = Violation::Truncated { at: body.len() };
-        let Some((&marker, behind)) = rest.split_first() else { return Err(truncated) };
+        let (&marker, behind) = rest.split_first().ok_or_else(truncated)?;
+        // Bytes to the next value, and how many values the one at hand still contains.
         let (skip, items) = match marker {
             0x00..=0x7f | 0xe0..=0xff | NIL | FALSE | TRUE => (0, 0),
             0xa0..=0xbf => (usize::from(marker & 0x1f), 0),
@@ -81,37 +82,35 @@ fn skim(body: &[u8]) -> Result<&[u8], Violation> {
             U16 | I16 => (2, 0),
             U32 | I32 => (4, 0),
             U64 | I64 => (8, 0),
-            STR8 => (1 + number(behind.get(..1).ok_or(truncated.clone())?), 0),
-            STR16 => (2 + number(behind.get(..2).ok_or(truncated.clone())?), 0),
-            STR32 => (4 + number(behind.get(..4).ok_or(truncated.clone())?), 0),
-            ARRAY16 => {
-                (2, u32::try_from(number(behind.get(..2).ok_or(truncated.clone())?)).unwrap_or(u32::MAX))
+            STR8 | STR16 | STR32 => {
+                let width = 1 << (marker - STR8);
+                (width + number(behind, width).ok_or_else(truncated)? as usize, 0)
             }
-            ARRAY32 => {
-                (4, u32::try_from(number(behind.get(..4).ok_or(truncated.clone())?)).unwrap_or(u32::MAX))
+            ARRAY16 | ARRAY32 => {
+                let width = 2 << (marker - ARRAY16);
+                (width, number(behind, width).ok_or_else(truncated)?)
             }
             _ => return Err(Violation::Byte { byte: marker, at }),
         };
-        let Some((_, behind)) = behind.split_at_checked(skip) else { return Err(truncated) };
-        rest = behind;
-        if items as usize > rest.len() {
-            return Err(Violation::Count { claimed: u64::from(items), at });
-        }
+        rest = behind.get(skip..).ok_or_else(truncated)?;
         if items > 0 {
-            let deeper = Violation::Exceeded { what: Allowance::Depth, limit: HEADER_DEPTH };
-            *open.get_mut(depth).ok_or(deeper)? = items;
+            if items as usize > rest.len() {
+                return Err(Violation::Count { claimed: u64::from(items), at });
+            }
+            let Some(slot) = open.get_mut(depth) else {
+                return Err(Violation::Exceeded { what: Allowance::Depth, limit: HEADER_DEPTH });
+            };
+            *slot = items;
             depth += 1;
             continue;
         }
-        while let Some(top) = depth.checked_sub(1) {
-            let left = open.get(top).map_or(0, |left| left - 1);
-            if let Some(slot) = open.get_mut(top) {
-                *slot = left;
-            }
-            if left > 0 {
+        // One value is whole; so is each container whose last it was.
+        while let Some(left) = depth.checked_sub(1).and_then(|top| open.get_mut(top)) {
+            *left -= 1;
+            if *left > 0 {
                 break;
             }
-            depth = top;
+            depth -= 1;
         }
         if depth == 0 {
             return Ok(rest);
@@ -120,8 +119,10 @@ fn skim(body: &[u8]) -> Result<&[u8], Violation> {
     Err(Violation::Exceeded { what: Allowance::Nodes, limit: HEADER_NODES })
 }
 
-fn number(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+/// The length in the first `width` bytes.
+#[inline]
+fn number(bytes: &[u8], width: usize) -> Option<u32> {
+    Some(bytes.get(..width)?.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
 }
 
 /// A sink that wants to be written exactly what it expects.
