@@ -4,6 +4,7 @@
 //! below a fixed depth; the outermost release empties the queue.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 
 use super::Value;
 
@@ -11,7 +12,9 @@ const DEEP: u32 = 64;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static QUEUE: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
+    // Never dropped (it is empty between releases): a destructor would be registered on first use, which makes the
+    // standard library allocate behind the worker's own heap, by a system call its filter forbids.
+    static QUEUE: ManuallyDrop<RefCell<Vec<Vec<Value>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// Drops the values, however deep they nest.
@@ -21,13 +24,13 @@ pub fn release(values: Vec<Value>) {
     }
     let depth = DEPTH.get();
     if depth >= DEEP {
-        QUEUE.with_borrow_mut(|queue| queue.push(values));
+        QUEUE.with(|queue| queue.borrow_mut().push(values));
         return;
     }
     DEPTH.set(depth + 1);
     drop(values);
     if depth == 0 {
-        while let Some(more) = QUEUE.with_borrow_mut(Vec::pop) {
+        while let Some(more) = QUEUE.with(|queue| queue.borrow_mut().pop()) {
             drop(more);
         }
     }
