@@ -25,6 +25,9 @@ use super::token::{Kind, Token};
 /// Within one level a tree has at most ten nodes above each other.
 pub const MAX_DEPTH: u32 = 200;
 
+/// Levels a function counts for: a compiler needs much more stack for a function than for a bracket.
+const FUNCTION_LEVELS: u32 = 5;
+
 /// Bytes a source may have: keeps every offset and node number far below `u32::MAX`.
 pub const MAX_SOURCE: usize = 1 << 28;
 
@@ -174,14 +177,23 @@ impl<'s> Parser<'s> {
 
     /// One level deeper, within the limit.
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth >= MAX_DEPTH {
+        self.deeper(1, parse)
+    }
+
+    /// In the body of a function.
+    fn in_function<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        self.deeper(FUNCTION_LEVELS, parse)
+    }
+
+    fn deeper<T>(&mut self, levels: u32, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth + levels > MAX_DEPTH {
             let message = format!("nested too deeply: more than {MAX_DEPTH} levels");
             return Err(Box::new(SyntaxFault::new(message, self.token().span())));
         }
         self.look_at_room()?;
-        self.depth += 1;
+        self.depth += levels;
         let parsed = parse(self);
-        self.depth -= 1;
+        self.depth -= levels;
         parsed
     }
 

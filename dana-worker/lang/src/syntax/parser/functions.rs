@@ -35,7 +35,7 @@ impl Parser<'_> {
             Body::Pipeline(stages)
         } else {
             let place = std::mem::replace(&mut self.place, Place { function: true, loop_body: false });
-            let block = self.block("the parameters of the function")?;
+            let block = self.in_function(|parser| parser.block("the parameters of the function"))?;
             self.place = place;
             Body::Block(block)
         };
@@ -148,7 +148,7 @@ impl Parser<'_> {
             return Err(if fault.hint.is_some() { fault } else { Box::new(fault.hint(TWO_COLONS)) });
         }
         self.check_names(receiver, parameters)?;
-        let value = self.expression()?;
+        let value = self.in_function(Self::expression)?;
         let function = Function {
             name: None,
             receiver,
