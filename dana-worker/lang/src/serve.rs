@@ -15,7 +15,7 @@ use crate::compile::code::SourceFile;
 use crate::convert::{self, Handles, Unread};
 use crate::fault::fault;
 use crate::session::{PendingAsk, Services, Settled};
-use crate::syntax::error::SyntaxFault;
+use crate::syntax::error::{ParseError, SyntaxFault};
 use crate::syntax::span::Source;
 use crate::value::error::Reason;
 use crate::value::promise::PromiseState;
@@ -194,7 +194,8 @@ impl Inner {
                 self.vm.start(code, main);
                 self.advance(out)
             }
-            Err((fault, file)) => self.refuse(&syntax(&fault, &file), out),
+            Err((ParseError::Syntax(fault), file)) => self.refuse(&syntax(&fault, &file), out),
+            Err((ParseError::Memory, _)) => self.fail(Raise::memory(memory::limit()), out),
         }
     }
 

@@ -8,18 +8,21 @@ use super::code::{AttrSite, CallSite, Code, Handler, Note, ParamDef};
 use super::op::Op;
 use super::scope::FunctionScope;
 use crate::syntax::ast::{ExprId, Scope, Type};
-use crate::syntax::error::SyntaxFault;
+use crate::syntax::error::{ParseError, SyntaxFault};
 use crate::syntax::name::Name;
 use crate::syntax::span::Span;
-use crate::value::Value;
 use crate::value::structure::{Annotation, AnnotationTerm};
+use crate::value::{Value, memory};
 
 /// Registers a function may use, with room for the instructions that look two further.
 const REGISTERS: usize = 250;
 /// Named variables kept in registers; the others go into a list.
 const NAMED: usize = 100;
 
-pub(super) type Made<T> = Result<T, SyntaxFault>;
+/// Between two looks a function of moderate size is compiled.
+const LOOK: u32 = 1024;
+
+pub(super) type Made<T> = Result<T, ParseError>;
 
 /// Where a variable lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub(super) struct Build<'u, 't> {
     pub definite: u128,
     /// Registers of variables that are read where they may have no value yet.
     doubtful: BTreeSet<u8>,
+    /// Temporaries asked for; memory is looked at every [`LOOK`] of them.
+    asked_for: u32,
     pub fleeting: Vec<Name>,
     pub next: usize,
     peak: usize,
@@ -109,6 +114,7 @@ impl<'u, 't> Build<'u, 't> {
             captures: HashMap::new(),
             definite: 0,
             doubtful: BTreeSet::new(),
+            asked_for: 0,
             fleeting: Vec::new(),
             next: 0,
             peak: 0,
@@ -164,7 +170,7 @@ impl<'u, 't> Build<'u, 't> {
     ) -> Made<Self> {
         let mut build = Build::new(unit, name, false, span.start);
         if params.len() > NAMED {
-            return Err(build.fault_at(span, format!("more than {NAMED} parameters")));
+            return Err(build.fault_at(span, format!("more than {NAMED} parameters")).into());
         }
         build.code.params = params;
         build.fleeting = scope.fleeting.iter().copied().collect();
@@ -235,7 +241,17 @@ impl<'u, 't> Build<'u, 't> {
             let span = Span::new(self.place, self.place);
             return Err(self
                 .fault_at(span, "expression too complex: too many values at once".to_owned())
-                .hint("split it into several statements"));
+                .hint("split it into several statements")
+                .into());
+        }
+        self.asked_for = self.asked_for.wrapping_add(1);
+        if self.asked_for.is_multiple_of(LOOK) {
+            // Twice what is there, for vectors that grow, and once more for the functions it goes into.
+            let ops = self.code.ops.capacity() * (size_of::<Op>() + size_of::<u32>());
+            let constants = self.code.consts.capacity() * (size_of::<Value>() + size_of::<(ConstKey, u32)>());
+            if memory::room() < 3 * (ops + constants) {
+                return Err(ParseError::Memory);
+            }
         }
         Ok(first as u8)
     }

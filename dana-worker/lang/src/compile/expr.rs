@@ -515,7 +515,7 @@ impl Build<'_, '_> {
     pub(super) fn indexes(&mut self, list: &[Subscript]) -> Made<u8> {
         if list.len() > CHUNK {
             let span = Span::new(self.place, self.place);
-            return Err(self.fault_at(span, format!("more than {CHUNK} indexes")));
+            return Err(self.fault_at(span, format!("more than {CHUNK} indexes")).into());
         }
         let first = self.temps(list.len())?;
         for (at, subscript) in (0_u8..).zip(list) {
@@ -541,7 +541,7 @@ impl Build<'_, '_> {
         let arguments = tree.list(arguments);
         if arguments.len() > ARGUMENTS {
             let span = Span::new(self.place, self.place);
-            return Err(self.fault_at(span, format!("more than {ARGUMENTS} arguments in a call")));
+            return Err(self.fault_at(span, format!("more than {ARGUMENTS} arguments in a call")).into());
         }
         let first = self.temps(arguments.len())?;
         let mut keywords = Vec::new();

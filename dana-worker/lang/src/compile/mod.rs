@@ -13,7 +13,7 @@ mod want;
 use std::rc::Rc;
 
 use crate::syntax::ast::{Module, Tree};
-use crate::syntax::error::SyntaxFault;
+use crate::syntax::error::ParseError;
 use crate::value::{ModuleObj, Namespace};
 use build::Build;
 use code::{Code, SourceFile};
@@ -36,7 +36,7 @@ pub fn compile(
     into: Rc<ModuleObj>,
     public: Rc<Namespace>,
     system: Rc<Namespace>,
-) -> Result<Code, SyntaxFault> {
+) -> Result<Code, ParseError> {
     let scopes = scope::analyse(module);
     for name in &scopes.shared {
         let slot = into.locals.slot(module.tree.name(*name));

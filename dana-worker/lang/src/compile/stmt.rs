@@ -633,7 +633,7 @@ impl Build<'_, '_> {
                     self.code.kinds.push(kinds);
                     let kinds = self.code.kinds.len() - 1;
                     let Ok(kinds) = u16::try_from(kinds) else {
-                        return Err(self.fault_at(clause.span, "too many except clauses".to_owned()));
+                        return Err(self.fault_at(clause.span, "too many except clauses".to_owned()).into());
                     };
                     self.emit(Op::JumpUnlessKind { a: error, kinds, to: next.0 });
                 }

@@ -18,10 +18,16 @@ pub struct SyntaxFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error(transparent)]
-    Syntax(#[from] SyntaxFault),
+    Syntax(#[from] Box<SyntaxFault>),
     /// The room given for tokens and tree was not enough; all of it is free again.
     #[error("the source is too large for the memory that is left")]
     Memory,
+}
+
+impl From<SyntaxFault> for ParseError {
+    fn from(fault: SyntaxFault) -> Self {
+        ParseError::Syntax(Box::new(fault))
+    }
 }
 
 impl SyntaxFault {

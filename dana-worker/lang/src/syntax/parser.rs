@@ -35,7 +35,7 @@ pub const MAX_SOURCE: usize = 1 << 28;
 pub fn parse(source: &str) -> Result<Module, SyntaxFault> {
     match parse_within(source, &|| usize::MAX) {
         Ok(module) => Ok(module),
-        Err(ParseError::Syntax(fault)) => Err(fault),
+        Err(ParseError::Syntax(fault)) => Err(*fault),
         Err(ParseError::Memory) => Err(SyntaxFault::new(ParseError::Memory.to_string(), Span::default())),
     }
 }

@@ -9,9 +9,9 @@ use super::{FrameKind, Vm};
 use crate::compile::code::{Code, ImportSite, SourceFile};
 use crate::compile::{self};
 use crate::session::AsIs;
-use crate::syntax::error::SyntaxFault;
+use crate::syntax::error::ParseError;
 use crate::syntax::span::Source;
-use crate::value::{FuncObj, ModuleObj, Raise, Value};
+use crate::value::{FuncObj, ModuleObj, Raise, Value, memory};
 use dana_wire::Question;
 
 impl Vm {
@@ -106,7 +106,8 @@ impl Vm {
         };
         *module.package.borrow_mut() = package;
         let file = Rc::new(SourceFile { name: file, source: Source::new(&source) });
-        let code = self.compile(file, &module).map_err(|(fault, file)| {
+        let code = self.compile(file, &module).map_err(|(error, file)| {
+            let ParseError::Syntax(fault) = error else { return Raise::memory(memory::limit()) };
             let position = file.source.position(fault.span.start);
             let raise = Raise::new(
                 "SyntaxError",
@@ -135,8 +136,9 @@ impl Vm {
         &mut self,
         file: Rc<SourceFile>,
         module: &Rc<ModuleObj>,
-    ) -> Result<Code, (SyntaxFault, Rc<SourceFile>)> {
-        let tree = crate::syntax::parse(file.source.text()).map_err(|fault| (fault, Rc::clone(&file)))?;
+    ) -> Result<Code, (ParseError, Rc<SourceFile>)> {
+        let tree = crate::syntax::parse_within(file.source.text(), &memory::room)
+            .map_err(|error| (error, Rc::clone(&file)))?;
         compile::compile(
             &tree,
             Rc::clone(&file),

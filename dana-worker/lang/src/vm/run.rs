@@ -988,8 +988,8 @@ impl Vm {
                             let (id, at) = site.cache.get();
                             if id == it.kind.id {
                                 if !it.kind.accepts(at as usize, &r!(b)) {
-                                attempt!('run, coerce::assign_field(&it.kind, at as usize, &r!(b), services));
-                            }
+                                    attempt!('run, coerce::assign_field(&it.kind, at as usize, &r!(b), services));
+                                }
                                 let value = r!(b).clone();
                                 let old = it
                                     .fields
@@ -1271,9 +1271,7 @@ impl Vm {
                     pc = 0;
                 }
                 Next::Leave(value) => {
-                    if !code.residents.is_empty()
-                        || !frames.plain()
-                    {
+                    if !code.residents.is_empty() || !frames.plain() {
                         break 'frame Next::Leave(value);
                     }
                     for slot in win.iter_mut().take(usize::from(code.registers)) {

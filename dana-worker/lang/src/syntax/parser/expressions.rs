@@ -331,7 +331,7 @@ impl Parser<'_> {
         let span = token.span();
         let kind = match token.kind {
             Kind::Name => ExprKind::Name(self.intern(token)),
-            Kind::Int => self.integer(span),
+            Kind::Int => self.integer(span)?,
             Kind::Float => self.float(span)?,
             Kind::String => ExprKind::Str(self.string(span)?),
             Kind::True => ExprKind::True,

@@ -5,12 +5,18 @@ use super::super::error::SyntaxFault;
 use super::super::span::Span;
 use super::{Parsed, Parser, fail};
 
+/// Digits of an integer in a source: reading it takes time that grows with their square.
+const MAX_DIGITS: usize = 100_000;
+
 impl Parser<'_> {
-    pub(super) fn integer(&mut self, span: Span) -> ExprKind {
+    pub(super) fn integer(&mut self, span: Span) -> Parsed<ExprKind> {
         let digits = self.slice(span);
         match digits.parse() {
-            Ok(value) => ExprKind::Int(value),
-            Err(_) => ExprKind::BigInt(self.tree.add_text(digits)),
+            Ok(value) => Ok(ExprKind::Int(value)),
+            Err(_) if digits.len() > MAX_DIGITS => {
+                fail(format!("an integer has at most {MAX_DIGITS} digits in a program"), span)
+            }
+            Err(_) => Ok(ExprKind::BigInt(self.tree.add_text(digits))),
         }
     }
 
