@@ -120,7 +120,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.inside(|server| server.inner = None);
+        self.inside(|server| {
+            if let Some(mut inner) = server.inner.take() {
+                inner.handles = Handles::default();
+                inner.vm.dismantle();
+            }
+        });
     }
 }
 
@@ -329,11 +334,8 @@ impl Inner {
             Settled::Kept(value) => pending.promise.settle(Ok(value)),
             Settled::Broken(raise) => pending.promise.settle(Err(raise)),
             Settled::Again { question, arguments } => {
-                let promise = Rc::clone(&pending.promise);
                 let again = PendingAsk { promise: pending.promise, settle: pending.settle };
-                if let Err(raise) = self.vm.services.send(question, arguments, again) {
-                    promise.settle(Err(raise));
-                }
+                self.vm.services.send(question, arguments, again);
             }
         }
         self.advance(out)
@@ -537,4 +539,43 @@ fn syntax(fault: &SyntaxFault, file: &SourceFile) -> Fault {
     };
     told.fit();
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nowhere;
+
+    impl Outbox for Nowhere {
+        fn send(&mut self, header: &ToHost, _payload: &[u8]) -> Result<(), Closed> {
+            assert!(!matches!(header, ToHost::Failed { .. }), "{header:?}");
+            Ok(())
+        }
+
+        fn pulse(&mut self, _steps: u64, _file: Option<&str>, _line: u32) -> ControlFlow<String> {
+            ControlFlow::Continue(())
+        }
+    }
+
+    #[test]
+    fn cycles_end_with_the_session() {
+        let source = "x = [1, 2]\nx.append(x)\nstruct P:\n    n: any\ndef (p: P) f():\n    return p\np = P(none)\np.n = [p, x]\ndef outer():\n    v = [x]\n    def inner():\n        return v\n    v.append(inner)\n    return inner\nd = {\"self\": outer()}\nd[\"d\"] = d\nnone\n";
+        let limits = dana_wire::SessionLimits { steps: None, memory: None, depth: 100, output: None };
+        let mut server = Server::new(Start { limits, seed: [1, 2], functions: Vec::new() });
+        let run = ToWorker::Run { turn: 1, filename: None, source: source.to_owned() };
+        server.handle(run, &[], &mut Nowhere).expect("served");
+        let inner = server.inner.as_ref().expect("alive");
+        let module = Rc::downgrade(&inner.vm.main);
+        let list = match inner.vm.main.locals.get("x") {
+            Some(Value::List(list)) => Rc::downgrade(&list),
+            other => panic!("{other:?}"),
+        };
+        let dict = match inner.vm.main.locals.get("d") {
+            Some(Value::Dict(dict)) => Rc::downgrade(&dict),
+            other => panic!("{other:?}"),
+        };
+        drop(server);
+        assert!(list.upgrade().is_none() && dict.upgrade().is_none() && module.upgrade().is_none());
+    }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use dana_wire::{LogLevel, Question, SessionLimits};
 
-use crate::value::{PromiseObj, Raise, StructType, Value};
+use crate::value::{PromiseObj, Raise, StructType, Value, memory};
 
 /// What to do with an answer. Runs when the answer arrives, before anybody sees the promise settle.
 pub trait Settle {
@@ -163,26 +163,21 @@ impl Services {
         arguments: Vec<Value>,
         settle: Box<dyn Settle>,
     ) -> Result<Rc<PromiseObj>, Raise> {
+        memory::reserve(4096)?;
         let promise = Rc::new(PromiseObj::new(0));
         self.issued.push(Rc::clone(&promise));
         self.fresh = true;
-        self.send(question, arguments, PendingAsk { promise: Rc::clone(&promise), settle })?;
+        self.send(question, arguments, PendingAsk { promise: Rc::clone(&promise), settle });
         Ok(promise)
     }
 
-    pub(crate) fn send(
-        &mut self,
-        question: Question,
-        arguments: Vec<Value>,
-        pending: PendingAsk,
-    ) -> Result<(), Raise> {
+    pub(crate) fn send(&mut self, question: Question, arguments: Vec<Value>, pending: PendingAsk) {
         let ask = self.next_ask;
         self.next_ask = self.next_ask.wrapping_add(1).max(1);
         self.asked = self.asked.saturating_add(1);
         pending.promise.ask.set(ask);
         self.outgoing.push(OutgoingAsk { ask, question, arguments });
         self.pending.insert(ask, pending);
-        Ok(())
     }
 
     pub fn struct_type(&self, name: &str) -> Option<Rc<StructType>> {

@@ -37,7 +37,7 @@ pub(crate) struct Scopes {
 enum Level {
     Function {
         id: Option<Id<Function>>,
-        scope: FunctionScope,
+        scope: Box<FunctionScope>,
         local: HashSet<Name>,
         definite: HashSet<Name>,
         log: Vec<Name>,
@@ -60,10 +60,16 @@ pub(crate) fn analyse(module: &Module) -> Scopes {
     let mut scope = FunctionScope::default();
     let mut local = HashSet::new();
     walk.collect(module.body, &mut scope, &mut local);
-    walk.levels.push(Level::Function { id: None, scope, local, definite: HashSet::new(), log: Vec::new() });
+    walk.levels.push(Level::Function {
+        id: None,
+        scope: Box::new(scope),
+        local,
+        definite: HashSet::new(),
+        log: Vec::new(),
+    });
     walk.block(module.body);
     if let Some(Level::Function { scope, .. }) = walk.levels.pop() {
-        walk.out.top = scope;
+        walk.out.top = *scope;
     }
     walk.out
 }
@@ -456,14 +462,20 @@ impl Walk<'_> {
         let fleeting = &scope.fleeting;
         let definite: HashSet<Name> =
             scope.locals.iter().take(scope.params).filter(|name| !fleeting.contains(name)).copied().collect();
-        self.levels.push(Level::Function { id: Some(id), scope, local, definite, log: Vec::new() });
+        self.levels.push(Level::Function {
+            id: Some(id),
+            scope: Box::new(scope),
+            local,
+            definite,
+            log: Vec::new(),
+        });
         match node.body {
             Body::Block(block) => self.block(block),
             Body::Value(value) => self.expr(value),
             Body::Pipeline(stages) => self.stages(stages),
         }
         if let Some(Level::Function { scope, .. }) = self.levels.pop() {
-            self.out.functions.insert(id, scope);
+            self.out.functions.insert(id, *scope);
         }
     }
 

@@ -89,7 +89,7 @@ impl Build<'_, '_> {
                     }
                 };
                 self.place = stmt.span.start;
-                self.leave(Exit::Return, a)?;
+                self.leave(Exit::Return, a);
                 self.definite = u128::MAX;
             }
             StmtKind::Break | StmtKind::Continue => {
@@ -100,7 +100,7 @@ impl Build<'_, '_> {
                     Enclosing::Finally { .. } => None,
                 });
                 if let Some(target) = target {
-                    self.leave(Exit::Jump(target), 0)?;
+                    self.leave(Exit::Jump(target), 0);
                 }
                 self.definite = u128::MAX;
             }
@@ -566,14 +566,15 @@ impl Build<'_, '_> {
     }
 
     /// Leaves by `exit`, running what must run on the way. `value` is the register of a returned value.
-    pub(super) fn leave(&mut self, exit: Exit, value: u8) -> Made<()> {
+    pub(super) fn leave(&mut self, exit: Exit, value: u8) {
         for at in (0..self.enclosing.len()).rev() {
             match self.enclosing.get_mut(at) {
-                Some(Enclosing::Loop { again, out }) => {
-                    if exit == Exit::Jump(*again) || exit == Exit::Jump(*out) {
-                        break;
-                    }
+                Some(Enclosing::Loop { again, out })
+                    if exit == Exit::Jump(*again) || exit == Exit::Jump(*out) =>
+                {
+                    break;
                 }
+                Some(Enclosing::Loop { .. }) => {}
                 Some(Enclosing::Finally { entry, state, exits }) => {
                     let number = exits.iter().position(|other| *other == exit).unwrap_or_else(|| {
                         exits.push(exit);
@@ -585,7 +586,7 @@ impl Build<'_, '_> {
                         self.emit(Op::Move { a: state + 1, b: value });
                     }
                     self.jump(entry);
-                    return Ok(());
+                    return;
                 }
                 None => {}
             }
@@ -594,7 +595,6 @@ impl Build<'_, '_> {
             Exit::Return => self.emit(Op::Return { a: value }),
             Exit::Jump(label) => self.jump(label),
         }
-        Ok(())
     }
 
     // ------------------------------------------------------------------------------ errors
@@ -692,7 +692,7 @@ impl Build<'_, '_> {
                     self.emit(Op::JumpEqual { sense: false, b: state, c, to: next.0 });
                 }
             }
-            self.leave(*exit, state + 1)?;
+            self.leave(*exit, state + 1);
             self.bind(next);
         }
         self.emit(Op::Reraise { a: state + 1 });

@@ -119,6 +119,7 @@ impl Iter {
     }
 
     #[inline]
+    #[expect(clippy::should_implement_trait, reason = "an element can fail to come")]
     pub fn next(&mut self) -> Result<Option<Value>, Raise> {
         match self {
             Iter::List { list, at } => {

@@ -259,10 +259,9 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
     let new = Iter::of(value).map_err(|_| Raise::type_error("can only assign an iterable"))?.collect()?;
     let (from, to) = resolve(start, stop, step, list.len());
     memory::reserve_values(new.len() + list.len())?;
-    let old: Vec<Value>;
-    if step == 1 {
+    let old: Vec<Value> = if step == 1 {
         let (from, to) = (from.max(0) as usize, to.max(from).max(0) as usize);
-        old = list.items.borrow_mut().splice(from..to, new).collect();
+        list.items.borrow_mut().splice(from..to, new).collect()
     } else {
         let count =
             if step > 0 { (to - from + step - 1) / step } else { (from - to - step - 1) / -step }.max(0);
@@ -281,8 +280,8 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
             }
             at += step;
         }
-        old = replaced;
-    }
+        replaced
+    };
     crate::value::release::release(old);
     Ok(())
 }

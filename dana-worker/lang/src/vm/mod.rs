@@ -7,6 +7,7 @@
 mod access;
 mod bind;
 mod call;
+mod dismantle;
 mod frames;
 mod index;
 mod modules;
@@ -235,7 +236,7 @@ impl Vm {
     }
 
     /// Registers a function as a method of the types named.
-    fn define_method(&mut self, at: u32, function: Value) -> Result<(), Raise> {
+    fn define_method(&mut self, at: u32, function: &Value) -> Result<(), Raise> {
         let code = Rc::clone(&self.func.code);
         let Some(def) = code.methods.get(at as usize) else { return Ok(()) };
         if def.strict && def.types.is_empty() {

@@ -278,7 +278,7 @@ impl Vm {
             }
             Op::DefineMethod { b, at } => {
                 let function = self.register(b);
-                self.define_method(at, function)?;
+                self.define_method(at, &function)?;
             }
             Op::Import { a, site } => {
                 let code = Rc::clone(&self.func.code);
