@@ -82,13 +82,13 @@ impl Walk<'_> {
             match stmt.kind {
                 StmtKind::Assign(id) => match self.tree.get(id).target.kind {
                     TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => {
-                        add(scope, local, name)
+                        add(scope, local, name);
                     }
                     _ => {}
                 },
                 StmtKind::Augment(id) => match self.tree.get(id).target.kind {
                     TargetKind::Name(name) | TargetKind::Scoped(Scope::Local, name) => {
-                        add(scope, local, name)
+                        add(scope, local, name);
                     }
                     _ => {}
                 },

@@ -195,7 +195,7 @@ impl Printer<'_> {
     fn separate(&mut self, at: usize) -> Result<(), Raise> {
         if at > 0 {
             self.out.push_str(", ");
-            if at % 64 == 0 {
+            if at.is_multiple_of(64) {
                 memory::reserve(self.out.capacity())?;
             }
         }

@@ -759,7 +759,7 @@ impl Vm {
                         jump_compare!(sense, b, c, to, <=, Compare::LessEqual);
                     }
                     Op::JumpGreater { sense, b, c, to } => {
-                        jump_compare!(sense, b, c, to, >, Compare::Greater)
+                        jump_compare!(sense, b, c, to, >, Compare::Greater);
                     }
                     Op::JumpGreaterEqual { sense, b, c, to } => {
                         jump_compare!(sense, b, c, to, >=, Compare::GreaterEqual);
