@@ -354,7 +354,7 @@ fn crashes_are_told_apart_from_attacks() {
         return;
     }
     let crash = |change: fn(&mut user_regs_struct)| {
-        let worker = Worker::start();
+        let mut worker = Worker::start();
         let captive = Captive::take(worker.pid());
         let mut registers = captive.registers();
         registers.orig_rax = u64::MAX;

@@ -38,7 +38,8 @@ fn run(worker: &mut Worker, source: &str) {
 fn finish(worker: &mut Worker) -> (Turn, String) {
     let mut printed = String::new();
     loop {
-        match worker.receive().expect("the worker goes on") {
+        let Some(message) = worker.receive() else { panic!("the worker ended: {:?}", worker.ended()) };
+        match message {
             (ToHost::Output { text }, _) => printed.push_str(&text),
             (ToHost::Pulse { .. } | ToHost::Log { .. }, _) => {}
             (ToHost::Done { .. }, payload) => return (Turn::Done(value(&payload)), printed),

@@ -132,17 +132,21 @@ impl Worker {
     }
 
     /// What a worker that is gone said on standard error.
-    pub fn words_so_far(mut self) -> String {
+    pub fn words_so_far(&mut self) -> String {
         let mut words = String::new();
         self.last_words.read_to_string(&mut words).expect("text");
         words
     }
 
+    /// How a worker that is gone has ended.
+    pub fn ended(&mut self) -> End {
+        let last_words = self.words_so_far();
+        End { status: self.child.wait().expect("our child"), last_words }
+    }
+
     /// Waits for the end, with the request pipe open.
     pub fn wait(mut self) -> End {
-        let mut last_words = String::new();
-        self.last_words.read_to_string(&mut last_words).expect("text");
-        End { status: self.child.wait().expect("our child"), last_words }
+        self.ended()
     }
 }
 
