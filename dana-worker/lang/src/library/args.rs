@@ -173,16 +173,24 @@ pub(super) fn elements(call: &mut Call<'_>, at: usize) -> Result<Vec<Value>, Rai
     iter.collect()
 }
 
-/// Declares natives: `name [parameter Take, ...] body`, `steps` before a body that may call Dana functions.
+/// Declares natives: `name [parameter Take, ...] Kind body`, `Steps` before a body that may call Dana functions. A list
+/// marked `replaceable` holds functions that a program's own function of the same name takes the place of.
 macro_rules! natives {
-    ($(#[$doc:meta])* $list:ident: $($name:literal [$($param:literal $take:ident),*] $kind:ident $body:expr;)*) => {
+    ($(#[$doc:meta])* $list:ident: $($rest:tt)*) => {
+        $crate::library::args::natives! { @list true, $(#[$doc])* $list: $($rest)* }
+    };
+    ($(#[$doc:meta])* replaceable $list:ident: $($rest:tt)*) => {
+        $crate::library::args::natives! { @list false, $(#[$doc])* $list: $($rest)* }
+    };
+    (@list $protected:literal, $(#[$doc:meta])* $list:ident:
+        $($name:literal [$($param:literal $take:ident),*] $kind:ident $body:expr;)*) => {
         $(#[$doc])*
         pub(super) static $list: &[$crate::library::native::Native] = &[$(
             $crate::library::native::Native {
                 name: $name,
                 params: &[$($crate::library::native::Param::new($param, $crate::library::native::Take::$take)),*],
                 body: $crate::library::native::Body::$kind($body),
-                protected: true,
+                protected: $protected,
             }
         ),*];
     };

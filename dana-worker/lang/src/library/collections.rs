@@ -13,15 +13,10 @@ natives! {
     FUNCTIONS:
     "len" ["obj" Position] Plain length;
     "list" ["iterable" PositionOptional] Plain list;
-    "tuple" ["iterable" PositionOptional] Plain tuple;
     "set" ["iterable" PositionOptional] Plain set;
-    "dict" ["source" PositionOptional, "kwargs" Keywords] Plain dict;
     "range" ["start" Position, "stop" PositionOptional, "step" PositionOptional] Plain range;
     "enumerate" ["iterable" Either, "start" Optional] Plain enumerate;
     "reversed" ["sequence" Position] Plain reversed;
-    "zip" ["iterables" Rest, "strict" Named] Plain zip;
-    "map" ["function" Position, "iterable" Position, "iterables" Rest] Steps map;
-    "filter" ["function" Position, "iterable" Position] Steps filter;
     "all" ["iterable" Position] Plain all;
     "any" ["iterable" Position] Plain any;
     "sorted" ["iterable" Position, "key" Named, "reverse" Named] Steps super::sort::sorted;
@@ -29,6 +24,16 @@ natives! {
     "min" ["args" Rest, "key" Named, "default" Named] Steps super::sort::minimum;
     "basic_max" ["args" Rest, "key" Named, "default" Named] Steps super::sort::maximum;
     "basic_min" ["args" Rest, "key" Named, "default" Named] Steps super::sort::minimum;
+}
+
+natives! {
+    /// Names the released implementation does not have, so that programs may have their own.
+    replaceable ADDITIONS:
+    "tuple" ["iterable" PositionOptional] Plain tuple;
+    "dict" ["source" PositionOptional, "kwargs" Keywords] Plain dict;
+    "zip" ["iterables" Rest, "strict" Named] Plain zip;
+    "map" ["function" Position, "iterable" Position, "iterables" Rest] Steps map;
+    "filter" ["function" Position, "iterable" Position] Steps filter;
 }
 
 fn length(call: &mut Call<'_>) -> Result<Value, Raise> {
@@ -211,7 +216,7 @@ impl Mapping {
             return Step::Done(Value::iterator(Iter::Values(self.results.into_iter())));
         }
         let args = self.columns.iter().filter_map(|column| column.get(at).cloned()).collect();
-        Step::Call { function: self.function.clone(), args, then: self }
+        Step::Call { function: self.function.clone(), args, keywords: Vec::new(), then: self }
     }
 }
 
@@ -253,7 +258,12 @@ impl Filtering {
             None => Step::Done(Value::iterator(Iter::Values(self.kept.into_iter()))),
             Some(item) => {
                 self.asked = item.clone();
-                Step::Call { function: self.function.clone(), args: vec![item], then: self }
+                Step::Call {
+                    function: self.function.clone(),
+                    args: vec![item],
+                    keywords: Vec::new(),
+                    then: self,
+                }
             }
         }
     }

@@ -18,6 +18,11 @@ natives! {
     "type" ["object" Position] Plain |call| Ok(Value::type_named(&type_text(call.arg(0))));
     "isinstance" ["obj" Position, "types" Position] Plain is_instance;
     "cast" ["type" Either, "value" Either] Plain cast;
+}
+
+natives! {
+    /// Names the released implementation does not have, so that programs may have their own.
+    replaceable ADDITIONS:
     "chr" ["i" Position] Plain chr;
     "ord" ["c" Position] Plain ord;
 }

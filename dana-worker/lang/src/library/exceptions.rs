@@ -5,10 +5,10 @@ use std::rc::Rc;
 use crate::value::{ErrorObj, Raise, Value, repr};
 
 use super::args::natives;
-use super::native::Call;
+use super::native::{Call, Native};
 
 natives! {
-    FUNCTIONS:
+    replaceable FUNCTIONS:
     "Exception" ["args" Rest] Plain construct;
     "BaseException" ["args" Rest] Plain construct;
     "ArithmeticError" ["args" Rest] Plain construct;
@@ -49,4 +49,9 @@ fn construct(call: &mut Call<'_>) -> Result<Value, Raise> {
         several => repr::display(&Value::tuple(several.to_vec()))?,
     };
     Ok(Value::Error(Rc::new(ErrorObj::new(call.native.name, message))))
+}
+
+/// Whether a function constructs exceptions.
+pub(crate) fn constructs(native: &Native) -> bool {
+    FUNCTIONS.iter().any(|known| known.name == native.name)
 }

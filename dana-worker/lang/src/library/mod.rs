@@ -6,6 +6,7 @@ mod args;
 mod blocked;
 mod collections;
 mod convert;
+mod decorators;
 mod exceptions;
 mod format;
 pub mod native;
@@ -19,6 +20,7 @@ mod table_methods;
 
 pub use blocked::blocked;
 pub(crate) use convert::{to_float, to_int};
+pub(crate) use exceptions::constructs;
 pub use format::{converted, format, percent};
 
 use crate::value::Value;
@@ -27,9 +29,14 @@ use native::Native;
 /// Functions by name.
 static BUILTINS: &[&[Native]] = &[
     collections::FUNCTIONS,
+    collections::ADDITIONS,
     convert::FUNCTIONS,
+    convert::ADDITIONS,
     numbers::FUNCTIONS,
+    numbers::DEMONSTRATIONS,
     output::FUNCTIONS,
+    output::DEMONSTRATIONS,
+    decorators::FUNCTIONS,
     crate::reason::FUNCTIONS,
     exceptions::FUNCTIONS,
 ];

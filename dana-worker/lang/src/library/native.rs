@@ -105,6 +105,8 @@ pub enum Step {
     Call {
         function: Value,
         args: Vec<Value>,
+        /// Arguments by name.
+        keywords: Vec<(Rc<str>, Value)>,
         then: Box<dyn Continuation>,
     },
     /// Wait for a promise and give its value to `then`.

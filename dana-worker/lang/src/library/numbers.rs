@@ -16,6 +16,11 @@ natives! {
     "round" ["number" Either, "ndigits" Optional] Plain round;
     "sum" ["iterable" Position, "start" Optional] Plain sum;
     "basic_sum" ["iterable" Position] Plain sum;
+}
+
+natives! {
+    /// Preloaded for demonstration.
+    replaceable DEMONSTRATIONS:
     "sum_range" ["start" Either, "end" Either] Plain sum_range;
     "is_odd" ["n" Either] Plain |call| parity(call, 1);
     "is_even" ["n" Either] Plain |call| parity(call, 0);

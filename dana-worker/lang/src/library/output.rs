@@ -14,10 +14,15 @@ natives! {
     "log" ["message" Either, "level" Optional] Plain log;
     "log_level" ["level" Either, "namespace" Optional] Plain log_level;
     "noop" ["args" Rest, "kwargs" Keywords] Plain noop;
+    "case" ["branches" Rest] Steps case;
+}
+
+natives! {
+    /// Preloaded for demonstration.
+    replaceable DEMONSTRATIONS:
     "feedback" ["result" Either, "data" Optional] Plain |_| Ok(Value::True);
     "capitalize_words" ["text" Either] Plain capitalize_words;
     "title_case" ["text" Either] Plain title_case;
-    "case" ["branches" Rest] Steps case;
 }
 
 fn print(call: &mut Call<'_>) -> Result<Value, Raise> {
@@ -122,7 +127,7 @@ fn case(call: &mut Call<'_>) -> Result<Step, Raise> {
         };
         let chosen = chosen.observe()?;
         return Ok(if chosen.is_callable() {
-            Step::Call { function: chosen, args: Vec::new(), then: Box::new(AsItIs) }
+            Step::Call { function: chosen, args: Vec::new(), keywords: Vec::new(), then: Box::new(AsItIs) }
         } else {
             Step::Done(chosen)
         });

@@ -176,7 +176,12 @@ struct Keyed {
 
 fn next_key(state: Box<Keyed>, services: &mut Services) -> Result<Step, Raise> {
     match state.items.get(state.keys.len()) {
-        Some(item) => Ok(Step::Call { function: state.key.clone(), args: vec![item.clone()], then: state }),
+        Some(item) => Ok(Step::Call {
+            function: state.key.clone(),
+            args: vec![item.clone()],
+            keywords: Vec::new(),
+            then: state,
+        }),
         None => state.conclude(services),
     }
 }

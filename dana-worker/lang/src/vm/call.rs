@@ -29,8 +29,8 @@ struct Chain {
 fn chain(step: Step, outer: Box<dyn Continuation>, services: &mut Services) -> Result<Step, Raise> {
     match step {
         Step::Done(value) => outer.resume(value, services),
-        Step::Call { function, args, then } => {
-            Ok(Step::Call { function, args, then: Box::new(Chain { inner: then, outer }) })
+        Step::Call { function, args, keywords, then } => {
+            Ok(Step::Call { function, args, keywords, then: Box::new(Chain { inner: then, outer }) })
         }
         Step::Wait { promise, then } => {
             Ok(Step::Wait { promise, then: Box::new(Chain { inner: then, outer }) })
@@ -248,11 +248,11 @@ impl Vm {
                     self.set(dst, value);
                     return Ok(None);
                 }
-                Step::Call { function, args, then } => {
+                Step::Call { function, args, keywords, then } => {
                     self.services.charge(1)?;
                     self.thens.push(then);
                     let at = self.base + usize::from(self.func.code.registers);
-                    let invoked = self.invoke(function, args, Vec::new(), dst, FrameKind::Then, at);
+                    let invoked = self.invoke(function, args, keywords, dst, FrameKind::Then, at);
                     if let Ok(Invoked::Entered) = invoked {
                         return Ok(None);
                     }

@@ -1315,6 +1315,10 @@ fn raised(value: &Value, cause: Option<&Value>) -> Raise {
     };
     let error = match &value {
         Value::Error(error) => Rc::clone(error),
+        // `raise ValueError` constructs it without arguments.
+        Value::Native(native) if crate::library::constructs(native) => {
+            Rc::new(ErrorObj::new(native.name, ""))
+        }
         other => match crate::value::repr::display(other) {
             Ok(text) => Rc::new(ErrorObj::new("RuntimeError", text)),
             Err(raise) => return raise,
