@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ending::{Ending, of_stop};
 use crate::gate::Gate;
@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::link::Link;
 use crate::report::{Level, Report};
 use crate::stop::Stop;
+use crate::sys::process;
 use crate::watch::Position;
 use crate::worker::{Why, Worker};
 
@@ -44,7 +45,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(limits: Limits, functions: HashSet<String>) -> Self {
         Core {
-            process: std::process::id(),
+            process: process(),
             limits,
             functions,
             handles: Handles::default(),
@@ -70,7 +71,7 @@ impl Core {
 
     /// False in a process forked from the one that began the session.
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
+        self.process == process()
     }
 
     /// The process the session belongs to.
@@ -88,6 +89,13 @@ impl Core {
             return None;
         }
         lock(&self.worker).clone().filter(|worker| worker.is_alive())
+    }
+
+    /// Tells the supervisor until when the turn under way may take.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        if let Some(worker) = lock(&self.worker).as_ref() {
+            worker.set_deadline(deadline);
+        }
     }
 
     /// The session's worker, from the moment it exists.

@@ -13,10 +13,17 @@ const SLICE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct Gate<T> {
-    /// Key of the thread inside; 0 is nobody.
-    inside: Mutex<usize>,
+    inside: Mutex<Inhabitant>,
     left: Condvar,
     content: Mutex<T>,
+}
+
+#[derive(Debug, Default)]
+struct Inhabitant {
+    /// Key of the thread inside; 0 is nobody.
+    thread: usize,
+    /// Threads that wait for it to leave.
+    waiting: usize,
 }
 
 /// Why a thread was not let in. Nothing has changed.
@@ -39,7 +46,7 @@ pub(crate) struct Inside<'g, T> {
 
 impl<T: Send> Gate<T> {
     pub(crate) fn new(content: T) -> Self {
-        Gate { inside: Mutex::new(0), left: Condvar::new(), content: Mutex::new(content) }
+        Gate { inside: Mutex::default(), left: Condvar::new(), content: Mutex::new(content) }
     }
 
     /// Waits until nobody else is inside.
@@ -67,9 +74,9 @@ impl<T: Send> Gate<T> {
 
     fn try_take(&self, me: usize) -> Result<bool, Refused> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        match *inside {
+        match inside.thread {
             0 => {
-                *inside = me;
+                inside.thread = me;
                 Ok(true)
             }
             other if other == me => Err(Refused::Reentered),
@@ -80,12 +87,14 @@ impl<T: Send> Gate<T> {
     fn wait(&self, py: Python<'_>, me: usize, deadline: Option<Instant>) -> Result<(), Refused> {
         loop {
             let entered = py.detach(|| {
-                let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-                let waited = self.left.wait_timeout_while(inside, SLICE, |inside| *inside != 0);
+                let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+                inside.waiting += 1;
+                let waited = self.left.wait_timeout_while(inside, SLICE, |inside| inside.thread != 0);
                 let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
-                let free = *inside == 0;
+                inside.waiting -= 1;
+                let free = inside.thread == 0;
                 if free {
-                    *inside = me;
+                    inside.thread = me;
                 }
                 free
             });
@@ -110,8 +119,12 @@ impl<T> Inside<'_, T> {
 impl<T> Drop for Inside<'_, T> {
     fn drop(&mut self) {
         self.content = None;
-        *self.gate.inside.lock().unwrap_or_else(PoisonError::into_inner) = 0;
-        self.gate.left.notify_one();
+        let mut inside = self.gate.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        inside.thread = 0;
+        // Waking costs a system call even when nobody sleeps.
+        if inside.waiting > 0 {
+            self.gate.left.notify_one();
+        }
     }
 }
 

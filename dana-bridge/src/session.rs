@@ -9,6 +9,7 @@ use dana_wire::{HANDLES, LimitKind, PROTOCOL, Start, Target, ToHost, ToWorker, U
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -90,15 +91,10 @@ impl Session {
         let Some(mut room) = inside.content().and_then(Option::take).filter(|_| !core.is_closed()) else {
             return Err(raise::closed(py, &core.over()));
         };
-        let worker = core.worker();
         let mut watch = Watch::new(slf.as_unbound(), deadline);
-        if let Some(worker) = &worker {
-            worker.set_deadline(deadline);
-        }
+        core.set_deadline(deadline);
         let result = perform(slf, &mut room, &mut watch, task);
-        if let Some(worker) = &worker {
-            worker.set_deadline(None);
-        }
+        core.set_deadline(None);
         let stop = match result {
             Ok(answer) => {
                 if let Some(slot) = inside.content().filter(|_| !core.is_closed()) {
@@ -275,10 +271,10 @@ impl Task<'_, '_> {
 
 fn usage_dict(py: Python<'_>, usage: Usage) -> PyResult<Bound<'_, PyDict>> {
     let dict = PyDict::new(py);
-    dict.set_item("steps", usage.steps)?;
-    dict.set_item("memory_peak", usage.memory_peak)?;
-    dict.set_item("output_bytes", usage.output_bytes)?;
-    dict.set_item("asks", usage.asks)?;
+    dict.set_item(intern!(py, "steps"), usage.steps)?;
+    dict.set_item(intern!(py, "memory_peak"), usage.memory_peak)?;
+    dict.set_item(intern!(py, "output_bytes"), usage.output_bytes)?;
+    dict.set_item(intern!(py, "asks"), usage.asks)?;
     Ok(dict)
 }
 
@@ -286,7 +282,7 @@ fn foreign(core: &Core) -> String {
     format!(
         "the session belongs to process {}, and this is process {}, forked from it: open a session here",
         core.process(),
-        std::process::id()
+        sys::process()
     )
 }
 
@@ -316,8 +312,7 @@ fn establish(
     let core = session.get().core();
     let mut watch = Watch::new(session, Instant::now().checked_add(time));
     let [memory, cpu] = core.limits().of_kernel();
-    let arguments =
-        [PROTOCOL.to_string(), std::process::id().to_string(), memory.to_string(), cpu.to_string()];
+    let arguments = [PROTOCOL.to_string(), sys::process().to_string(), memory.to_string(), cpu.to_string()];
     let spawned = spawn::start(path, &arguments)?;
     let worker = Arc::new(Worker::new(spawned.pid, spawned.pidfd, spawned.stderr));
     core.set_worker(worker.clone());

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use libc::{c_char, c_int, c_long, c_void};
 use nix::errno::Errno;
@@ -186,6 +186,45 @@ pub(crate) fn take_sigpipe() {
     }
 }
 
+/// The number of this process, without asking the kernel each time. Right after a fork, too.
+pub(crate) fn process() -> u32 {
+    static PROCESS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn forget() {
+        PROCESS.store(0, Ordering::Relaxed);
+    }
+    static FORGETS: std::sync::Once = std::sync::Once::new();
+    match PROCESS.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: the handler only stores to an atomic, which is allowed in the child of a fork of threads; it
+            // lives as long as the process, for an extension module is never unloaded.
+            FORGETS.call_once(|| unsafe {
+                libc::pthread_atfork(None, None, Some(forget));
+            });
+            let process = std::process::id();
+            PROCESS.store(process, Ordering::Relaxed);
+            process
+        }
+        process => process,
+    }
+}
+
+/// True on the thread on which Python runs the handlers of signals.
+pub(crate) fn is_main_thread() -> bool {
+    thread_local! {
+        /// For which process this thread knows the answer, and what it is.
+        static KNOWN: std::cell::Cell<(u32, bool)> = const { std::cell::Cell::new((0, false)) };
+    }
+    let process = process();
+    match KNOWN.get() {
+        (known, answer) if known == process => answer,
+        _ => {
+            let answer = nix::unistd::gettid() == nix::unistd::getpid();
+            KNOWN.set((process, answer));
+            answer
+        }
+    }
+}
+
 /// Sixteen bytes nobody can guess.
 pub(crate) fn random() -> Result<[u64; 2], Errno> {
     let mut words = [0_u64; 2];
@@ -243,7 +282,7 @@ impl<T: Default + Send + Sync + 'static> PerProcess<T> {
 
     /// This process's value, made when first asked for. One made before a fork is never freed.
     pub(crate) fn get(&'static self) -> &'static T {
-        let process = std::process::id();
+        let process = process();
         loop {
             let present = self.current.load(Ordering::Acquire);
             // SAFETY: null, or made by `Box::into_raw` below, published with Release, and never freed.

@@ -13,6 +13,7 @@ use pyo3::types::PyString;
 use crate::session::Session;
 use crate::stderr::escape;
 use crate::stop::Stop;
+use crate::sys::is_main_thread;
 
 /// How long Ctrl-C may go unnoticed when its signal reached another thread.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -54,7 +55,7 @@ impl<'a> Watch<'a> {
             session,
             began: Instant::now(),
             deadline,
-            on_main_thread: nix::unistd::gettid() == nix::unistd::getpid(),
+            on_main_thread: is_main_thread(),
             small: 0,
             output: 0,
             output_limit: session.get().core().limits().output,

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use crate::stderr::Tail;
-use crate::sys;
+use crate::sys::{self, process};
 
 /// Why this host killed a worker. The first reason counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Worker {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, stderr: OwnedFd) -> Self {
         Worker {
             pid,
-            host: std::process::id(),
+            host: process(),
             pidfd,
             stderr,
             tail: Mutex::new(Tail::default()),
@@ -76,7 +76,7 @@ impl Worker {
 
     /// False in a process forked from the one that started it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.host == std::process::id()
+        self.host == process()
     }
 
     pub(crate) fn is_alive(&self) -> bool {
