@@ -321,6 +321,7 @@ impl Inner {
         // An answer that comes after its turn has failed is nobody's.
         let Some(mut pending) = self.vm.services.pending.remove(&ask) else { return Ok(()) };
         let answer = match outcome {
+            Outcome::Failed { kind, message } if kind == "AskLimitError" => Err(Raise::asks(message)),
             Outcome::Failed { kind, message } => Err(Raise::new(kind, message)),
             Outcome::Value => match self.decode(payload)? {
                 Ok(mut values) => match (values.pop(), values.is_empty()) {

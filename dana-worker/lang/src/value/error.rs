@@ -187,8 +187,9 @@ impl Raise {
         )
     }
 
-    pub fn asks(limit: u64) -> Raise {
-        Raise::limited("AskLimitError", format!("limit of {limit} asks reached"), LimitKind::Asks)
+    /// The host counts the asks; `message` is its refusal.
+    pub fn asks(message: String) -> Raise {
+        Raise::limited("AskLimitError", message, LimitKind::Asks)
     }
 
     /// Too many nested calls; the one limit a program can catch.
