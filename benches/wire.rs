@@ -37,15 +37,21 @@ fn small_messages(c: &mut Criterion) {
             header.and_then(|()| encoder.int(42)).and_then(|()| encoder.finish()).is_ok()
         });
     });
-    group.bench_function("open Done(42)", |b| b.iter(|| open::<ToHost>(black_box(&out), &BUDGET).is_ok()));
-    let run = ToWorker::Run { turn: 7, filename: None, source: "x = 40\nx + 2\n".to_owned() };
     let mut body = Vec::new();
+    assert!(write_header(&done, &mut body).is_ok());
+    body.extend_from_slice(&int);
+    assert!(open::<ToHost>(&body, &BUDGET).is_ok());
+    group.bench_function("open Done(42)", |b| b.iter(|| open::<ToHost>(black_box(&body), &BUDGET).is_ok()));
+    let run = ToWorker::Run { turn: 7, filename: None, source: "x = 40\nx + 2\n".to_owned() };
     group.bench_function("write Run", |b| {
         b.iter(|| {
-            body.clear();
-            write_header(black_box(&run), &mut body).is_ok()
+            out.clear();
+            write_header(black_box(&run), &mut out).is_ok()
         });
     });
+    body.clear();
+    assert!(write_header(&run, &mut body).is_ok());
+    assert!(open::<ToWorker>(&body, &BUDGET).is_ok());
     group.bench_function("open Run", |b| b.iter(|| open::<ToWorker>(black_box(&body), &BUDGET).is_ok()));
     group.finish();
 }
@@ -55,6 +61,7 @@ fn a_million_floats(c: &mut Criterion) {
     let mut group = c.benchmark_group("1 M floats");
     group.throughput(Throughput::Bytes(8_000_000));
     let mut out = Vec::with_capacity(8_000_016);
+    assert!(Encoder::new(&mut out, &BUDGET).floats(&numbers).is_ok());
     group.bench_function("encode packed", |b| {
         b.iter(|| {
             out.clear();
