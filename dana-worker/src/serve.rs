@@ -10,8 +10,8 @@ use std::os::fd::BorrowedFd;
 
 use dana_lang::{Closed, Outbox, Server};
 use dana_wire::{
-    Budget, FrameError, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, frame, open,
-    read_frame_into, write_frame, write_header,
+    Budget, FrameError, Hello, LINE_BYTES, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, clip, frame,
+    open, read_frame_into, write_frame, write_header,
 };
 
 use crate::exit::Exit;
@@ -154,7 +154,11 @@ impl Outbox for Replies {
     }
 
     fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String> {
-        match self.send(&ToHost::Pulse { steps, file: file.map(str::to_owned), line }, &[]) {
+        let mut file = file.map(str::to_owned);
+        if let Some(file) = &mut file {
+            clip(file, LINE_BYTES);
+        }
+        match self.send(&ToHost::Pulse { steps, file, line }, &[]) {
             Ok(()) => ControlFlow::Continue(()),
             Err(Closed) => ControlFlow::Break(Closed.to_string()),
         }
