@@ -294,6 +294,7 @@ fn in_order(mut items: Vec<Value>, reverse: bool, services: &mut Services) -> Re
         }
         Some(kind) => items.sort_by(|a, b| uniform_order(&kind, a, b)),
         None => {
+            memory::reserve_values(items.len().saturating_mul(4))?;
             let keys = items.clone();
             let pairs = merged(keys.into_iter().zip(items).collect(), services)?;
             items = pairs.into_iter().map(|(_, item)| item).collect();
@@ -372,6 +373,8 @@ fn uniform<'a>(mut values: impl Iterator<Item = &'a Value> + Clone) -> Option<Un
 
 /// Bottom-up merge sort: runs that already stand in order are only looked at.
 fn merged(mut pairs: Pairs, services: &mut Services) -> Result<Pairs, Raise> {
+    // The pairs again, and two runs of them on their way.
+    memory::reserve(pairs.len().saturating_mul(3 * size_of::<(Value, Value)>()))?;
     let mut width = 1;
     while width < pairs.len() {
         services.charge(pairs.len() as u64)?;

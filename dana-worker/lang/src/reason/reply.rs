@@ -46,7 +46,7 @@ fn one(
     match &*term.name {
         "bool" => match plain(answer) {
             "" => Err(Misfit::Because("expected yes or no, got an empty reply".to_owned())),
-            answer => Ok(Value::bool(text::fuzzy_truth(answer))),
+            answer => Ok(Value::bool(text::fuzzy_truth(answer) && !ends_in_no(answer))),
         },
         "int" => integer(answer)
             .ok_or_else(|| Misfit::Because(format!("expected a whole number, got '{}'", shortened(answer)))),
@@ -107,6 +107,14 @@ fn unwrapped(found: Value, annotation: &Annotation) -> Value {
 fn plain(answer: &str) -> &str {
     let body = text::unfenced(answer);
     body.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '\'' | '<' | '>'))
+}
+
+/// "The answer is no.": a sentence that ends in the answer, unless it began with another one.
+fn ends_in_no(answer: &str) -> bool {
+    let mut words = answer.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let is = |word: &str, options: [&str; 2]| options.iter().any(|option| option.eq_ignore_ascii_case(word));
+    let began = words.next().is_some_and(|word| is(word, ["yes", "true"]));
+    !began && words.last().is_some_and(|word| is(word, ["no", "false"]))
 }
 
 /// Whether a text is an answer to a yes-or-no question beyond doubt.
