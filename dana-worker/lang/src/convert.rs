@@ -200,7 +200,7 @@ impl Writer<'_, '_> {
             Value::Struct(it) => {
                 let fields = it.fields.borrow();
                 self.enter(Rc::as_ptr(it) as usize, Step::Item(0))?;
-                let result = self.encoder.structure(&it.kind.name, fields.len());
+                let result = self.encoder.structure(&it.kind.name, it.kind.fields.len());
                 self.fits(result)?;
                 for (def, value) in it.kind.fields.iter().zip(fields.iter()) {
                     self.at(Step::Field(Rc::clone(&def.name)));

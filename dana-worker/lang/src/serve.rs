@@ -187,14 +187,22 @@ impl Inner {
         source: &str,
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
-        if let Err(raise) = memory::reserve(source.len().saturating_mul(8)) {
+        const SHORT: usize = 4096;
+        if source.len() > SHORT
+            && let Err(raise) = memory::reserve(source.len().saturating_mul(8))
+        {
             return self.fail(raise, out);
         }
         let name: Option<Rc<str>> = filename.map(Into::into);
         *self.vm.main.file.borrow_mut() = name.clone();
         let file = Rc::new(SourceFile { name, source: Source::new(source) });
         let main = Rc::clone(&self.vm.main);
-        match self.vm.compile(file, &main) {
+        // A session at its limit must still take a short program that lets go of something.
+        let limit = memory::limit();
+        memory::set_limit(limit.saturating_add(limit / 16));
+        let compiled = self.vm.compile(file, &main);
+        memory::set_limit(limit);
+        match compiled {
             Ok(code) => {
                 self.vm.start(code, main);
                 self.advance(out)

@@ -568,7 +568,36 @@ fn syntax_errors_are_told_with_their_place() {
 }
 
 #[test]
-fn what_is_not_built_says_so() {
-    let fault = Session::new().fault("x = 1\nagent Bot\n");
-    assert_eq!((fault.kind.as_str(), fault.line), ("NotImplementedError", 2));
+fn agents_and_resources_are_data_with_methods() {
+    prints(
+        "agent_blueprint Bot:\n    level: int = 1\nb = Bot(level=2)\nprint(b, type(b))\nb.remember(\"k\", [1])\nprint(b.recall(\"k\"), b.recall(\"x\"), b == Bot(level=2))\ndef (self: Bot) solve(problem: str):\n    return f\"{problem}!\"\nprint(b.solve(\"p\"))\n",
+        "Bot(name='unnamed_agent', description='A Dana agent', state='CREATED', level=2) Agent[Bot]\n[1] None True\np!\n",
+    );
+    prints(
+        "agent_blueprint Bot:\n    level: int = 1\nagent Solo(Bot):\n    level = 7\nagent Bare\nprint(Solo.level, Bare.name, Bare)\n",
+        "7 Bare Bare(name='Bare', description='A Dana agent', state='CREATED')\n",
+    );
+    prints(
+        "resource Store:\n    name: str = \"s\"\n    size: int = 3\ndef (r: Store) ping() -> str:\n    return f\"ping {r.name}\"\ns = Store(size=4)\nprint(s, s.ping(), s.is_running())\ns.start()\nprint(s.state, s.is_running())\n",
+        "Store(state='INITIALIZED', name='s', size=4) ping s False\nRUNNING True\n",
+    );
+    let mut session = Session::new();
+    let (_, ended) = session.run_with(
+        "agent Helper\nx = Helper.plan(\"go\")\ny = Helper.chat(\"hello\")\nz = Helper.chat(\"again\")\n[x, y, z]\n",
+        |question, _| {
+            let Question::Reason { messages, .. } = question else { panic!("{question:?}") };
+            let turns = messages[1].content.matches("User: hello\nYou: ok").count();
+            Ok(Datum::Str(if turns == 1 { "second".into() } else { "ok".into() }))
+        },
+    );
+    let text = |text: &str| Datum::Str(text.into());
+    assert_eq!(ended, Ok(Datum::List(vec![text("ok"), text("ok"), text("second")])));
+}
+
+#[test]
+fn a_program_may_define_what_the_release_lacks() {
+    prints(
+        "def filter(x):\n    return x + 1\nprint(filter(1), len([1]))\ndef len(x):\n    return 9\nprint(len([1]))\n",
+        "2 1\n1\n",
+    );
 }

@@ -9,7 +9,7 @@ use super::scope::FunctionScope;
 use super::want;
 use crate::syntax::ast::*;
 use crate::syntax::span::Span;
-use crate::value::structure::StructKind;
+use crate::value::structure::{Annotation, AnnotationTerm, StructKind};
 
 impl Build<'_, '_> {
     pub(super) fn lambda(&mut self, id: Id<Function>, dst: u8) -> Made<()> {
@@ -164,32 +164,34 @@ impl Build<'_, '_> {
         let kind = match node.kind {
             TypeKind::Struct => StructKind::Struct,
             TypeKind::Workflow => StructKind::Workflow,
-            TypeKind::Resource => {
-                self.unsupported("'resource'");
-                return Ok(());
-            }
-            TypeKind::AgentBlueprint => {
-                self.unsupported("'agent_blueprint'");
-                return Ok(());
-            }
+            TypeKind::Resource => StructKind::Resource,
+            TypeKind::AgentBlueprint => StructKind::Agent,
         };
         let name = self.text(node.name.name);
-        let fields = tree.list(node.fields);
-        let defaults: Vec<ExprId> = fields.iter().filter_map(|field| field.default).collect();
+        let own = tree.list(node.fields);
+        let given = given_fields(kind, "unnamed_agent");
+        let given: Vec<_> = given
+            .iter()
+            .filter(|(field, _)| !own.iter().any(|own| tree.name(own.name.name) == *field))
+            .copied()
+            .collect();
+        let defaults: Vec<ExprId> = own.iter().filter_map(|field| field.default).collect();
         let mark = self.next;
-        let b = self.temps(defaults.len().max(1))?;
-        for (at, default) in (0_u8..).zip(&defaults) {
+        let b = self.temps((given.len() + defaults.len()).max(1))?;
+        for (at, (_, default)) in (0_u8..).zip(&given) {
+            let k = self.constant_str(default);
+            self.emit(Op::Const { a: b + at, k });
+        }
+        for (at, default) in (given.len() as u8..).zip(&defaults) {
             self.expr(*default, b + at)?;
         }
-        let fields = fields
-            .iter()
-            .map(|field| FieldPlan {
-                name: self.text(field.name.name),
-                annotation: self.annotation(field.annotation),
-                has_default: field.default.is_some(),
-                comment: field.comment.map(|text| tree.text(text).into()),
-            })
-            .collect();
+        let mut fields: Vec<FieldPlan> = given.iter().map(|(field, _)| given_plan(field)).collect();
+        fields.extend(own.iter().map(|field| FieldPlan {
+            name: self.text(field.name.name),
+            annotation: self.annotation(field.annotation),
+            has_default: field.default.is_some(),
+            comment: field.comment.map(|text| tree.text(text).into()),
+        }));
         let doc = node.doc.map(|text| tree.text(text).into());
         self.code.structs.push(Rc::new(StructDef { kind, name: Rc::clone(&name), doc, fields }));
         let at = self.code.structs.len() as u32 - 1;
@@ -211,8 +213,67 @@ impl Build<'_, '_> {
         Ok(())
     }
 
+    /// `agent X`, `agent X(Blueprint)`, with or without overrides.
+    pub(super) fn define_agent(&mut self, node: Agent) -> Made<()> {
+        let tree = self.unit.tree;
+        let mark = self.next;
+        let callee = self.temp()?;
+        let Some(name) = node.name.or(node.blueprint) else { return Ok(()) };
+        self.place = name.span.start;
+        let overrides = tree.list(node.overrides);
+        match node.blueprint {
+            Some(blueprint) => self.read(blueprint.name, callee),
+            None => {
+                let text = self.text(name.name);
+                let given = given_fields(StructKind::Agent, &text);
+                let b = self.temps(given.len())?;
+                for (at, (_, default)) in (0_u8..).zip(&given) {
+                    let k = self.constant_str(default);
+                    self.emit(Op::Const { a: b + at, k });
+                }
+                let fields = given.iter().map(|(field, _)| given_plan(field)).collect();
+                let kind = StructKind::Agent;
+                self.code.structs.push(Rc::new(StructDef { kind, name: text, doc: None, fields }));
+                let at = self.code.structs.len() as u32 - 1;
+                self.emit(Op::Struct { a: callee, b, at });
+                self.next = usize::from(callee) + 1;
+            }
+        }
+        let first = self.temps(overrides.len())?;
+        let mut keywords = Vec::new();
+        for (at, item) in (0_u8..).zip(overrides) {
+            self.expr(item.value, first + at)?;
+            keywords.push(self.text(item.name.name));
+        }
+        self.place = name.span.start;
+        let site = self.call_site(CallSite { keywords: keywords.into(), ..CallSite::default() });
+        self.emit(Op::Call { a: callee, b: callee, c: overrides.len() as u8, site });
+        self.write(name.name, callee);
+        self.next = mark;
+        Ok(())
+    }
+
     /// The start of a span, for instructions made outside of expressions.
     pub(super) fn at(&mut self, span: Span) {
         self.place = span.start;
+    }
+}
+
+/// Fields a kind of type has before its own, with their defaults.
+fn given_fields(kind: StructKind, name: &str) -> Vec<(&'static str, &str)> {
+    match kind {
+        StructKind::Resource => vec![("state", "INITIALIZED")],
+        StructKind::Agent => vec![("name", name), ("description", "A Dana agent"), ("state", "CREATED")],
+        StructKind::Struct | StructKind::Workflow => Vec::new(),
+    }
+}
+
+fn given_plan(name: &str) -> FieldPlan {
+    let term = AnnotationTerm { name: "str".into(), arguments: Vec::new() };
+    FieldPlan {
+        name: name.into(),
+        annotation: Annotation { terms: vec![term] },
+        has_default: true,
+        comment: None,
     }
 }

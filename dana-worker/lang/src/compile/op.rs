@@ -577,7 +577,6 @@ pub enum Convert {
 #[repr(u8)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    Unsupported,
     Value,
     Sandbox,
 }

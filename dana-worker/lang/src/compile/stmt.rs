@@ -74,7 +74,10 @@ impl Build<'_, '_> {
                 self.settle_none(want);
             }
             StmtKind::Interface(_) | StmtKind::Pass => self.settle_none(want),
-            StmtKind::Agent(_) => self.unsupported("the 'agent' statement"),
+            StmtKind::Agent(id) => {
+                self.define_agent(tree.get(id))?;
+                self.settle_none(want);
+            }
             StmtKind::Import(id) => {
                 self.import(tree.get(id))?;
                 self.settle_none(want);
@@ -141,11 +144,6 @@ impl Build<'_, '_> {
         }
         self.next = mark;
         Ok(())
-    }
-
-    pub(super) fn unsupported(&mut self, what: &str) {
-        let k = self.constant_str(what);
-        self.emit(Op::Fail { kind: Failure::Unsupported, k });
     }
 
     fn expression(&mut self, value: ExprId, want: bool) -> Made<()> {

@@ -2,6 +2,7 @@
 //!
 //! The tables are data; the interpreter looks names up here and nowhere else.
 
+pub mod agents;
 mod args;
 mod blocked;
 mod collections;

@@ -72,7 +72,8 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
             if Rc::ptr_eq(a, b) {
                 return Ok(true);
             }
-            a.kind.name == b.kind.name && sequences(&a.fields.borrow(), &b.fields.borrow(), depth)?
+            a.kind.name == b.kind.name
+                && sequences(a.declared(&a.fields.borrow()), b.declared(&b.fields.borrow()), depth)?
         }
         (Value::Range(a), Value::Range(b)) => a == b,
         (Value::Bytes(a), Value::Bytes(b)) => a == b,

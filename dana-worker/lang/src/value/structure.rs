@@ -180,6 +180,11 @@ impl StructObj {
         StructObj { kind, fields: RefCell::new(fields) }
     }
 
+    /// The values of the declared fields; an agent's memory lies behind them.
+    pub fn declared<'a>(&self, fields: &'a [Value]) -> &'a [Value] {
+        fields.get(..self.kind.fields.len()).unwrap_or(fields)
+    }
+
     /// A field of this very object, without delegation.
     pub fn get(&self, name: &str) -> Option<Value> {
         self.kind.field(name).and_then(|at| self.fields.borrow().get(at).cloned())

@@ -35,7 +35,11 @@ impl Vm {
         if let Some((owner, at)) = it.owner(name)? {
             return Ok(owner.fields.borrow().get(at).cloned());
         }
-        Ok(it.method(name)?.map(|(owner, method)| bound(&Value::Struct(owner), method)))
+        if let Some((owner, method)) = it.method(name)? {
+            return Ok(Some(bound(&Value::Struct(owner), method)));
+        }
+        let native = library::agents::method(it.kind.kind, name);
+        Ok(native.map(|native| bound(&Value::Struct(Rc::clone(it)), Value::Native(native))))
     }
 }
 

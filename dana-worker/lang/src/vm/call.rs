@@ -334,6 +334,9 @@ impl Vm {
                 return Ok((field, None));
             }
         }
+        if let Some(native) = library::agents::method(it.kind.kind, name) {
+            return Ok((Value::Native(native), Some(Value::Struct(Rc::clone(it)))));
+        }
         // The last resort: a function of that name in scope.
         let receiver = Value::Struct(Rc::clone(it));
         match self.func.module.locals.get(name) {

@@ -1217,7 +1217,6 @@ impl Vm {
                             .map(|text| text.to_string())
                             .unwrap_or_default();
                         break 'run Next::Fault(match kind {
-                            Failure::Unsupported => Raise::unsupported(&message),
                             Failure::Value => Raise::value_error(message),
                             Failure::Sandbox => Raise::sandbox(message),
                         });
