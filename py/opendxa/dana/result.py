@@ -82,4 +82,9 @@ class ExecutionResult:
 
     def __str__(self) -> str:
         """Tell the outcome."""
-        return f"Success: {self.result}" if self.success else f"Error: {self.error}"
+        if not self.success:
+            return f"Error: {self.error}"
+        try:
+            return f"Success: {self.result}"
+        except ValueError as error:  # Python does not print an int of more than some thousand digits
+            return f"Success: <{type(self.result).__name__}: {error}>"

@@ -1,0 +1,48 @@
+"""docs/LIMITS.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from opendxa.dana import Limits
+from opendxa.dana.llm import Timeouts, local, openai_compatible
+from opendxa.dana.modules import MAX_SOURCE
+from opendxa.dana.sandbox import STARTUP_TIMEOUT
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "LIMITS.md").read_text(encoding="utf-8")
+UNITS = {"s": 1, "MiB": 2**20, "": 1}
+
+
+def test_limits_of_a_session() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) ?(s|MiB|) \|", PAGE, re.MULTILINE)
+    told = {name: int(figure.replace(",", "")) * UNITS[unit] for name, figure, unit in rows}
+    assert told == Limits().to_dict()
+
+
+def test_fixed_caps() -> None:
+    def constant(file: str, name: str) -> int:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        found = re.search(rf"\b{name}:[^=\n]*?(?:= )?([\d_]+)(?: << (\d+))?[;,]", text)
+        assert found is not None, f"{name} is not in {file}"
+        return int(found[1].replace("_", "")) << int(found[2] or 0)
+
+    wire, lang = "dana-worker/wire/src", "dana-worker/lang/src"
+    assert constant(f"{wire}/budget.rs", "frame_bytes") == 128 * 2**20
+    assert constant(f"{wire}/budget.rs", "payload_bytes") == 110 * 2**20
+    assert constant(f"{wire}/budget.rs", "nodes") == 2_000_000
+    assert constant(f"{wire}/budget.rs", "depth") == 64
+    assert constant(f"{wire}/budget.rs", "MAX_DEPTH") == 128
+    assert constant(f"{wire}/caps.rs", "TEXT_BYTES") == 16 * 2**20
+    assert constant(f"{lang}/syntax/parser.rs", "MAX_DEPTH") == 200
+    assert constant(f"{lang}/value/bigint.rs", "MAX_BITS") == 4_194_304
+    assert constant(f"{lang}/compile/expr.rs", "ARGUMENTS") == 100
+    assert constant(f"{lang}/reason/functions.rs", "ASKED_AGAIN") + 1 == 3
+    assert MAX_SOURCE == 4 * 2**20
+    assert openai_compatible._MAX_ANSWER == 16 * 2**20
+    assert (local._MAX_TOKENS, local._CONTEXT) == (300, 4096)
+    assert Timeouts().total == 120
+    assert STARTUP_TIMEOUT == 10
+    for figure in ("128 MiB", "110 MiB", "2,000,000", "4,000,000", "200 levels", "4,194,304", "120 s"):
+        assert figure in PAGE
