@@ -174,3 +174,51 @@ fn layout(template: &str) -> Result<percent::Layout, Fault> {
         other => panic!("{template} begins with {other:?}"),
     }
 }
+
+/// Random texts over the characters that mean something somewhere: every reader answers, none panics.
+#[test]
+fn awkward_texts_never_panic() {
+    let alphabet: Vec<char> =
+        "{}[]!:.0123456789<>^=+-# ,_%sdfegxXbocnz*()\"'\\ua\n\té\u{3a3}\u{10ffff}`FINAL_ANSWER"
+            .chars()
+            .collect();
+    let mut state = 5_u64;
+    let mut roll = |sides: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % sides
+    };
+    for _ in 0..20_000 {
+        let length = roll(14);
+        let source: String = (0..length).filter_map(|_| alphabet.get(roll(alphabet.len()))).collect();
+        if let Ok(spec) = Spec::parse(&source, "int") {
+            let _ = text::format_int(Integer::Small(-12345), &spec, "int", 4096);
+            let _ = text::format_int(Integer::Big(&(BigInt::from(7) << 90)), &spec, "int", 4096);
+            for number in [0.0, -1.5, 1e300, f64::NAN, f64::NEG_INFINITY] {
+                let _ = text::format_float(number, &spec, 4096);
+            }
+            let _ = text::format_str("aé\u{3a3}", &spec, 4096);
+        }
+        let _ = text::template::parts(&source);
+        let _ = text::template::path(&source);
+        percent::parts(&source).for_each(drop);
+        if source.starts_with("%")
+            && let Ok(layout) = layout(&source)
+        {
+            let _ = percent::integer(Integer::Small(-255), layout, 4096);
+            let _ = percent::float(2.5, layout, 4096);
+            let _ = percent::text("é", layout, 4096);
+        }
+        let mut reader = text::json::Reader::new(&source);
+        while let Ok(Some(_)) = reader.next_event() {}
+        let _ = (text::parse_float(&source), text::parse_bigint(&source, 0, ""), text::fuzzy_truth(&source));
+        let _ =
+            (text::final_answer(&source), text::unfenced(&source), text::nearest(&source, ["final", "a.b"]));
+        let _ =
+            (text::title(&source), text::casefold(&source), text::swapcase(&source), text::is_title(&source));
+        let _ = (
+            text::split_lines(&source, true),
+            text::rsplit_space(&source, Some(1)),
+            text::clamp(&source, Some(-3), Some(2)),
+        );
+    }
+}
