@@ -114,7 +114,7 @@ fn ends_in_no(answer: &str) -> bool {
     let mut words = answer.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let is = |word: &str, options: [&str; 2]| options.iter().any(|option| option.eq_ignore_ascii_case(word));
     let began = words.next().is_some_and(|word| is(word, ["yes", "true"]));
-    !began && words.last().is_some_and(|word| is(word, ["no", "false"]))
+    !began && words.next_back().is_some_and(|word| is(word, ["no", "false"]))
 }
 
 /// Whether a text is an answer to a yes-or-no question beyond doubt.
