@@ -37,6 +37,8 @@ def test_fixed_caps() -> None:
     assert constant(f"{wire}/caps.rs", "TEXT_BYTES") == 16 * 2**20
     assert constant(f"{lang}/syntax/parser.rs", "MAX_DEPTH") == 200
     assert constant(f"{lang}/value/bigint.rs", "MAX_BITS") == 4_194_304
+    assert constant(f"{lang}/text/integer.rs", "MAX_TEXT_DIGITS") == 4300
+    assert constant(f"{lang}/text/json.rs", "MAX_DEPTH") == 200
     assert constant(f"{lang}/compile/expr.rs", "ARGUMENTS") == 100
     assert constant(f"{lang}/reason/functions.rs", "ASKED_AGAIN") + 1 == 3
     assert MAX_SOURCE == 4 * 2**20
