@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use dana_wire::{Budget, Encoder, Reader, Token, Violation, floats, ints};
+use dana_wire::{Allowance, Budget, Encoder, Reader, Token, Violation, floats, ints};
 
 use crate::coerce;
 use crate::session::Services;
@@ -56,7 +56,10 @@ pub fn encode(value: &Value, out: &mut Vec<u8>, handles: &mut Handles) -> Result
 pub fn encode_all(values: &[Value], out: &mut Vec<u8>, handles: &mut Handles) -> Result<(), Raise> {
     let mark = handles.mark();
     let start = out.len();
-    let mut writer = Writer { encoder: Encoder::new(out, &Budget::FROM_WORKER), handles, path: Vec::new() };
+    // A payload that grows exists twice for a moment, once at double the size.
+    let payload_bytes = Budget::FROM_WORKER.payload_bytes.min(memory::room_and_reserve() / 3);
+    let budget = Budget { payload_bytes, ..Budget::FROM_WORKER };
+    let mut writer = Writer { encoder: Encoder::new(out, &budget), handles, path: Vec::new() };
     let written = values.iter().try_for_each(|value| writer.value(value));
     let finished = written.and_then(|()| match writer.encoder.finish() {
         Ok(_) => Ok(()),
@@ -104,6 +107,11 @@ fn shown(path: &[(usize, Step)]) -> String {
 }
 
 fn too_much(fault: &Violation, path: &[(usize, Step)]) -> Raise {
+    if let Violation::Exceeded { what: Allowance::PayloadBytes, limit } = fault
+        && *limit < Budget::FROM_WORKER.payload_bytes
+    {
+        return Raise::memory(memory::limit());
+    }
     Raise::value_error(format!("{} cannot be sent to the host: {fault}", shown(path)))
 }
 

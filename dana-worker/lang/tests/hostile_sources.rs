@@ -137,3 +137,18 @@ fn large_sources_stay_within_memory() {
         );
     }
 }
+
+#[test]
+fn results_count_against_memory_while_they_are_sent() {
+    for source in
+        ["[1] * 2500000", "['ab'] * 2000000", "'x' * 40000000", "[[1, 2]] * 1500000", "range(3000000)"]
+    {
+        let end = run(source.to_owned());
+        if let Some((kind, message)) = end.error {
+            assert!(
+                kind == "MemoryLimitError" || message.contains("sent to the host"),
+                "{source}: {kind}: {message}"
+            );
+        }
+    }
+}

@@ -249,7 +249,7 @@ impl<'u, 't> Build<'u, 't> {
             // Twice what is there, for vectors that grow, and once more for the functions it goes into.
             let ops = self.code.ops.capacity() * (size_of::<Op>() + size_of::<u32>());
             let constants = self.code.consts.capacity() * (size_of::<Value>() + size_of::<(ConstKey, u32)>());
-            if memory::room() < 3 * (ops + constants) {
+            if memory::room_and_reserve() < 3 * (ops + constants) {
                 return Err(ParseError::Memory);
             }
         }

@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use crate::syntax::ast::{Module, Tree};
 use crate::syntax::error::ParseError;
+use crate::syntax::name::Name;
 use crate::value::{ModuleObj, Namespace};
 use build::Build;
 use code::{Code, SourceFile};
@@ -38,8 +39,11 @@ pub fn compile(
     system: Rc<Namespace>,
 ) -> Result<Code, ParseError> {
     let scopes = scope::analyse(module);
-    for name in &scopes.shared {
-        let slot = into.locals.slot(module.tree.name(*name));
+    // In order of first appearance: the order of slots is visible, in what a module has for example.
+    let mut shared: Vec<Name> = scopes.shared.iter().copied().collect();
+    shared.sort_unstable();
+    for name in shared {
+        let slot = into.locals.slot(module.tree.name(name));
         into.locals.share(slot);
     }
     let unit = Unit { tree: &module.tree, scopes, file, module: into, public, system };

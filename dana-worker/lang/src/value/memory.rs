@@ -31,6 +31,12 @@ pub fn room() -> usize {
     LIMIT.get().saturating_sub(dana_meter::held())
 }
 
+/// Bytes that a program's code and its result may take: a session that is full must still be able to run the
+/// program that makes room. A sixteenth beyond the limit.
+pub fn room_and_reserve() -> usize {
+    room().saturating_add(LIMIT.get() / 16)
+}
+
 /// Passes when `count` more values may be stored.
 #[inline]
 pub fn reserve_values(count: usize) -> Result<(), Raise> {

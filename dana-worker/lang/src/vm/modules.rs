@@ -137,7 +137,7 @@ impl Vm {
         file: Rc<SourceFile>,
         module: &Rc<ModuleObj>,
     ) -> Result<Code, (ParseError, Rc<SourceFile>)> {
-        let tree = crate::syntax::parse_within(file.source.text(), &memory::room)
+        let tree = crate::syntax::parse_within(file.source.text(), &memory::room_and_reserve)
             .map_err(|error| (error, Rc::clone(&file)))?;
         compile::compile(
             &tree,
