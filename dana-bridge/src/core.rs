@@ -163,6 +163,17 @@ impl Core {
         }
     }
 
+    /// Gives back this process's copies of what belongs to the process it was forked from, so that a
+    /// worker sees the end of its host even while a child of that host lives.
+    pub(crate) fn abandon(&self) {
+        if self.is_ours() {
+            return;
+        }
+        self.closed.store(true, Ordering::Release);
+        drop(self.gate.take_after_fork());
+        drop(self.worker.try_lock().ok().and_then(|mut worker| worker.take()));
+    }
+
     fn close_because(&self, reason: &str) {
         if !self.closed.swap(true, Ordering::AcqRel) && self.is_ours() {
             *lock(&self.over) = Some(reason.to_owned());

@@ -148,7 +148,7 @@ pub(crate) fn of_stop(
             Some((worker, exit)) => Ending::of_worker(worker, exit, time, cpu),
             None => Ending::of(Kind::Lost),
         },
-        Stop::Closed | Stop::Python(_) | Stop::Asks => {
+        Stop::Closed | Stop::Forked | Stop::Python(_) | Stop::Asks => {
             Ending { message: stop.to_string(), ..Ending::of(Kind::Closed) }
         }
         Stop::Bug(_) => Ending { message: stop.to_string(), ..Ending::of(Kind::Crashed) },

@@ -72,6 +72,15 @@ impl<T: Send> Gate<T> {
         Some(Inside { gate: self, content })
     }
 
+    /// Empties what is inside if nobody is, without waiting for any lock: in the child of a fork the
+    /// thread that holds it may not exist.
+    pub(crate) fn take_after_fork(&self) -> Option<T>
+    where
+        T: Default,
+    {
+        self.content.try_lock().ok().map(|mut content| std::mem::take(&mut *content))
+    }
+
     fn try_take(&self, me: usize) -> Result<bool, Refused> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         match inside.thread {

@@ -9,6 +9,7 @@ mod core;
 mod decode;
 mod encode;
 mod ending;
+mod forks;
 mod function;
 mod gate;
 mod handles;

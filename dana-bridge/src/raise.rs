@@ -128,8 +128,6 @@ fn limit_name(fault: &Fault) -> Option<&'static str> {
         Some(LimitKind::Depth) => Some("depth"),
         Some(LimitKind::Output) => Some("output"),
         Some(LimitKind::Asks) => Some("asks"),
-        // The host itself refuses the ask, and the program may not have caught it.
-        None if fault.kind == "AskLimitError" => Some("asks"),
         None => None,
     }
 }

@@ -28,7 +28,7 @@ use crate::stop::Stop;
 use crate::verify::verify;
 use crate::watch::{Watch, out_of_turn};
 use crate::worker::Worker;
-use crate::{raise, spawn, supervise, sys};
+use crate::{forks, raise, spawn, supervise, sys};
 
 /// One session of one Dana interpreter: in a worker process (`spawn`) or here (`in_process`).
 #[pyclass(module = "opendxa.dana._bridge", frozen, weakref)]
@@ -141,7 +141,9 @@ impl Session {
         let seed = sys::random().map_err(std::io::Error::from)?;
         let start = Start { limits: limits.of_interpreter(), seed, functions: functions.clone() };
         let core = Core::new(limits, functions.into_iter().collect::<HashSet<_>>());
-        Ok((Py::new(py, Session { core, ask, output, log })?, start))
+        let session = Py::new(py, Session { core, ask, output, log })?;
+        forks::remember(session.bind(py))?;
+        Ok((session, start))
     }
 }
 
@@ -187,6 +189,10 @@ fn perform<'py>(
             Ok((value, usage))
         }
         LastWord::Failed(mut fault) => {
+            // It may have failed of the refusal in a shape of its own.
+            if core.limits().asks.is_some_and(|limit| watch.asks > limit) {
+                fault.limit = Some(LimitKind::Asks);
+            }
             let over = matches!(
                 fault.limit,
                 Some(LimitKind::Steps | LimitKind::Memory | LimitKind::Output | LimitKind::Asks)

@@ -21,6 +21,9 @@ pub(crate) enum Stop {
     /// The session was closed while the turn was under way.
     #[error("the session was closed")]
     Closed,
+    /// This process was forked in the middle of the turn, and the session stays with the other one.
+    #[error("the session stays with the process that this one was forked from")]
+    Forked,
     /// The program asked more than it may, and went on asking when told so.
     #[error("too many asks")]
     Asks,

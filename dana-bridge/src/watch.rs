@@ -67,7 +67,11 @@ impl<'a> Watch<'a> {
 
     /// How long to wait for something to happen; `None` is for ever.
     pub(crate) fn patience(&self) -> Result<Option<Duration>, Stop> {
-        if self.session.get().core().is_closed() {
+        let core = self.session.get().core();
+        if !core.is_ours() {
+            return Err(Stop::Forked);
+        }
+        if core.is_closed() {
             return Err(Stop::Closed);
         }
         let left = match self.deadline {

@@ -145,11 +145,12 @@ impl Worker {
 
     /// Kills it if need be, and waits until no process, zombie or event is left of it.
     pub(crate) fn finish(&self, why: Why) -> Exit {
+        if !self.is_ours() {
+            return Exit::Unknown;
+        }
         self.kill(why);
         let exit = self.wait(DYING).unwrap_or(Exit::Unknown);
-        if self.is_ours() {
-            self.watched.wait_until_not();
-        }
+        self.watched.wait_until_not();
         exit
     }
 

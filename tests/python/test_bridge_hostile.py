@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -491,6 +493,59 @@ def test_fork_opens_its_own(fake: Any, tmp_path: Path) -> None:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert session.run("x")[0] == 1
+
+
+def test_fork_in_an_ask(fake: Any) -> None:
+    """The child goes on in the handler and must not answer its parent's worker."""
+    reader, writer = os.pipe()
+    forked: list[int] = []
+
+    def ask(kind: str, payload: dict[str, Any]) -> Any:
+        if not forked:
+            forked.append(os.fork())
+            if forked[0]:
+                os.waitpid(forked[0], 0)
+        return 1
+
+    session = fake("function", functions=["twice"], ask=ask)
+    try:
+        told = session.run("x")[0]
+    except exceptions.SessionClosedError:
+        told = "closed"
+    if forked[0] == 0:
+        os.write(writer, told.encode())
+        os._exit(0)
+    os.close(writer)
+    assert os.read(reader, 100) == b"closed"
+    os.close(reader)
+    assert told == "Value"
+    assert session.run("x")[0] == "Value"
+
+
+def test_a_child_of_the_host_does_not_keep_its_workers(tmp_path: Path) -> None:
+    path = fake_worker.install(tmp_path, "echo", BUILD)
+    code = (
+        "import os, time\n"
+        "from opendxa.dana._bridge import Session\n"
+        f"session = Session.spawn({path!r}, limits={{}}, functions=[], ask=print, output=print, log=print,"
+        " startup_timeout=10)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    time.sleep(60)\n"
+        "    os._exit(0)\n"
+        "print(session.pid, child, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    directory = Path(exceptions.__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", code], cwd=directory, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout
+        pid, child = map(int, host.stdout.readline().split())
+        host.kill()
+    deadline = time.monotonic() + 3
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    assert not Path(f"/proc/{pid}").exists() or "zombie" in Path(f"/proc/{pid}/status").read_text()
 
 
 def test_ignored_sigchld(fake: Any) -> None:

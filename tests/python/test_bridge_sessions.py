@@ -139,7 +139,7 @@ def test_deadline(open_session: Open) -> None:
     began = time.monotonic()
     with pytest.raises(exceptions.DeadlineExceededError):
         session.run("while True:\n    pass\n", timeout=0.2)
-    assert 0.2 <= time.monotonic() - began < 0.5
+    assert 0.2 <= time.monotonic() - began < 2  # milliseconds in a release build
     assert not session.alive
     with pytest.raises(exceptions.SessionClosedError):
         session.run("1")
@@ -195,7 +195,7 @@ def test_control_c(open_session: Open) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         session.run("while True:\n    pass\n")
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 2  # milliseconds in a release build
     assert not session.alive
     timer.join()
 

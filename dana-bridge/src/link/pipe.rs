@@ -143,6 +143,8 @@ impl Link for Pipe {
 
     fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
         frame::end(&mut self.outgoing, Budget::FROM_HOST.frame_bytes)?;
+        // What ran in Python meanwhile may have forked, closed the session, or taken long.
+        watch.patience()?;
         let mut written = self.write(0)?;
         while written < self.outgoing.len() {
             let ready = self.wait(watch, true)?;
