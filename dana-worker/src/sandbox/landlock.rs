@@ -8,8 +8,9 @@ use super::lockdown::Applied;
 /// The newest version whose rights are asked for; the kernel's own version decides which of them exist.
 const NEWEST: ABI = ABI::V10;
 
-/// Denies every right that the running kernel knows, with no exception, and both scopes.
-pub(crate) fn deny_all() -> Applied {
+/// Denies this thread every right that the running kernel knows, with no exception, and both scopes. Public so that the
+/// layer can be tested by itself, without the filter that would answer first.
+pub fn deny_all() -> Applied {
     let status = restrict().map_err(|error| SetupError::unexpected(format!("landlock: {error}")))?;
     match status.ruleset {
         RulesetStatus::NotEnforced => Err(SetupError::unexpected(format!("landlock: {:?}", status.landlock))),

@@ -6,7 +6,7 @@ mod environment;
 mod error;
 mod fds;
 pub mod filter;
-mod landlock;
+pub mod landlock;
 mod lockdown;
 mod memory;
 pub mod policy;
