@@ -602,10 +602,11 @@ def test_an_isolated_session_never_comes_back_unisolated(
             d.execute_string("1")
 
 
-def test_required_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DANA_REQUIRE_ISOLATION", "1")
+@pytest.mark.parametrize("value", ["1", "true", "yes", "0", ""])
+def test_required_by_the_environment(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANA_REQUIRE_ISOLATION", value)
     with Dana() as d:
-        assert d.is_subprocess_isolated
+        assert d.is_subprocess_isolated is (value not in ("0", ""))
 
 
 def test_report(isolated: bool) -> None:

@@ -87,7 +87,9 @@ class Dana:
             )
         self._debug = debug
         self._settings: dict[str, Any] = {"limits": limits, "llm": llm, "functions": functions, "echo": echo}
-        self._required = require_isolation or os.environ.get(REQUIRE_VARIABLE, "") in ("1", "true")
+        # Whatever is not clearly a no is a yes: a misspelt value must not open the door.
+        asked = os.environ.get(REQUIRE_VARIABLE, "").strip().lower()
+        self._required = require_isolation or asked not in ("", "0", "false", "no", "off")
         if use_subprocess_isolation or self._required:
             self._sandbox = self._open(isolated=True)
 
