@@ -67,10 +67,9 @@ def _pack_int(value: int) -> bytes:
     if value < 0:
         forms = ((0xD0, ">b"), (0xD1, ">h"), (0xD2, ">i"), (0xD3, ">q"))
     for marker, form in forms:
-        try:
+        bits = 8 * struct.calcsize(form) - form[1].islower()
+        if -(1 << bits) <= value < 1 << bits:
             return bytes([marker]) + struct.pack(form, value)
-        except struct.error:
-            continue
     raise OverflowError(value)
 
 

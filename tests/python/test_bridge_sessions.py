@@ -149,7 +149,11 @@ def test_deadline(open_session: Open) -> None:
     ("limits", "source", "error"),
     [
         ({"steps": 1000}, "while True:\n    pass\n", exceptions.StepLimitError),
-        ({"memory": 16 << 20}, "x = []\nwhile True:\n    x.append('y' * 1000)\n", exceptions.MemoryLimitError),
+        (
+            {"memory": 16 << 20},
+            "x = []\nwhile True:\n    x.append('y' * 1000)\n",
+            exceptions.MemoryLimitError,
+        ),
         ({"memory": 16 << 20}, "x = 'y' * 100000000000", exceptions.MemoryLimitError),
         ({"output": 1000}, "while True:\n    print('y' * 100)\n", exceptions.OutputLimitError),
     ],
@@ -235,8 +239,7 @@ def test_one_session_moves_between_threads(open_session: Open) -> None:
     results: list[int] = []
 
     def work(number: int) -> None:
-        for _ in range(20):
-            results.append(session.call("step", (number,))[0])
+        results.extend(session.call("step", (number,))[0] for _ in range(20))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -305,9 +308,9 @@ def test_programs_do_not_lift_their_own_limit(open_session: Open) -> None:
     for _ in range(40):
         session.run(f"1\n{comment}")
         session.set("y", "z" * 1_000_000)
+    kept = "".join(f"kept{number} = 'a' * 9000000\n" for number in range(5))
     with pytest.raises(exceptions.MemoryLimitError):
-        for number in range(5):
-            session.run(f"kept{number} = 'a' * 9000000")
+        session.run(kept)
 
 
 def test_import_starts_nothing() -> None:
@@ -350,7 +353,9 @@ def test_workers_end_with_a_killed_host() -> None:
         "time.sleep(60)\n"
     )
     directory = Path(worker.__file__).parents[2]
-    with subprocess.Popen([sys.executable, "-c", code], cwd=directory, stdout=subprocess.PIPE, text=True) as host:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=directory, stdout=subprocess.PIPE, text=True
+    ) as host:
         assert host.stdout
         pids = [int(pid) for pid in host.stdout.readline().split()]
         host.kill()

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_worker
 import pytest
 
+import fake_worker
 from opendxa.dana._bridge import BUILD, Function, Session, Struct
 from opendxa.dana.exceptions import TypeConversionError
 
@@ -49,8 +49,9 @@ SAME = [
     None, True, False, 0, 1, -1, 127, 128, -32, -33, 255, 256, 2**31, -(2**31), 2**63 - 1, -(2**63),
     2**63, -(2**63) - 1, 2**64, 10**400, -(10**400), 0.0, -0.0, 1.5, math.inf, -math.inf, 5e-324,
     "", "a", "ünï 🙂", "\x00", "x" * 70000, b"", b"\x00\xff", b"x" * 70000,
-    [], [1], [[]], list(range(100)), [0.5] * 100, [1, 2.0] * 50, [True] * 100, [2**70] * 20, [None, "a", [1, (2,)]],
-    (), (1,), (1, (2, (3,))), {}, {"a": 1}, {1: "a", (1, 2): [3], None: 4, True: 5, 2.5: 6, b"k": 7},
+    [], [1], [[]], list(range(100)), [0.5] * 100, [1, 2.0] * 50, [True] * 100, [2**70] * 20,
+    [None, "a", [1, (2,)]],
+    (), (1,), (1, (2, (3,))), {}, {"a": 1}, {1: "a", (1, 2): [3], None: 4, False: 5, 2.5: 6, b"k": 7},
     set(), {1, "a", (2, 3)}, {"deep": [{"er": ({1},)}]},
 ]  # fmt: skip
 
