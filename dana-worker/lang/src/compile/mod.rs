@@ -4,6 +4,8 @@ mod build;
 pub mod code;
 mod define;
 mod expr;
+mod handle;
+mod iterate;
 pub mod op;
 mod pipeline;
 mod scope;

@@ -117,19 +117,36 @@ fn float(number: &Number<'_>) -> Result<f64, Raise> {
 fn plain(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
     match (number(a), number(b)) {
         (Some(Number::Int(a)), Some(Number::Int(b))) => ints(op, a, b),
-        (Some(a @ (Number::Int(_) | Number::Big(_))), Some(b @ (Number::Int(_) | Number::Big(_)))) => {
-            bigs(op, &to_big(&a), &to_big(&b))
-        }
+        (Some(Number::Big(a)), Some(Number::Big(b))) => bigs(op, a, b),
+        (Some(Number::Big(a)), Some(Number::Int(b))) => big_by_int(op, a, b),
+        (Some(Number::Int(a)), Some(Number::Big(b))) => bigs(op, &BigInt::from(a), b),
         (Some(a), Some(b)) => Ok(Value::float(floats(op, float(&a)?, float(&b)?)?)),
         _ => others(op, a, b),
     }
 }
 
-fn to_big(number: &Number<'_>) -> BigInt {
-    match number {
-        Number::Int(number) => BigInt::from(*number),
-        Number::Big(number) => (*number).clone(),
-        Number::Float(_) => BigInt::ZERO,
+/// A big integer and one that fits, without making the second big.
+fn big_by_int(op: Arith, a: &BigInt, b: i64) -> Result<Value, Raise> {
+    let apart = (a.sign() == Sign::Minus) != (b < 0);
+    match op {
+        Arith::Add | Arith::Subtract => {
+            bigint::check_bits(a.bits() + 1)?;
+            Ok(Value::big(if op == Arith::Add { a + b } else { a - b }))
+        }
+        Arith::Multiply => {
+            bigint::check_bits(a.bits() + 64)?;
+            Ok(Value::big(a * b))
+        }
+        Arith::Modulo if b != 0 => {
+            let rest = i64::try_from(a % b).unwrap_or(0);
+            Ok(Value::Int(if rest != 0 && apart { rest + b } else { rest }))
+        }
+        Arith::FloorDivide if b != 0 => {
+            let quotient = a / b;
+            let inexact = apart && (a % b).sign() != Sign::NoSign;
+            Ok(Value::big(if inexact { quotient - 1 } else { quotient }))
+        }
+        _ => bigs(op, a, &BigInt::from(b)),
     }
 }
 
