@@ -149,9 +149,15 @@ impl Vm {
         self.frames.clear();
         self.thens.clear();
         self.importing.clear();
-        self.stack.clear();
+        // In place: most slots were never used, and dropping nothing costs more than looking.
+        self.stack.truncate(4 * WINDOW);
         self.stack.shrink_to(4 * WINDOW);
-        self.stack.resize_with(WINDOW, || Value::Unset);
+        for slot in self.stack.iter_mut().filter(|slot| !matches!(slot, Value::Unset)) {
+            *slot = Value::Unset;
+        }
+        if self.stack.len() < WINDOW {
+            self.stack.resize_with(WINDOW, || Value::Unset);
+        }
         self.pc = 0;
         self.base = 0;
         self.resume = Resume::Execute;
