@@ -292,8 +292,8 @@ def test_many_sessions_leave_nothing(open_session: Open) -> None:
 def test_memory_is_charged_to_its_own_session(open_session: Open) -> None:
     limits = {"memory": 32 << 20, "wall_time": 20}
     first, second = open_session(limits=limits), open_session(limits=limits)
-    first.run("x = 'a' * 20000000")
-    second.run("x = 'b' * 20000000")
+    first.run("x = 'a' * 20000000\n1")
+    second.run("x = 'b' * 20000000\n1")
     for _ in range(5):
         assert first.run("len(x)")[0] == second.run("len(x)")[0] == 20_000_000
     with pytest.raises(exceptions.MemoryLimitError):
