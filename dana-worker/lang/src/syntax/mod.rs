@@ -11,6 +11,7 @@ pub mod span;
 #[cfg(test)]
 mod tests;
 mod token;
+mod tree;
 
 pub use ast::{Module, Tree};
 pub use error::{ParseError, SyntaxFault};
