@@ -545,14 +545,18 @@ def test_after_fork() -> None:
 
 
 @pytest.fixture
-def no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker fail as on a kernel without seccomp."""
     monkeypatch.delenv("DANA_REQUIRE_ISOLATION", raising=False)
-    monkeypatch.setattr(worker, "PATH", str(tmp_path / "dana-worker"))
+    program = tmp_path / "dana-worker"
+    program.write_text("#!/bin/sh\necho 'layer seccomp failed: EINVAL' >&2\nexit 70\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(worker, "PATH", str(program))
 
 
-@pytest.mark.usefixtures("no_worker")
+@pytest.mark.usefixtures("no_sandbox")
 def test_fallback_is_loud(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.warns(IsolationUnavailableWarning, match="NOT isolated.*is missing") as warned:
+    with pytest.warns(IsolationUnavailableWarning, match="NOT isolated.*seccomp failed") as warned:
         d = Dana(use_subprocess_isolation=True)
     assert warned[0].filename == __file__
     assert "NOT isolated" in caplog.text
@@ -562,13 +566,13 @@ def test_fallback_is_loud(caplog: pytest.LogCaptureFixture) -> None:
         assert d.sandbox.subprocess_pid is None
         assert "isolation=in-process" in repr(d)
         assert d.isolation.level == "none"
-        assert "is missing" in (d.isolation.fallback_reason or "")
+        assert "seccomp failed" in (d.isolation.fallback_reason or "")
         assert "not isolated: " in str(d.isolation)
 
 
-@pytest.mark.usefixtures("no_worker")
+@pytest.mark.usefixtures("no_sandbox")
 def test_fallback_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(IsolationUnavailableError, match="is missing"):
+    with pytest.raises(IsolationUnavailableError, match="seccomp failed"):
         Dana(use_subprocess_isolation=True, require_isolation=True)
     with pytest.raises(IsolationUnavailableError):
         Dana(require_isolation=True)
@@ -584,8 +588,14 @@ def test_worker_that_is_not_executable(tmp_path: Path, monkeypatch: pytest.Monke
     path.write_bytes(b"")
     path.chmod(0o644)
     monkeypatch.setattr(worker, "PATH", str(path))
-    with pytest.raises(IsolationUnavailableError, match="not executable"):
-        Dana(require_isolation=True)
+    with pytest.raises(ResourceError, match="not executable"):
+        Dana(use_subprocess_isolation=True)
+
+
+def test_a_missing_worker_is_no_reason_to_fall_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PATH", str(tmp_path / "dana-worker"))
+    with pytest.raises(ResourceError, match="is missing"):
+        Dana(use_subprocess_isolation=True)
 
 
 def test_an_isolated_session_never_comes_back_unisolated(
@@ -595,10 +605,10 @@ def test_an_isolated_session_never_comes_back_unisolated(
     with Dana(use_subprocess_isolation=True) as d:
         assert d.is_subprocess_isolated
         monkeypatch.setattr(worker, "PATH", str(tmp_path / "none"))
-        with pytest.raises(IsolationUnavailableError):
+        with pytest.raises(ResourceError):
             d.restart_subprocess()
         assert not d.is_subprocess_isolated
-        with pytest.raises(IsolationUnavailableError):
+        with pytest.raises(ResourceError):
             d.execute_string("1")
 
 

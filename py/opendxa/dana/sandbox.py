@@ -13,7 +13,6 @@ from . import options as reason_options
 from .exceptions import (
     DanaCallError,
     DanaError,
-    IsolationUnavailableError,
     LimitExceededError,
     ResourceCallError,
     ResourceError,
@@ -266,7 +265,8 @@ class SubprocessSandboxInterface(_SessionInterface):
     """A session in a locked worker process of its own, opened at once.
 
     Raises `IsolationUnavailableError` when no sandbox can be had; whether to go on without one is not decided
-    here.
+    here. Raises `ResourceError` when the installation or the host is at fault: the worker program is missing,
+    unfit or of another build, or descriptors have run out.
     """
 
     def __init__(
@@ -291,18 +291,15 @@ class SubprocessSandboxInterface(_SessionInterface):
         from ._bridge import Session  # noqa: PLC0415
 
         host = self._host
-        try:
-            return Session.spawn(
-                worker.locate(),
-                limits=self.limits.to_dict(),
-                functions=list(host.functions),
-                ask=host.ask,
-                output=host.output,
-                log=host.log,
-                startup_timeout=self._startup_timeout,
-            )
-        except ResourceError as error:
-            raise IsolationUnavailableError(str(error)) from error
+        return Session.spawn(
+            worker.locate(),
+            limits=self.limits.to_dict(),
+            functions=list(host.functions),
+            ask=host.ask,
+            output=host.output,
+            log=host.log,
+            startup_timeout=self._startup_timeout,
+        )
 
 
 def _prefixed(prefix: str, error: DanaCallError) -> DanaCallError:

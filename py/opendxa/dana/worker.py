@@ -2,6 +2,8 @@
 
 Rule: it travels inside the package and is found beside this file, never on PATH and never through the
 environment: whoever chooses the program chooses what a sandbox is.
+A program that is missing or unfit is a broken installation: an error,
+never a reason to go on without a sandbox.
 Left out: whether it is the right build; the two sides compare that when a session opens.
 """
 
@@ -11,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from .exceptions import IsolationUnavailableError
+from .exceptions import ResourceError
 
 __all__ = ["PATH", "locate"]
 
@@ -22,7 +24,7 @@ def locate() -> str:
     """Return the path of the worker program, or say why there is none."""
     if not Path(PATH).is_file():
         hint = "install the wheel again (pip install --force-reinstall)"
-        raise IsolationUnavailableError(f"the worker program {PATH} is missing; {hint}")
+        raise ResourceError(f"the worker program {PATH} is missing; {hint}")
     if not os.access(PATH, os.X_OK):
-        raise IsolationUnavailableError(f"the worker program {PATH} is not executable; run: chmod 755 {PATH}")
+        raise ResourceError(f"the worker program {PATH} is not executable; run: chmod 755 {PATH}")
     return PATH
