@@ -176,3 +176,15 @@ def test_pickle(error: DanaError) -> None:
     assert type(copied) is type(error)
     assert str(copied) == str(error)
     assert vars(copied) == vars(error)
+
+
+def test_recursion_is_told_once() -> None:
+    frames = [{"function": "f", "file": "deep.na", "line": 2, "column": 5}] * 900
+    told = str(from_fault({**FAULT, "trace": frames}))
+    assert told.count("in f") == 3
+    assert "... the same call 897 more times ..." in told
+
+
+def test_syntax_error_begins_with_its_place() -> None:
+    error = from_fault({**FAULT, "message": "a colon is missing", "syntax": True, "line": 3, "column": 7})
+    assert str(error).splitlines()[0] == "Syntax Error (line 3, column 7): a colon is missing"

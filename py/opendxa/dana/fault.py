@@ -1,12 +1,13 @@
 """What a Dana program reported when it failed, and how it is told.
 
-Rule: the first line is ``Type: message``; then come file, line and column with the source line and a caret,
-the calls that led there, and a hint. Text from a program never drives the reader's terminal.
+Rule: the first line is ``Type: message``, or ``Syntax Error (line L, column C): message``; then come file, line
+and column with the source line and a caret, the calls that led there, and a hint. Text from a program never drives the reader's terminal.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["Fault", "TraceFrame", "describe_trace", "place", "read", "visible"]
 _EXCERPT_WIDTH: Final = 160
 #: Most calls of a Dana trace that are shown; of a longer one, the first and the last half of this.
 _TRACE_SHOWN: Final = 40
+#: Most times that a call repeated at the same place, as in a recursion, is shown in a row.
+_REPEATS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def read(data: Mapping[str, Any]) -> Fault:
 
 def _describe(fault: Fault) -> list[str]:
     """Tell a fault, line by line."""
-    lines = [visible(f"{fault.kind}: {fault.message}" if fault.message else fault.kind)]
+    lines = [visible(_headline(fault))]
     if fault.file or fault.line:
         lines.append(f"  File {place(fault.file, fault.line, fault.column)}")
     lines += _excerpt(fault.excerpt, fault.column)
@@ -97,6 +100,13 @@ def _describe(fault: Fault) -> list[str]:
     if fault.cause is not None:
         lines.append("Caused by " + str(fault.cause))
     return lines
+
+
+def _headline(fault: Fault) -> str:
+    """Tell a fault in one line."""
+    if fault.syntax:
+        return f"Syntax Error (line {fault.line}, column {fault.column}): {fault.message}"
+    return f"{fault.kind}: {fault.message}" if fault.message else fault.kind
 
 
 def describe_trace(fault: Fault) -> list[str]:
@@ -109,10 +119,22 @@ def describe_trace(fault: Fault) -> list[str]:
     for frame, there in zip(fault.trace, places, strict=True):
         shown = [] if there == here else _excerpt(frame.source, frame.column)
         told.append([f"  File {place(*there)}, in {visible(frame.function)}", *shown])
+    told = _without_repeats(told)
     if len(told) > _TRACE_SHOWN:
         half = _TRACE_SHOWN // 2
         told = [*told[:half], [f"  ... {len(told) - 2 * half} more calls ..."], *told[-half:]]
     return ["Dana trace (outermost call first):", *(line for frame in told for line in frame)]
+
+
+def _without_repeats(told: list[list[str]]) -> list[list[str]]:
+    """Shorten runs of the same call at the same place."""
+    shown: list[list[str]] = []
+    for _, run in groupby(told):
+        calls = list(run)
+        shown += calls[:_REPEATS_SHOWN]
+        if len(calls) > _REPEATS_SHOWN:
+            shown.append([f"  ... the same call {len(calls) - _REPEATS_SHOWN} more times ..."])
+    return shown
 
 
 def place(file: str | None, line: int, column: int) -> str:
