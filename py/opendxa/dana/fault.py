@@ -1,7 +1,8 @@
 """What a Dana program reported when it failed, and how it is told.
 
-Rule: the first line is ``Type: message``, or ``Syntax Error (line L, column C): message``; then come file, line
-and column with the source line and a caret, the calls that led there, and a hint. Text from a program never drives the reader's terminal.
+Rule: the first line is ``Type: message``, or ``Syntax Error (line L, column C): message``; then come file,
+line and column with the source line and a caret, the calls that led there, and a hint. Text from a program
+never drives the reader's terminal.
 """
 
 from __future__ import annotations
