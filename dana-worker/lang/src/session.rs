@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use dana_wire::{LogLevel, Question, SessionLimits};
 
+use crate::library::preloaded::{FIRST_OWN, Preloaded};
 use crate::value::{PromiseObj, Raise, StructType, Value, memory};
 
 /// What to do with an answer. Runs when the answer arrives, before anybody sees the promise settle.
@@ -54,7 +55,9 @@ pub struct Services {
     pub limits: SessionLimits,
     /// Names of the host's functions.
     pub functions: Vec<String>,
+    /// Types that the program defined.
     pub types: HashMap<Rc<str>, Rc<StructType>>,
+    pub(crate) preloaded: Preloaded,
     /// The model chosen by `set_model`.
     pub model: Option<Rc<str>>,
     pub(crate) next_type: u32,
@@ -86,8 +89,9 @@ impl Services {
             limits,
             functions,
             types: HashMap::new(),
+            preloaded: Preloaded::default(),
             model: None,
-            next_type: 1,
+            next_type: FIRST_OWN,
             next_ask: 1,
             output: String::new(),
             logs: Vec::new(),
@@ -180,8 +184,9 @@ impl Services {
         self.pending.insert(ask, pending);
     }
 
+    /// A type of the program, or else a preloaded one.
     pub fn struct_type(&self, name: &str) -> Option<Rc<StructType>> {
-        self.types.get(name).cloned()
+        self.types.get(name).cloned().or_else(|| self.preloaded.named(name))
     }
 
     /// A number for a new struct type.

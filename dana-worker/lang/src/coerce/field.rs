@@ -5,9 +5,10 @@
 
 use std::rc::Rc;
 
+use crate::library::preloaded::default_for;
 use crate::library::to_float;
 use crate::session::Services;
-use crate::value::structure::{Annotation, AnnotationTerm, FieldDef};
+use crate::value::structure::{Annotation, AnnotationTerm, FieldDef, StructKind};
 use crate::value::{Raise, StructObj, StructType, Value, memory};
 
 /// Makes an instance from arguments in order and by name.
@@ -17,8 +18,13 @@ pub fn construct(
     keywords: &[(Rc<str>, Value)],
     services: &Services,
 ) -> Result<Value, Raise> {
-    let failed =
-        |why: String| Raise::sandbox(format!("struct instantiation failed for '{}': {why}", kind.name));
+    let failed = |why: String| {
+        Raise::sandbox(format!("{} instantiation failed for '{}': {why}", kind.kind.word(), kind.name))
+    };
+    // Their first fields are given ones such as the state: no place for a value without a name.
+    if let (StructKind::Agent | StructKind::Resource, [_, ..]) = (kind.kind, positional) {
+        return Err(failed("its fields are given by name".to_owned()));
+    }
     let mut fields: Vec<Value> = vec![Value::Unset; kind.fields.len()];
     if positional.len() > fields.len() {
         let (most, given) = (fields.len(), positional.len());
@@ -42,7 +48,7 @@ pub fn construct(
     let mut missing: Vec<&str> = Vec::new();
     for (place, field) in fields.iter_mut().zip(&kind.fields) {
         match (place.is_unset(), &field.default) {
-            (true, Some(default)) => *place = default.clone(),
+            (true, Some(default)) => *place = default_for(kind, field, default)?,
             (true, None) => missing.push(&field.name),
             (false, _) => {}
         }

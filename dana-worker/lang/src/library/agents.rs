@@ -9,6 +9,7 @@ use dana_wire::{Message, Question};
 
 use super::args::natives;
 use super::native::{Call, Native};
+use super::preloaded;
 use crate::session::AsIs;
 use crate::value::structure::StructKind;
 use crate::value::{DictObj, Raise, StructObj, Table, Value, memory, repr};
@@ -198,7 +199,11 @@ fn is_running(call: &mut Call<'_>) -> Result<Value, Raise> {
 }
 
 fn query(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let name = &receiver(call)?.kind.name;
+    let it = receiver(call)?;
+    if let Some(answer) = preloaded::answer(it, call.given(1))? {
+        return Ok(answer);
+    }
+    let name = &it.kind.name;
     Err(Raise::sandbox(format!(
         "resource '{name}' defines no query(); define one with 'def (self: {name}) query(request)'"
     )))

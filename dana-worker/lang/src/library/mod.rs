@@ -14,6 +14,7 @@ pub mod native;
 mod number_methods;
 mod numbers;
 mod output;
+pub mod preloaded;
 mod sequence_methods;
 mod sort;
 mod str_methods;

@@ -58,6 +58,18 @@ pub enum StructKind {
     Workflow,
 }
 
+impl StructKind {
+    /// What a program calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            StructKind::Struct => "struct",
+            StructKind::Resource => "resource",
+            StructKind::Agent => "agent",
+            StructKind::Workflow => "workflow",
+        }
+    }
+}
+
 pub struct FieldDef {
     pub name: Rc<str>,
     pub annotation: Annotation,

@@ -18,7 +18,7 @@ impl Vm {
                 Some(native) => Some(bound(&object, Value::Native(native))),
                 None => dict.get_str(name),
             },
-            Value::Module(module) => match module.locals.get(name) {
+            Value::Module(module) => match self.module_value(module, name) {
                 Some(value) => Some(value),
                 None => self.submodule(module, name),
             },

@@ -302,7 +302,7 @@ impl Vm {
     fn find_method(&mut self, receiver: &Value, name: &str) -> Result<(Value, Option<Value>), Raise> {
         match receiver {
             Value::Struct(it) => self.struct_method(it, name),
-            Value::Module(module) => match module.locals.get(name) {
+            Value::Module(module) => match self.module_value(module, name) {
                 Some(function) => Ok((function, None)),
                 None => match self.submodule(module, name) {
                     Some(found) => Ok((found, None)),

@@ -22,7 +22,8 @@ impl Vm {
         }
         empty(&self.public, &mut left);
         empty(&self.system, &mut left);
-        for (_, kind) in self.services.types.drain() {
+        let preloaded = self.services.preloaded.all().to_vec();
+        for kind in self.services.types.drain().map(|(_, kind)| kind).chain(preloaded) {
             left.extend(kind.methods.borrow_mut().drain().map(|(_, method)| method));
         }
         while let Some(value) = left.pop() {

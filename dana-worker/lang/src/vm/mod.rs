@@ -26,7 +26,7 @@ use frames::{FrameKind, Frames};
 use crate::compile::code::{CaptureFrom, Code, StructDef};
 use crate::library::native::{Continuation, Step};
 use crate::session::Services;
-use crate::value::structure::FieldDef;
+use crate::value::structure::{FieldDef, StructKind};
 use crate::value::{CellObj, ErrorObj, FuncObj, ModuleObj, Namespace, PromiseObj, Raise, StructType, Value};
 
 /// Values a window spans.
@@ -211,7 +211,7 @@ impl Vm {
     /// Defines a struct type, or finds that it is the same as before.
     fn make_struct(&mut self, def: &StructDef, first: u8) -> Result<Value, Raise> {
         let mut next = self.base + usize::from(first);
-        let fields = def
+        let mut fields: Vec<FieldDef> = def
             .fields
             .iter()
             .map(|plan| FieldDef {
@@ -225,14 +225,18 @@ impl Vm {
                 comment: plan.comment.clone(),
             })
             .collect();
+        if def.kind == StructKind::Workflow && !fields.iter().any(|field| &*field.name == "fsm") {
+            fields.push(self.services.preloaded.machine()?);
+        }
         let id = self.services.type_id();
         let kind = StructType::new(id, def.kind, &def.name, def.doc.clone(), fields);
-        if let Some(known) = self.services.struct_type(&def.name) {
+        if let Some(known) = self.services.types.get(&*def.name) {
             if known.same_shape(&kind) {
-                return Ok(Value::StructType(known));
+                return Ok(Value::StructType(Rc::clone(known)));
             }
             return Err(Raise::sandbox(format!(
-                "struct '{}' is already defined with other fields",
+                "{} '{}' is already defined with other fields",
+                known.kind.word(),
                 def.name
             )));
         }

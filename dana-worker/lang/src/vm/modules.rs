@@ -158,7 +158,7 @@ impl Vm {
                 module.name
             )));
         }
-        if let Some(value) = module.locals.get(name) {
+        if let Some(value) = self.module_value(module, name) {
             return Ok(Some(value));
         }
         if *module.package.borrow() == module.name {
@@ -195,6 +195,25 @@ impl Vm {
                 self.func.module.locals.set(&name, value);
             }
         }
+    }
+
+    /// A variable of a module, also of one whose top level is still running and keeps it in a register.
+    pub(super) fn module_value(&self, module: &ModuleObj, name: &str) -> Option<Value> {
+        if !module.complete.get()
+            && let Some(slot) = module.locals.find(name)
+        {
+            for (func, base) in self.frames.iter().chain([(&self.func, self.base)]) {
+                if !std::ptr::eq(&*func.module, module) {
+                    continue;
+                }
+                let resident = func.code.residents.iter().find(|(_, held)| *held == slot);
+                let value = resident.and_then(|(register, _)| self.stack.get(base + usize::from(*register)));
+                if let Some(value) = value.filter(|value| !value.is_unset()) {
+                    return Some(value.clone());
+                }
+            }
+        }
+        module.locals.get(name)
     }
 
     /// A submodule that was imported.

@@ -116,6 +116,7 @@ impl Vm {
             .iter()
             .map(|name| &**name)
             .chain(library::names().map(|name| -> &str { name }))
+            .chain(library::preloaded::Preloaded::names().map(|name| -> &str { name }))
             .chain(self.services.functions.iter().map(String::as_str))
             .filter(|candidate| *candidate != name && !candidate.starts_with("__"));
         crate::text::nearest(name, candidates).map(ToOwned::to_owned)
