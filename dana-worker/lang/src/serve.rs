@@ -14,7 +14,7 @@ use dana_wire::{
 use crate::compile::code::SourceFile;
 use crate::convert::{self, Handles, Unread};
 use crate::fault::fault;
-use crate::session::{PendingAsk, Services, Settled};
+use crate::session::{OutgoingAsk, PendingAsk, Services, Settled};
 use crate::syntax::error::{ParseError, SyntaxFault};
 use crate::syntax::span::Source;
 use crate::value::error::Reason;
@@ -361,30 +361,46 @@ impl Inner {
             let text = std::mem::take(&mut services.output);
             send_output(out, text)?;
         }
-        let outgoing = std::mem::take(&mut services.outgoing);
-        for ask in outgoing {
+        while self.send_asks(out)? {}
+        Ok(())
+    }
+
+    /// Sends the asks whose arguments are there; the others wait for the answers they carry. True when one failed,
+    /// which another may have been waiting for.
+    fn send_asks(&mut self, out: &mut dyn Outbox) -> Result<bool, ServeError> {
+        let mut waiting = Vec::new();
+        let mut failed = Vec::new();
+        for OutgoingAsk { ask, question, arguments } in std::mem::take(&mut self.vm.services.outgoing) {
             let mut payload = Vec::new();
-            let header = ToHost::Ask { ask: ask.ask, question: ask.question };
+            let header = ToHost::Ask { ask, question };
             let too_much =
                 |fault| Raise::value_error(format!("what was asked cannot be sent to the host: {fault}"));
             let encoded = header
                 .check()
                 .map_err(too_much)
-                .and_then(|()| convert::encode_all(&ask.arguments, &mut payload, &mut self.handles));
-            match encoded {
-                Ok(()) => out.send(&header, &payload)?,
-                Err(raise) => {
-                    if let Some(pending) = self.vm.services.pending.remove(&ask.ask) {
-                        let raise = match raise.as_error() {
-                            Some(_) => raise,
-                            None => Raise::value_error("an ask cannot carry a promise inside a container"),
-                        };
-                        pending.promise.settle(Err(raise));
-                    }
+                .and_then(|()| convert::encode_all(&arguments, &mut payload, &mut self.handles));
+            match (encoded, header) {
+                (Ok(()), header) => out.send(&header, &payload)?,
+                (Err(raise), ToHost::Ask { ask, question }) if raise.as_error().is_none() => {
+                    waiting.push(OutgoingAsk { ask, question, arguments });
                 }
+                (Err(raise), _) => failed.push((ask, raise)),
             }
         }
-        Ok(())
+        // When no ask is under way, those that wait can only wait for each other.
+        if failed.is_empty() && self.vm.services.pending.len() <= waiting.len() {
+            failed.extend(waiting.drain(..).map(|waits| {
+                (waits.ask, Raise::value_error("what is asked contains the answer it is waiting for"))
+            }));
+        }
+        self.vm.services.outgoing = waiting;
+        let any = !failed.is_empty();
+        for (ask, raise) in failed {
+            if let Some(pending) = self.vm.services.pending.remove(&ask) {
+                pending.promise.settle(Err(raise));
+            }
+        }
+        Ok(any)
     }
 
     // ------------------------------------------------------------------------------ turns

@@ -119,7 +119,11 @@ impl Services {
         self.outgoing.clear();
         self.pending.clear();
         self.sources.clear();
-        self.issued.clear();
+        for promise in self.issued.drain(..) {
+            if promise.is_pending() {
+                promise.settle(Err(Raise::sandbox("the turn that asked ended before the answer came")));
+            }
+        }
     }
 
     /// Prints, within the output limit.

@@ -56,7 +56,11 @@ impl Session {
     }
 
     fn with(limits: SessionLimits) -> Session {
-        let start = Start { limits, seed: [3, 4], functions: vec!["lookup".to_owned()] };
+        let start = Start {
+            limits,
+            seed: [3, 4],
+            functions: ["lookup", "math.sqrt", "math.pi=", "os.path.join"].map(str::to_owned).to_vec(),
+        };
         Session { server: Server::new(start), host: Host::default(), turn: 0 }
     }
 
@@ -564,6 +568,83 @@ fn asks_overlap_and_are_waited_for_when_looked_at() {
     session.send(ToWorker::Answer { ask: first, outcome: Outcome::Value }, &text("first "));
     assert_eq!(session.host.ended, Some(Ok(Datum::None)));
     assert_eq!(session.host.output, "both asked\nfirst second\n");
+}
+
+#[test]
+fn python_modules_are_what_the_host_named() {
+    let answer = |question: &Question, values: &[Datum]| -> Result<Datum, String> {
+        let Question::Function { name, .. } = question else { panic!("{question:?}") };
+        match (name.as_str(), values) {
+            ("math.pi=", []) => Ok(Datum::Float(3.25)),
+            ("math.sqrt", [Datum::Int(4)]) => Ok(Datum::Float(2.0)),
+            ("math.sqrt", _) => Err("math domain error".into()),
+            ("os.path.join", [Datum::Str(a), Datum::Str(b)]) => Ok(Datum::Str(format!("{a}/{b}"))),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut session = Session::new();
+    let source = "import math.py\nimport math.py as m\nfrom math.py import sqrt, pi as p\nimport os.path.py\nprint(math.pi, m.sqrt(4), sqrt(4) + p, os.path.join(\"a\", \"b\"))\nprint([f(4) for f in [sqrt]])\ntry:\n    sqrt(-1)\nexcept SandboxError as e:\n    print(e.message)\nfor source in [\"tan\", \"_x\"]:\n    pass\ntry:\n    math.tan(1)\nexcept AttributeError as e:\n    print(e.message)\ntry:\n    from math.py import tan\nexcept SandboxError as e:\n    print(e.message)\ntry:\n    import os.py\nexcept SandboxError as e:\n    print(e.message)\nfrom math.py import *\nprint(pi)\n";
+    let (output, ended) = session.run_with(source, answer);
+    assert_eq!(ended, Ok(Datum::None), "{output}");
+    assert_eq!(
+        output,
+        "3.25 2.0 5.25 a/b\n[2.0]\nmath domain error\nmodule 'math.py' has no attribute 'tan'\ncannot import name 'tan' from 'math.py'; it has: sqrt, pi\nPython module 'os' cannot be imported: the host has not allowed it\n3.25\n"
+    );
+    assert_eq!(session.value("math.pi"), Datum::Float(3.25), "it is not asked for again");
+    assert_eq!(session.fault("sqrt2(4)").hint.as_deref(), Some("did you mean 'sqrt'?"));
+}
+
+#[test]
+fn an_ask_waits_for_the_answers_it_carries() {
+    let mut session = Session::new();
+    let mut questions = Vec::new();
+    let source = "a = llm(\"one\")\nb = [llm(\"two\"), {\"k\": a}]\nprint(lookup(b, n=[a]))\n";
+    let (output, ended) = session.run_with(source, |question, values| match question {
+        Question::Function { .. } => {
+            questions.push(format!("{values:?}"));
+            Ok(Datum::Str("found".into()))
+        }
+        Question::Reason { messages, .. } => Ok(Datum::Str(messages[1].content.to_uppercase())),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((output.as_str(), ended), ("found\n", Ok(Datum::None)));
+    assert_eq!(questions.len(), 1);
+    assert!(questions[0].contains("TWO") && questions[0].matches("ONE").count() == 2, "{questions:?}");
+
+    // A failure inside is the failure of what carries it.
+    let fault =
+        session.run_with("lookup([llm(\"q\")])\n", |_, _| Err("no model".into())).1.expect_err("fails");
+    assert!(fault.message.contains("no model"), "{fault:?}");
+
+    // An ask cannot wait for itself.
+    let source = "l = []\np = llm(\"q\", {\"extra\": l})\nl.append(p)\nprint(p)\n";
+    let fault = session.run_with(source, |_, _| panic!("nothing to ask")).1.expect_err("fails");
+    assert_eq!(fault.message, "what is asked contains the answer it is waiting for");
+    assert_eq!(session.value("1 + 1"), Datum::Int(2));
+}
+
+#[test]
+fn what_a_sort_key_returns_may_hold_answers() {
+    let mut session = Session::new();
+    let source = "l = [\"aaa\", \"b\", \"cc\"]\nprint(sorted(l, key=lambda x :: [0, llm(x)]))\nl.sort(key=lambda x :: (llm(x),), reverse=true)\nprint(l, max(l, key=lambda x :: [[llm(x)]]))\nprint(sorted([[llm(x)] for x in l]))\n";
+    let (output, ended) = session.run_with(source, |question, _| match question {
+        Question::Reason { messages, .. } => Ok(Datum::Int(messages[1].content.len() as i64)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(ended, Ok(Datum::None));
+    assert_eq!(output, "['b', 'cc', 'aaa']\n['aaa', 'cc', 'b'] aaa\n[[1], [2], [3]]\n");
+}
+
+#[test]
+fn an_answer_that_never_came_is_an_error_later() {
+    let mut session = Session::new();
+    session.turn += 1;
+    let source = "x = llm(\"q\")\n1 / 0\n".to_owned();
+    session.send(ToWorker::Run { turn: 1, filename: None, source }, &[]);
+    assert!(matches!(session.host.ended.take(), Some(Err(fault)) if fault.kind == "ZeroDivisionError"));
+    session.host.asked.clear();
+    let fault = session.fault("x + 1\n");
+    assert_eq!(fault.message, "the turn that asked ended before the answer came");
 }
 
 #[test]

@@ -60,7 +60,8 @@ pub struct Start {
     pub limits: SessionLimits,
     /// For hashing and for whatever the language lets a program draw at random.
     pub seed: [u64; 2],
-    /// Names of the host's functions the program may call.
+    /// Names of the host's functions the program may call. `module.name` is a function of a Python module that the
+    /// program may import, `module.name=` a value there.
     pub functions: Vec<String>,
 }
 

@@ -18,10 +18,7 @@ impl Vm {
     /// Goes on with an import: its module, or none after entering the top level of one that it needs.
     pub(super) fn import(&mut self, site: &ImportSite) -> Result<Option<Value>, Raise> {
         if site.python {
-            return Err(Raise::sandbox(format!(
-                "Python module '{}' cannot be imported: the host has not allowed it",
-                site.name
-            )));
+            return self.import_python(site).map(Some);
         }
         let whole = self.absolute(site)?;
         let mut end = 0;
@@ -44,6 +41,74 @@ impl Vm {
         }
         let module = if site.root { first } else { parent };
         Ok(module.map(Value::Module))
+    }
+
+    /// A module made of the host's functions and values that are named `module.name`.
+    fn import_python(&mut self, site: &ImportSite) -> Result<Value, Raise> {
+        let name: &str = &site.name;
+        let mut module = self.python(name)?;
+        if site.root {
+            // `import a.b.py` binds `a`.
+            let mut below = name;
+            while let Some((outer, last)) = below.rsplit_once('.') {
+                let parent = match self.python(outer) {
+                    Ok(parent) => parent,
+                    Err(raise) if raise.as_error().is_none() => return Err(raise),
+                    Err(_) => Rc::new(ModuleObj::new(outer)),
+                };
+                parent.locals.set(last, Value::Module(module));
+                parent.complete.set(true);
+                module = parent;
+                below = outer;
+            }
+        }
+        Ok(Value::Module(module))
+    }
+
+    /// One Python module. Its values are asked for now, all at once; its functions when they are called.
+    fn python(&mut self, name: &str) -> Result<Rc<ModuleObj>, Raise> {
+        let key = format!("{name}.py");
+        if let Some(known) = self.modules.get(&*key) {
+            return Ok(Rc::clone(known));
+        }
+        let allowed: Vec<String> = self
+            .services
+            .functions
+            .iter()
+            .filter(|known| known.rsplit_once('.').is_some_and(|(module, _)| module == name))
+            .cloned()
+            .collect();
+        if allowed.is_empty() {
+            return Err(Raise::sandbox(format!(
+                "Python module '{name}' cannot be imported: the host has not allowed it"
+            )));
+        }
+        let mut answers = Vec::new();
+        let module = Rc::new(ModuleObj::new(&key));
+        for whole in &allowed {
+            let short = whole.rsplit_once('.').map_or("", |(_, short)| short);
+            let Some(short) = short.strip_suffix('=') else {
+                module.locals.set(short, super::names::host_function(whole));
+                continue;
+            };
+            let promise = match self.services.sources.get(&**whole) {
+                Some(promise) => Rc::clone(promise),
+                None => {
+                    let question =
+                        Question::Function { name: whole.clone(), positional: 0, keywords: Vec::new() };
+                    let promise = self.services.ask(question, Vec::new(), Box::new(AsIs))?;
+                    self.services.sources.insert(whole.as_str().into(), Rc::clone(&promise));
+                    promise
+                }
+            };
+            answers.push((short, promise));
+        }
+        for (short, promise) in answers {
+            module.locals.set(short, promise.observe()?);
+        }
+        module.complete.set(true);
+        self.modules.insert(key.into(), Rc::clone(&module));
+        Ok(module)
     }
 
     /// The module's name from the root.

@@ -30,6 +30,11 @@ fn call_host(call: &mut Call<'_>) -> Result<Step, Raise> {
     Ok(Step::Wait { promise, then: Box::new(crate::session::Identity) })
 }
 
+/// A function of the host, by the name it is asked for.
+pub(super) fn host_function(name: &str) -> Value {
+    Value::Bound(Rc::new(BoundObj { receiver: Value::str(name), function: Value::Native(&HOST_CALL) }))
+}
+
 /// A variable of the module's other scopes, a builtin, a type or a function of the host.
 pub(super) fn elsewhere(
     name: &str,
@@ -45,14 +50,7 @@ pub(super) fn elsewhere(
         .or_else(|| system.get(name))
         .or_else(|| library::builtin(name).map(Value::Native))
         .or_else(|| services.struct_type(name).map(Value::StructType))
-        .or_else(|| {
-            services.functions.iter().any(|function| function == name).then(|| {
-                Value::Bound(Rc::new(BoundObj {
-                    receiver: Value::str(name),
-                    function: Value::Native(&HOST_CALL),
-                }))
-            })
-        })
+        .or_else(|| services.functions.iter().any(|function| function == name).then(|| host_function(name)))
 }
 
 impl Vm {
@@ -117,7 +115,7 @@ impl Vm {
             .map(|name| &**name)
             .chain(library::names().map(|name| -> &str { name }))
             .chain(library::preloaded::Preloaded::names().map(|name| -> &str { name }))
-            .chain(self.services.functions.iter().map(String::as_str))
+            .chain(self.services.functions.iter().map(String::as_str).filter(|name| !name.contains('.')))
             .filter(|candidate| *candidate != name && !candidate.starts_with("__"));
         crate::text::nearest(name, candidates).map(ToOwned::to_owned)
     }
