@@ -44,6 +44,7 @@ class Dana:
 
     `llm` is a provider, a callable ``fn(messages, options) -> str``, or text such as ``openai:gpt-4o-mini``;
     without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call.
+    `python_modules`, such as ``{"math": ["sqrt", "pi"]}``, are what programs may import (``import math.py``).
     `echo` also writes what programs print to `sys.stdout`.
     """
 
@@ -57,6 +58,7 @@ class Dana:
         limits: Limits | None = None,
         llm: Provider | Callable[..., Any] | str | None = None,
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
+        python_modules: Mapping[str, Iterable[str]] | None = None,
         echo: bool = True,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
@@ -80,13 +82,24 @@ class Dana:
             from .host import named_functions  # noqa: PLC0415
 
             functions = named_functions(functions)
+        members = None
+        if python_modules is not None:
+            from .python_modules import named_members  # noqa: PLC0415
+
+            members = named_members(python_modules)
         if enable_imports:
             raise DanaError(
                 "importing .na files from Python (enable_imports=True) is not supported yet\n"
                 "Hint: use execute_file() and call()"
             )
         self._debug = debug
-        self._settings: dict[str, Any] = {"limits": limits, "llm": llm, "functions": functions, "echo": echo}
+        self._settings: dict[str, Any] = {
+            "limits": limits,
+            "llm": llm,
+            "functions": functions,
+            "members": members,
+            "echo": echo,
+        }
         # Whatever is not clearly a no is a yes: a misspelt value must not open the door.
         asked = os.environ.get(REQUIRE_VARIABLE, "").strip().lower()
         self._required = require_isolation or asked not in ("", "0", "false", "no", "off")

@@ -56,7 +56,10 @@ class SandboxInterface(Protocol):
 
 
 class _SessionInterface:
-    """One session and the host's side of it. Calls from several threads take turns."""
+    """One session and the host's side of it. Calls from several threads take turns.
+
+    `members` are what `python_modules.named_members` returns.
+    """
 
     def __init__(
         self,
@@ -65,12 +68,13 @@ class _SessionInterface:
         limits: Limits | None = None,
         llm: object = None,
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
+        members: Mapping[str, Callable[..., Any]] | None = None,
         search_paths: Iterable[Path] = (),
         echo: bool = True,
     ) -> None:
         self.debug = debug
         self.limits = limits if limits is not None else Limits()
-        self._host = Host(llm, named_functions(functions), search_paths, echo)
+        self._host = Host(llm, {**named_functions(functions), **(members or {})}, search_paths, echo)
         self._session: Session | None = None
         self._closed = False
         self._process = os.getpid()
