@@ -81,8 +81,7 @@ pub(crate) fn answer(
         let message = format!("the limit of {limit} asks in one turn is reached");
         refuse(link, ask, "AskLimitError".to_owned(), message)?;
     } else {
-        let session = watch.session;
-        let failed = Python::attach(|py| handle(link, session.bind(py), row, ask, question))?;
+        let failed = Python::attach(|py| handle(link, watch, watch.session.bind(py), row, ask, question))?;
         watch.ask_error = failed.or(watch.ask_error.take());
     }
     link.dispatch(watch)
@@ -91,6 +90,7 @@ pub(crate) fn answer(
 /// Has Python answer, and composes what it said. Returns the error if that is what it said.
 fn handle(
     link: &mut dyn Link,
+    watch: &Watch<'_>,
     session: &Bound<'_, Session>,
     row: &Row,
     ask: u32,
@@ -98,7 +98,7 @@ fn handle(
 ) -> Result<Option<PyErr>, Stop> {
     let py = session.py();
     let payload = PyDict::new(py);
-    (row.payload)(question, &mut Receiver::new(link.payload(), session)?, &payload)?;
+    (row.payload)(question, &mut Receiver::new(link.payload(), session, watch)?, &payload)?;
     let error = match session.get().ask().bind(py).call1((row.name, payload)) {
         Ok(value) => match compose_value(link, session, ask, &value)? {
             None => return Ok(None),

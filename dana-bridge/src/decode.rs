@@ -2,7 +2,11 @@
 //!
 //! The rule: the payload has passed the wire's checks before the first object is built, so depth,
 //! count and memory are known to be within their budgets, and nothing here looks anything up by a
-//! name the interpreter sent. Other Python threads get their turn while a large value is built.
+//! name the interpreter sent. While a large value is built, other Python threads get their turn, and the turn's
+//! deadline, Ctrl-C and the closing of the session still hold: keys can be chosen so that Python's dicts and sets take
+//! quadratic time to build.
+
+use std::time::{Duration, Instant};
 
 use dana_wire::{Budget, KeyFault, Reader, Token, Violation, floats, ints};
 use pyo3::prelude::*;
@@ -13,27 +17,36 @@ use crate::raise;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::structure::Struct;
+use crate::watch::Watch;
 
-/// Values built between two chances for other threads: well under a millisecond.
-const STRETCH: u32 = 4096;
+/// Values built between two looks at the clock. Even of keys that all collide, so many are built soon.
+const STRETCH: u32 = 64;
+/// How long other threads wait for their turn.
+const HOLD: Duration = Duration::from_millis(2);
 
 /// Reads values that the interpreter of `session` sent.
 pub(crate) struct Receiver<'a, 'py> {
     reader: Reader<'a>,
     session: &'a Bound<'py, Session>,
     py: Python<'py>,
+    watch: &'a Watch<'a>,
     stretch: u32,
+    held_since: Instant,
 }
 
 impl<'a, 'py> Receiver<'a, 'py> {
-    pub(crate) fn new(payload: &'a [u8], session: &'a Bound<'py, Session>) -> Result<Self, Stop> {
+    pub(crate) fn new(
+        payload: &'a [u8],
+        session: &'a Bound<'py, Session>,
+        watch: &'a Watch<'a>,
+    ) -> Result<Self, Stop> {
         let reader = Reader::new(payload, &Budget::FROM_WORKER)?;
-        Ok(Receiver { reader, session, py: session.py(), stretch: 0 })
+        Ok(Receiver { reader, session, py: session.py(), watch, stretch: 0, held_since: Instant::now() })
     }
 
     /// The next value.
     pub(crate) fn value(&mut self) -> Result<Bound<'py, PyAny>, Stop> {
-        self.count(1);
+        self.count()?;
         let py = self.py;
         Ok(match self.reader.next()? {
             Token::None => py.None().into_bound(py),
@@ -102,7 +115,7 @@ impl<'a, 'py> Receiver<'a, 'py> {
     ) -> Result<Bound<'py, PyAny>, Stop> {
         let mut items = Vec::with_capacity(numbers.len());
         for number in numbers {
-            self.count(1);
+            self.count()?;
             items.push(build(number)?);
         }
         Ok(PyList::new(self.py, items)?.into_any())
@@ -117,12 +130,21 @@ impl<'a, 'py> Receiver<'a, 'py> {
         Ok(int)
     }
 
-    /// Lets other Python threads run now and then.
-    fn count(&mut self, values: u32) {
-        self.stretch += values;
-        if self.stretch >= STRETCH {
-            self.stretch = 0;
+    /// Counts one value; now and then lets other Python threads run, and looks whether the turn may go on.
+    #[inline]
+    fn count(&mut self) -> Result<(), Stop> {
+        self.stretch += 1;
+        if self.stretch < STRETCH { Ok(()) } else { self.pause() }
+    }
+
+    fn pause(&mut self) -> Result<(), Stop> {
+        self.stretch = 0;
+        if self.held_since.elapsed() >= HOLD {
+            self.watch.patience()?;
+            self.watch.check_signals()?;
             self.py.detach(|| ());
+            self.held_since = Instant::now();
         }
+        Ok(())
     }
 }

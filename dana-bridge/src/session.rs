@@ -184,7 +184,7 @@ fn perform<'py>(
     room.last_ask = turn.last_ask;
     match word? {
         LastWord::Done(usage) => {
-            let value = Receiver::new(room.link.payload(), slf)?.value()?;
+            let value = Receiver::new(room.link.payload(), slf, watch)?.value()?;
             let usage = usage_dict(py, usage).map_err(Stop::from)?;
             Ok((value, usage))
         }

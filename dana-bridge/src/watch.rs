@@ -39,6 +39,8 @@ pub(crate) struct Watch<'a> {
     began: Instant,
     deadline: Option<Instant>,
     on_main_thread: bool,
+    /// When signals were last looked for.
+    signals: Instant,
     small: u64,
     output: u64,
     output_limit: Option<u64>,
@@ -51,11 +53,13 @@ pub(crate) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(session: &'a Py<Session>, deadline: Option<Instant>) -> Self {
+        let now = Instant::now();
         Watch {
             session,
-            began: Instant::now(),
+            began: now,
             deadline,
             on_main_thread: is_main_thread(),
+            signals: now,
             small: 0,
             output: 0,
             output_limit: session.get().core().limits().output,
@@ -95,8 +99,18 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// The same for an interpreter that talks so much that no wait for it is ever long enough to look.
+    fn check_signals_when_due(&mut self) -> Result<(), Stop> {
+        if self.on_main_thread && self.signals.elapsed() >= SIGNAL_CHECK {
+            self.check_signals()?;
+            self.signals = Instant::now();
+        }
+        Ok(())
+    }
+
     /// Takes a message that wants no answer.
     pub(crate) fn notice(&mut self, message: &ToHost) -> Result<(), Stop> {
+        self.check_signals_when_due()?;
         let large = matches!(message, ToHost::Output { text } if text.len() >= LARGE_OUTPUT);
         if !large {
             self.count_small()?;

@@ -635,3 +635,14 @@ def test_report(isolated: bool) -> None:
             assert not any(layer.in_force for layer in report.layers)
         with pytest.raises(AttributeError):
             report.level = "filtered"  # type: ignore[misc]
+
+
+def test_a_function_of_the_host_cannot_restart_its_own_session(isolated: bool) -> None:
+    def restart() -> None:
+        d.restart_subprocess()
+
+    with open_dana(isolated, functions={"restart": restart}) as d:
+        result = d.execute_string("restart()")
+        if isolated:
+            assert "cannot call back into it" in str(result.error)
+        assert d.execute_string("1 + 1").result == 2

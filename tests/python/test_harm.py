@@ -258,3 +258,24 @@ def test_host_that_dies_takes_its_workers_along(tmp_path: Path) -> None:
     finally:
         for pidfd in watched:
             os.close(pidfd)
+
+
+def test_keys_chosen_to_collide_do_not_outlast_the_deadline() -> None:
+    """Python hashes integers modulo 2**61 - 1, so that building this dict takes quadratic time."""
+    program = "d = {}\nfor i in range(400000):\n    d[i * (2 ** 61 - 1)] = i\nd\n"
+    with fresh(limits=Limits(wall_time=2)) as d:
+        begin = time.monotonic()
+        result = d.execute_string(program)
+        assert isinstance(result.error, DeadlineExceededError), result
+        assert time.monotonic() - begin < 10
+
+
+def test_interrupt_reaches_a_talkative_program() -> None:
+    with fresh() as d:
+        timer = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
+        timer.start()
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            d.execute_string("i = 0\nwhile true:\n    i += 1\n    if i % 100000 == 0:\n        print(i)\n")
+        assert time.monotonic() - begin < 5
+        timer.join()

@@ -61,6 +61,9 @@ const TRACE_SHOWN: usize = 40;
 /// The error as the Python package shows it.
 fn render(fault: &Fault) -> String {
     let mut out = match fault.message.as_str() {
+        message if fault.syntax => {
+            format!("Syntax Error (line {}, column {}): {message}", fault.line, fault.column)
+        }
         "" => fault.kind.clone(),
         message => format!("{}: {message}", fault.kind),
     };

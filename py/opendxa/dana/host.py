@@ -29,6 +29,15 @@ __all__ = ["Host", "Turn", "named_functions"]
 WITHHELD: Final = "the model gave no answer; the host was told why"
 
 
+def refuse_reentry(host: Host) -> None:
+    """Refuse what a function that the session asked for wants of the session itself: it would wait for ever."""
+    if host.holder == get_ident():
+        raise DanaCallError(
+            "the session is busy: a function it asked for cannot call back into it\n"
+            "Hint: use a second Dana, or return the value instead"
+        )
+
+
 class Turn:
     """One request, from the host's side: what was printed, which models answered, what failed.
 
@@ -47,14 +56,9 @@ class Turn:
 
     def __enter__(self) -> Turn:
         host = self._host
-        me = get_ident()
-        if host.holder == me:
-            raise DanaCallError(
-                "the session is busy: a function it asked for cannot call back into it\n"
-                "Hint: use a second Dana, or return the value instead"
-            )
+        refuse_reentry(host)
         host.lock.acquire()
-        host.holder = me
+        host.holder = get_ident()
         host.turn = self
         self.started = monotonic()
         return self

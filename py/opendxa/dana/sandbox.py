@@ -18,7 +18,7 @@ from .exceptions import (
     ResourceError,
     SessionClosedError,
 )
-from .host import Host, Turn, named_functions
+from .host import Host, Turn, named_functions, refuse_reentry
 from .isolation import IsolationReport
 from .limits import Limits
 from .result import ExecutionResult, Usage
@@ -212,6 +212,7 @@ class _SessionInterface:
         """End the session and open a new one; its state is lost, what it used stays counted."""
         if self._closed:
             raise SessionClosedError("the session was closed\nHint: create a new Dana")
+        refuse_reentry(self._host)
         session, self._session = self._session, None
         if session is not None and self._process == os.getpid():
             session.close()
