@@ -708,6 +708,20 @@ fn agents_and_resources_are_data_with_methods() {
 }
 
 #[test]
+fn a_conversation_goes_on_after_a_failure() {
+    let mut session = Session::new();
+    let source = "agent Helper\ntry:\n    print(Helper.chat(\"first\"))\nexcept Exception as e:\n    print(\"failed\")\nprint(Helper.chat(\"second\"), Helper.chat(\"third\"))\n";
+    let mut said = Vec::new();
+    let (output, ended) = session.run_with(source, |question, _| {
+        let Question::Reason { messages, .. } = question else { panic!("{question:?}") };
+        said.push(messages[1].content.clone());
+        if said.len() == 1 { Err("no model".into()) } else { Ok(Datum::Int(said.len() as i64)) }
+    });
+    assert_eq!((output.as_str(), ended), ("failed\n2 3\n", Ok(Datum::None)));
+    assert!(!said[1].contains("first") && said[2].contains("User: second\nYou: 2"), "{said:?}");
+}
+
+#[test]
 fn a_program_may_define_what_the_release_lacks() {
     prints(
         "def filter(x):\n    return x + 1\nprint(filter(1), len([1]))\ndef len(x):\n    return 9\nprint(len([1]))\n",

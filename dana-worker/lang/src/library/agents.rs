@@ -11,6 +11,7 @@ use super::args::natives;
 use super::native::{Call, Native};
 use super::preloaded;
 use crate::session::AsIs;
+use crate::value::promise::PromiseState;
 use crate::value::structure::StructKind;
 use crate::value::{DictObj, Raise, StructObj, Table, Value, memory, repr};
 
@@ -134,6 +135,7 @@ fn chat(call: &mut Call<'_>) -> Result<Value, Raise> {
     for (_, turn) in entries.iter().skip(entries.len().saturating_sub(turns)) {
         if let Value::Tuple(turn) = turn
             && let [said, reply] = turn.items()
+            && !unanswered(reply)
         {
             let _ = write!(before, "\nUser: {}\nYou: {}", repr::display(said)?, repr::display(reply)?);
         }
@@ -145,6 +147,11 @@ fn chat(call: &mut Call<'_>) -> Result<Value, Raise> {
     let turn = Value::tuple(vec![call.arg(1).clone(), reply.clone()]);
     store.insert(Value::Int(entries.len() as i64), turn)?;
     Ok(reply)
+}
+
+/// The model failed; the program hears of that where it looks at the reply, not in what it says next.
+fn unanswered(reply: &Value) -> bool {
+    matches!(reply, Value::Promise(promise) if matches!(*promise.state.borrow(), PromiseState::Broken(_)))
 }
 
 fn remember(call: &mut Call<'_>) -> Result<Value, Raise> {
