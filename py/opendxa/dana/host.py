@@ -30,7 +30,7 @@ WITHHELD: Final = "the model gave no answer; the host was told why"
 
 
 def refuse_reentry(host: Host) -> None:
-    """Refuse what a function that the session asked for wants of the session itself: it would wait for ever."""
+    """Refuse what an asked function wants of the session that asks: it would wait for ever."""
     if host.holder == get_ident():
         raise DanaCallError(
             "the session is busy: a function it asked for cannot call back into it\n"
