@@ -124,7 +124,7 @@ fn rewindable(shared: &Rc<IterObj>) -> Result<Iter, Raise> {
     let Ok(mut inner) = shared.inner.try_borrow_mut() else {
         return Err(Raise::value_error("iterator already executing"));
     };
-    if !may_wait(&inner) {
+    if !may_wait(&inner, 0) {
         drop(inner);
         return Ok(Iter::Shared(Rc::clone(shared)));
     }
@@ -148,13 +148,14 @@ fn rewindable(shared: &Rc<IterObj>) -> Result<Iter, Raise> {
     }
 }
 
-/// Whether an iterator can give promises.
-fn may_wait(iter: &Iter) -> bool {
+/// Whether an iterator can give promises. One over many others counts as such: taken apart now, it is no deeper.
+fn may_wait(iter: &Iter, depth: u32) -> bool {
     match iter {
         Iter::Range { .. } | Iter::Text { .. } | Iter::Bytes { .. } | Iter::Set { .. } => false,
-        Iter::Enumerate { inner, .. } => may_wait(inner),
-        Iter::Zip(inner) => inner.iter().any(may_wait),
-        Iter::Shared(shared) => shared.inner.try_borrow().is_ok_and(|inner| may_wait(&inner)),
+        Iter::Enumerate { inner, .. } => may_wait(inner, depth),
+        Iter::Zip(inner) => inner.iter().any(|inner| may_wait(inner, depth)),
+        Iter::Shared(_) if depth > 100 => true,
+        Iter::Shared(shared) => shared.inner.try_borrow().is_ok_and(|inner| may_wait(&inner, depth + 1)),
         _ => true,
     }
 }

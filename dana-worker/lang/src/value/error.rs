@@ -98,6 +98,16 @@ impl ErrorObj {
     }
 }
 
+impl Drop for ErrorObj {
+    /// Takes a chain of causes apart from its head, however long it is.
+    fn drop(&mut self) {
+        let mut cause = self.cause.take();
+        while let Some(error) = cause.and_then(Rc::into_inner) {
+            cause = error.cause.take();
+        }
+    }
+}
+
 /// Why an operation did not give a value.
 #[derive(Clone)]
 pub struct Raise(Box<Reason>);

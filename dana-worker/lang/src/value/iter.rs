@@ -3,10 +3,18 @@
 //! No element is produced by Dana code, so `next` is an ordinary function. An iterator holds its container,
 //! and a dict or set that changes size under it is an error.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::release::release;
 use super::{DictObj, ListObj, Raise, RangeObj, SetObj, TupleObj, Value, ViewKind, ViewObj};
+
+/// Iterators over iterators over iterators, and so on.
+const MAX_NESTING: u32 = 200;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
 
 pub enum Iter {
     List {
@@ -61,6 +69,9 @@ pub enum Iter {
 }
 
 impl Iter {
+    /// Nothing more.
+    pub const END: Iter = Iter::Range { next: 0, left: 0, step: 1 };
+
     /// Starts iterating, or `TypeError`.
     pub fn of(value: &Value) -> Result<Iter, Raise> {
         Ok(match value {
@@ -217,7 +228,14 @@ impl Iter {
                 let Ok(mut inner) = shared.inner.try_borrow_mut() else {
                     return Err(Raise::value_error("iterator already executing"));
                 };
-                inner.next()
+                let depth = DEPTH.get();
+                if depth > MAX_NESTING {
+                    return Err(Raise::nesting("iterating"));
+                }
+                DEPTH.set(depth + 1);
+                let next = inner.next();
+                DEPTH.set(depth);
+                next
             }
             Iter::Values(values) => Ok(values.next()),
         }
@@ -226,6 +244,10 @@ impl Iter {
     /// An estimate of what is left, to reserve with; never more than there is in memory anyway, except for
     /// ranges, which tell exactly.
     pub fn remaining(&self) -> u64 {
+        self.remaining_below(0)
+    }
+
+    fn remaining_below(&self, depth: u32) -> u64 {
         match self {
             Iter::List { list, at } => list.len().saturating_sub(*at) as u64,
             Iter::Tuple { tuple, at } => tuple.items().len().saturating_sub(*at) as u64,
@@ -237,11 +259,30 @@ impl Iter {
             }
             Iter::Bytes { bytes: Value::Bytes(bytes), at } => bytes.0.len().saturating_sub(*at) as u64,
             Iter::Bytes { .. } => 0,
-            Iter::Enumerate { inner, .. } => inner.remaining(),
+            Iter::Enumerate { inner, .. } => inner.remaining_below(depth),
             Iter::Reversed { left, .. } => *left as u64,
-            Iter::Zip(inner) => inner.iter().map(Iter::remaining).min().unwrap_or(0),
-            Iter::Shared(shared) => shared.inner.try_borrow().map_or(0, |inner| inner.remaining()),
+            Iter::Zip(inner) => inner.iter().map(|inner| inner.remaining_below(depth)).min().unwrap_or(0),
+            Iter::Shared(_) if depth > MAX_NESTING => 0,
+            Iter::Shared(shared) => {
+                shared.inner.try_borrow().map_or(0, |inner| inner.remaining_below(depth + 1))
+            }
             Iter::Values(values) => values.len() as u64,
+        }
+    }
+
+    /// The values it holds, for dropping them without deep recursion.
+    pub fn dissolve(self, held: &mut Vec<Value>) {
+        match self {
+            Iter::List { list, .. } => held.push(Value::List(list)),
+            Iter::Tuple { tuple, .. } => held.push(Value::Tuple(tuple)),
+            Iter::Dict { dict, .. } => held.push(Value::Dict(dict)),
+            Iter::Set { set, .. } => held.push(Value::Set(set)),
+            Iter::Reversed { of, .. } => held.push(of),
+            Iter::Enumerate { inner, .. } => inner.dissolve(held),
+            Iter::Zip(inner) => inner.into_iter().for_each(|inner| inner.dissolve(held)),
+            Iter::Shared(shared) => held.push(Value::Iter(shared)),
+            Iter::Values(values) => held.extend(values),
+            Iter::Text { .. } | Iter::Bytes { .. } | Iter::Range { .. } => {}
         }
     }
 
@@ -268,5 +309,20 @@ pub struct IterObj {
 impl IterObj {
     pub fn new(inner: Iter) -> IterObj {
         IterObj { inner: RefCell::new(inner) }
+    }
+}
+
+impl Drop for IterObj {
+    fn drop(&mut self) {
+        // Lists, tuples and dicts see to their contents themselves.
+        if !matches!(
+            self.inner.get_mut(),
+            Iter::Enumerate { .. } | Iter::Zip(_) | Iter::Shared(_) | Iter::Set { .. } | Iter::Values(_)
+        ) {
+            return;
+        }
+        let mut held = Vec::new();
+        self.inner.replace(Iter::END).dissolve(&mut held);
+        release(held);
     }
 }
