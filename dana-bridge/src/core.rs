@@ -12,7 +12,7 @@ use crate::ending::{Ending, of_stop};
 use crate::gate::Gate;
 use crate::handles::Handles;
 use crate::limits::Limits;
-use crate::link::Link;
+use crate::link::{Ends, Link};
 use crate::report::{Level, Report};
 use crate::stop::Stop;
 use crate::sys::process;
@@ -35,6 +35,7 @@ pub(crate) struct Core {
     functions: HashSet<String>,
     handles: Handles,
     worker: Mutex<Option<Arc<Worker>>>,
+    pub(crate) ends: Arc<Ends>,
     report: OnceLock<Report>,
     /// Empty before the session begins, while a turn has it, and after the end.
     pub(crate) gate: Gate<Option<Room>>,
@@ -50,6 +51,7 @@ impl Core {
             functions,
             handles: Handles::default(),
             worker: Mutex::new(None),
+            ends: Arc::default(),
             report: OnceLock::new(),
             gate: Gate::new(None),
             closed: AtomicBool::new(false),
@@ -171,6 +173,7 @@ impl Core {
         }
         self.closed.store(true, Ordering::Release);
         drop(self.gate.take_after_fork());
+        self.ends.let_go();
         drop(self.worker.try_lock().ok().and_then(|mut worker| worker.take()));
     }
 

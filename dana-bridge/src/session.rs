@@ -323,7 +323,7 @@ fn establish(
     let worker = Arc::new(Worker::new(spawned.pid, spawned.pidfd, spawned.stderr));
     core.set_worker(worker.clone());
     supervise::watch(&worker)?;
-    let mut link = Pipe::new(worker.clone(), spawned.requests, spawned.replies);
+    let mut link = Pipe::new(worker.clone(), spawned.requests, spawned.replies, core.ends.clone());
     let hello = match link.receive(&mut watch)? {
         ToHost::Hello(hello) => hello,
         other => return Err(out_of_turn(&other).into()),

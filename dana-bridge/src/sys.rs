@@ -154,6 +154,14 @@ fn reap_failed(pidfd: &OwnedFd) {
     }
 }
 
+/// Makes a descriptor of this process lead nowhere without freeing its number, which its owner still closes.
+/// Without a descriptor to spare it stays as it is.
+pub(crate) fn lead_nowhere(fd: RawFd) {
+    let Ok(nothing) = std::fs::File::open("/dev/null") else { return };
+    // SAFETY: `nothing` is open; `fd` is replaced, not closed, so that whoever owns the number still owns an open file.
+    unsafe { libc::dup3(nothing.as_raw_fd(), fd, libc::O_CLOEXEC) };
+}
+
 /// Sends SIGKILL to exactly the process behind the descriptor, never to a later one with its number.
 pub(crate) fn kill(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
     let no_info: *const libc::siginfo_t = ptr::null();

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import select
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -233,10 +235,7 @@ def test_many_sessions_leave_nothing() -> None:
     del dropped
 
 
-def test_host_that_dies_takes_its_workers_along(tmp_path: Path) -> None:
-    import select
-    import subprocess
-
+def test_host_that_dies_takes_its_workers_along() -> None:
     program = (
         "import threading, time\n"
         "from opendxa.dana import Dana\n"
@@ -247,7 +246,14 @@ def test_host_that_dies_takes_its_workers_along(tmp_path: Path) -> None:
         "print(idle.sandbox.subprocess_pid, busy.sandbox.subprocess_pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as host:
+    kill_host_and_expect_the_end_of_its_workers(program)
+
+
+def kill_host_and_expect_the_end_of_its_workers(program: str) -> None:
+    """Run a host that prints its workers' process ids, kill it, and wait for the workers' end."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", program], stdout=subprocess.PIPE, text=True
+    ) as host:
         assert host.stdout is not None
         watched = [os.pidfd_open(int(pid)) for pid in host.stdout.readline().split()]
         host.kill()
@@ -279,3 +285,25 @@ def test_interrupt_reaches_a_talkative_program() -> None:
             d.execute_string("i = 0\nwhile true:\n    i += 1\n    if i % 100000 == 0:\n        print(i)\n")
         assert time.monotonic() - begin < 5
         timer.join()
+
+
+def test_a_child_forked_in_the_middle_of_a_turn_does_not_keep_the_worker() -> None:
+    """The host is killed while its child lives on: the busy worker must end all the same."""
+    code = (
+        "import os, threading, time\n"
+        "from opendxa.dana import Dana, Limits\n"
+        "started = threading.Event()\n"
+        "d = Dana(require_isolation=True, echo=False, limits=Limits(wall_time=None, cpu_time=None),\n"
+        "         functions={'ready': started.set})\n"
+        "program = 'ready()\\nwhile true:\\n    pass\\n'\n"
+        "threading.Thread(target=lambda: d.execute_string(program), daemon=True).start()\n"
+        "started.wait()\n"
+        "time.sleep(0.2)\n"
+        "worker = d.sandbox.subprocess_pid\n"
+        "if os.fork() == 0:\n"
+        "    time.sleep(30)\n"
+        "    os._exit(0)\n"
+        "print(worker, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    kill_host_and_expect_the_end_of_its_workers(code)

@@ -10,7 +10,7 @@ use crate::stop::Stop;
 use crate::watch::Watch;
 
 pub(crate) use memory::Memory;
-pub(crate) use pipe::Pipe;
+pub(crate) use pipe::{Ends, Pipe};
 
 /// One conversation with one interpreter. The interpreter lives as long as the link.
 pub(crate) trait Link: Send {

@@ -4,8 +4,9 @@
 //! by the deadline, and what it sends costs no more memory than has really come.
 
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use dana_wire::{Assembler, Budget, ToHost, ToWorker, Violation, frame, open, write_header};
@@ -27,7 +28,35 @@ const ENDING: Duration = Duration::from_millis(200);
 /// A send buffer larger than this is given back after use.
 const KEPT_BUFFER: usize = 1 << 20;
 
+/// The numbers of a pipe's two ends, known outside the lock that guards the pipe: a forked child cannot take a lock
+/// that a thread of its parent holds.
+#[derive(Debug)]
+pub(crate) struct Ends([AtomicI32; 2]);
+
+impl Default for Ends {
+    fn default() -> Self {
+        Ends([AtomicI32::new(-1), AtomicI32::new(-1)])
+    }
+}
+
+impl Ends {
+    fn set(&self, numbers: [i32; 2]) {
+        self.0.iter().zip(numbers).for_each(|(end, number)| end.store(number, Ordering::Release));
+    }
+
+    /// In the child of a fork: lets go of the parent's pipe, so that the worker sees the end of its host.
+    pub(crate) fn let_go(&self) {
+        for end in &self.0 {
+            let number = end.swap(-1, Ordering::AcqRel);
+            if number >= 0 {
+                sys::lead_nowhere(number);
+            }
+        }
+    }
+}
+
 pub(crate) struct Pipe {
+    ends: Arc<Ends>,
     worker: Arc<Worker>,
     requests: OwnedFd,
     replies: Replies,
@@ -53,8 +82,10 @@ struct Ready {
 }
 
 impl Pipe {
-    pub(crate) fn new(worker: Arc<Worker>, requests: OwnedFd, replies: OwnedFd) -> Self {
+    pub(crate) fn new(worker: Arc<Worker>, requests: OwnedFd, replies: OwnedFd, ends: Arc<Ends>) -> Self {
+        ends.set([requests.as_raw_fd(), replies.as_raw_fd()]);
         Pipe {
+            ends,
             worker,
             requests,
             replies: Replies(replies),
@@ -128,6 +159,12 @@ impl Pipe {
             return Stop::Gone;
         }
         Stop::Violation("it closed its request pipe and lives on".to_owned())
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.ends.set([-1, -1]);
     }
 }
 
