@@ -70,7 +70,7 @@ def threads() -> int:
 def nothing_left() -> Any:
     before = (children(), descriptors(), threads())
     yield
-    # Python's `Thread.join` returns while the kernel still removes the thread: those of the tests get a moment.
+    # Python's `Thread.join` returns while the kernel still removes the thread: a test's own get a moment.
     deadline = time.monotonic() + 5
     while threads() > before[2] and time.monotonic() < deadline:
         os.sched_yield()

@@ -1,6 +1,9 @@
 //! A second wall round files and the network, independent of the system call filter.
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, RulesetError, RulesetStatus,
+    Scope,
+};
 
 use super::SetupError;
 use super::lockdown::Applied;
@@ -12,9 +15,14 @@ const NEWEST: ABI = ABI::V10;
 /// layer can be tested by itself, without the filter that would answer first.
 pub fn deny_all() -> Applied {
     let status = restrict().map_err(|error| SetupError::unexpected(format!("landlock: {error}")))?;
-    match status.ruleset {
-        RulesetStatus::NotEnforced => Err(SetupError::unexpected(format!("landlock: {:?}", status.landlock))),
-        _ => Ok(format!("all rights denied, {:?}", status.landlock).into()),
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, landlock) => {
+            Err(SetupError::unexpected(format!("landlock: {landlock:?}")))
+        }
+        (_, LandlockStatus::Available { effective_abi, .. }) => {
+            Ok(format!("every right of its version {effective_abi:?} denied").into())
+        }
+        (_, landlock) => Ok(format!("every right denied: {landlock:?}").into()),
     }
 }
 
