@@ -1,6 +1,7 @@
 //! Programs that try to exhaust the interpreter: deep chains, huge values, structures that share their parts.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use dana_lang::{Closed, Outbox, Server};
 use dana_wire::{Budget, Datum, Fault, SessionLimits, Start, ToHost, ToWorker};
@@ -56,6 +57,14 @@ fn prints(source: &str, expected: &str) {
     }
 }
 
+#[track_caller]
+fn fails(source: &str, kind: &str, message: &str) {
+    let started = Instant::now();
+    let fault = run(source).1.expect_err(source);
+    assert_eq!((fault.kind.as_str(), fault.message.as_str()), (kind, message), "{source}");
+    assert!(started.elapsed() < Duration::from_secs(240), "{source}");
+}
+
 #[test]
 fn chains_of_any_length_are_dropped() {
     let made = [
@@ -82,4 +91,59 @@ fn iterators_over_iterators_are_iterated() {
             "1\n1\n1\n",
         );
     }
+}
+
+#[test]
+fn integers_from_text_keep_to_the_largest_integer() {
+    for (digit, count, base) in [("f", 1_100_000, 16), ("1", 5_000_000, 2), ("7", 1_400_000, 8)] {
+        let source = format!("int('{digit}' * {count}, {base})");
+        fails(&source, "OverflowError", "integer too large: more than 4194304 bits");
+    }
+    prints("print(int('f' * 1000000, 16) > 0, round(1, -(10**18)), int('ff', 16))", "True 0 255\n");
+    let message = "Exceeds the limit (4300 digits) for integer string conversion: value has 60000000 digits";
+    fails("int('9' * 60000000)", "ValueError", message);
+}
+
+#[test]
+fn huge_texts_are_read_and_quoted_in_little_memory() {
+    prints(
+        "x = '9' * 100000000\nprint(x == 3.5, x == 3, ' 1_0.5 ' == 10.5, float('-inf'))",
+        "False False True -inf\n",
+    );
+    let clipped = format!("could not convert string to float: '{}'", "x".repeat(200));
+    fails("float('x' * 100000000)", "ValueError", &clipped);
+    let clipped = format!("invalid literal for int() with base 10: '{}", "x".repeat(199));
+    fails("int('x' * 100000000)", "ValueError", &clipped);
+    let clipped = format!("key '{}' not found; the dict is empty", "x".repeat(1000));
+    fails("d = {}\nd['x' * 100000000]", "KeyError", &clipped);
+}
+
+const BOTH: &str = "x = []\ny = []\nfor i in range(60):\n    x = [x, x]\n    y = [y, y]\n";
+
+#[test]
+fn equality_of_structures_that_share_their_parts_is_bounded() {
+    fails(&format!("{BOTH}x == y"), "RecursionError", "structure too large while comparing");
+}
+
+#[test]
+fn order_of_structures_that_share_their_parts_is_bounded() {
+    fails(&format!("{BOTH}x < y"), "RecursionError", "structure too large while comparing");
+}
+
+#[test]
+fn printing_structures_that_share_their_parts_is_bounded() {
+    fails(&format!("{BOTH}str(x)"), "RecursionError", "structure too large while printing");
+    let filled = BOTH.replacen("[]", "['some longer text than that']", 1);
+    assert_eq!(run(&format!("{filled}str(x)")).1.expect_err("too large").kind, "MemoryLimitError");
+}
+
+#[test]
+fn hashing_structures_that_share_their_parts_is_bounded() {
+    let tuples = "x = ()\nfor i in range(60):\n    x = (x, x)\n{x: 1}\n";
+    fails(tuples, "RecursionError", "structure too large while hashing");
+}
+
+#[test]
+fn errors_made_of_errors_do_not_grow() {
+    prints("e = 1\nfor i in range(20000):\n    e = ValueError(e)\nprint(len(str(e)) < 5000)", "True\n");
 }

@@ -41,7 +41,7 @@ fn int(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn int_of_text(source: &str, base: u32) -> Result<Value, Raise> {
     let mut quoted = String::new();
-    text::quote(&mut quoted, source);
+    text::quote(&mut quoted, text::beginning(source, 200));
     Ok(Value::big(text::parse_bigint(source, base, &quoted)?))
 }
 

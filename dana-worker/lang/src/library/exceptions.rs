@@ -41,12 +41,17 @@ natives! {
     "ZeroDivisionError" ["args" Rest] Plain construct;
 }
 
+/// Characters of a message that is made of other things than a text.
+const LONGEST: usize = 4000;
+
 /// The error's kind is the name it was constructed by; its message is the argument, or all of them as a tuple.
 fn construct(call: &mut Call<'_>) -> Result<Value, Raise> {
     let message = match call.rest {
         [] => String::new(),
-        [one] => repr::display(one)?,
-        several => repr::display(&Value::tuple(several.to_vec()))?,
+        [one] if one.is_text() => repr::display(one)?,
+        // An error made of an error, again and again, does not grow with each.
+        [one] => repr::clipped(repr::display(one)?, LONGEST),
+        several => repr::clipped(repr::display(&Value::tuple(several.to_vec()))?, LONGEST),
     };
     Ok(Value::Error(Rc::new(ErrorObj::new(call.native.name, message))))
 }

@@ -148,7 +148,7 @@ fn field(name: &str, arguments: &mut Arguments<'_>) -> Result<Value, Raise> {
 
 fn missing_key(name: &str) -> Raise {
     let mut quoted = String::new();
-    text::quote(&mut quoted, name);
+    text::quote(&mut quoted, text::beginning(name, 1000));
     Raise::key_error(quoted)
 }
 

@@ -145,7 +145,7 @@ fn sum(call: &mut Call<'_>) -> Result<Value, Raise> {
     match start {
         Value::List(list) => joined(iter, list.to_vec(), true),
         Value::Tuple(tuple) => joined(iter, tuple.items().to_vec(), false),
-        start => total(iter, start),
+        start => total(call, iter, start),
     }
 }
 
@@ -169,7 +169,7 @@ fn joined(mut iter: Iter, mut items: Vec<Value>, lists: bool) -> Result<Value, R
 }
 
 /// Integers exactly, floats with the compensation CPython 3.12 has.
-fn total(mut iter: Iter, start: Value) -> Result<Value, Raise> {
+fn total(call: &mut Call<'_>, mut iter: Iter, start: Value) -> Result<Value, Raise> {
     let mut sum = start;
     // What rounding has lost so far, while the sum is a float.
     let mut lost = 0.0;
@@ -197,7 +197,12 @@ fn total(mut iter: Iter, start: Value) -> Result<Value, Raise> {
                     lost = 0.0;
                 }
             },
-            (total, more) => sum = arith::binary(Arith::Add, total, more)?,
+            (total, more) => {
+                if let Value::Big(big) = total {
+                    call.services.charge(big.bits() / 64)?;
+                }
+                sum = arith::binary(Arith::Add, total, more)?;
+            }
         }
     }
     Ok(compensated(&sum, lost))
@@ -270,7 +275,7 @@ fn added(call: &mut Call<'_>, more: i64) -> Result<Value, Raise> {
 pub(super) fn float_of_text(source: &str) -> Result<Value, Raise> {
     text::parse_float(source).map(Value::float).ok_or_else(|| {
         let mut quoted = String::new();
-        text::quote(&mut quoted, source);
+        text::quote(&mut quoted, text::beginning(source, 200));
         Raise::value_error(format!("could not convert string to float: {quoted}"))
     })
 }

@@ -188,7 +188,7 @@ fn position(call: &mut Call<'_>) -> Result<Value, Raise> {
         None if matches!(call.arg(0), Value::Tuple(_)) => {
             Err(Raise::value_error("tuple.index(x): x not in tuple"))
         }
-        None => Err(Raise::value_error(format!("{} is not in list", repr::repr(call.arg(1))?))),
+        None => Err(Raise::value_error(format!("{} is not in list", repr::shown(call.arg(1))?))),
     }
 }
 
@@ -214,6 +214,6 @@ fn range_count(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn range_index(call: &mut Call<'_>) -> Result<Value, Raise> {
     match range_place(call) {
         Some(at) => Ok(Value::Int(at)),
-        None => Err(Raise::value_error(format!("{} is not in range", repr::repr(call.arg(1))?))),
+        None => Err(Raise::value_error(format!("{} is not in range", repr::shown(call.arg(1))?))),
     }
 }

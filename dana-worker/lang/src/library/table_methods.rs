@@ -71,7 +71,7 @@ fn set<'a>(call: &Call<'a>) -> Result<&'a Rc<SetObj>, Raise> {
 }
 
 fn missing(key: &Value) -> Raise {
-    match repr::repr(key) {
+    match repr::shown(key) {
         Ok(text) => Raise::key_error(text),
         Err(raise) => raise,
     }

@@ -81,25 +81,34 @@ pub(super) fn push_exponent(out: &mut String, digits: &str, point: i32, keep_poi
     out.push_str(&format!("e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs()));
 }
 
+/// Longer texts are read only if they need no rewriting.
+const REWRITTEN: usize = 1 << 16;
+
 /// Python's `float(text)`: blanks around, underscores between digits, digits of any script, `inf` and `nan`.
 pub fn parse_float(text: &str) -> Option<f64> {
     let trimmed = text.trim_matches(unicode::space);
-    let plain: String = if trimmed.is_ascii() {
-        trimmed.to_owned()
-    } else {
-        trimmed.chars().map(|c| unicode::decimal(c).map_or(c, |digit| char::from(b'0' + digit))).collect()
-    };
-    let lowered = plain.to_ascii_lowercase();
-    match lowered.trim_start_matches(['+', '-']) {
-        "inf" | "infinity" | "nan" if lowered.trim_start_matches(['+', '-']).len() + 1 >= lowered.len() => {
-            let negative = lowered.starts_with('-');
-            let value = if lowered.ends_with("nan") { f64::NAN } else { f64::INFINITY };
-            return Some(if negative { -value } else { value });
-        }
-        _ => {}
+    if trimmed.is_ascii() {
+        return parse_ascii(trimmed);
+    }
+    if trimmed.len() > REWRITTEN {
+        return None;
+    }
+    let plain: String =
+        trimmed.chars().map(|c| unicode::decimal(c).map_or(c, |digit| char::from(b'0' + digit))).collect();
+    parse_ascii(&plain)
+}
+
+fn parse_ascii(plain: &str) -> Option<f64> {
+    let word = plain.strip_prefix(['+', '-']).unwrap_or(plain);
+    let sign = if plain.starts_with('-') { -1.0 } else { 1.0 };
+    if word.eq_ignore_ascii_case("nan") {
+        return Some(f64::NAN.copysign(sign));
+    }
+    if word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("infinity") {
+        return Some(f64::INFINITY * sign);
     }
     let bytes = plain.as_bytes();
-    let mut clean = String::with_capacity(plain.len());
+    let mut gaps = false;
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
             b'_' => {
@@ -108,12 +117,17 @@ pub fn parse_float(text: &str) -> Option<f64> {
                 if !digit(at.checked_sub(1)) || !digit(at.checked_add(1)) {
                     return None;
                 }
+                gaps = true;
             }
-            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => clean.push(char::from(byte)),
+            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => {}
             _ => return None,
         }
     }
-    clean.parse().ok()
+    match gaps {
+        false => plain.parse().ok(),
+        true if plain.len() > REWRITTEN => None,
+        true => plain.replace('_', "").parse().ok(),
+    }
 }
 
 fn split_exponent(text: &str) -> (String, i32) {

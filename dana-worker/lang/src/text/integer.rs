@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use num_bigint::{BigInt, Sign};
 
 use super::{Fault, unicode};
+use crate::value::bigint::MAX_BITS;
 
 /// CPython's default for `sys.set_int_max_str_digits`.
 pub const MAX_TEXT_DIGITS: usize = 4300;
@@ -48,7 +49,10 @@ pub fn parse_bigint(text: &str, base: u32, quoted: &str) -> Result<BigInt, Fault
     let (base, body, prefixed) = radix(rest, base);
     let quoted = quoted.char_indices().nth(200).and_then(|(end, _)| quoted.get(..end)).unwrap_or(quoted);
     let invalid = || Fault::Value(format!("invalid literal for int() with base {shown_base}: {quoted}"));
-    let mut digits = Vec::with_capacity(body.len());
+    // Beyond the limit digits are only counted.
+    let most = most_digits(base);
+    let mut count = 0_usize;
+    let mut digits = Vec::with_capacity(body.len().min(most));
     let mut gap_allowed = prefixed;
     for c in body.chars() {
         if c == '_' {
@@ -60,7 +64,12 @@ pub fn parse_bigint(text: &str, base: u32, quoted: &str) -> Result<BigInt, Fault
         }
         let value = if c.is_ascii() { c.to_digit(36) } else { unicode::decimal(c).map(u32::from) };
         match value.filter(|&value| value < base).and_then(|value| u8::try_from(value).ok()) {
-            Some(digit) => digits.push(digit),
+            Some(digit) => {
+                count += 1;
+                if count <= most {
+                    digits.push(digit);
+                }
+            }
             None => return Err(invalid()),
         }
         gap_allowed = true;
@@ -69,14 +78,26 @@ pub fn parse_bigint(text: &str, base: u32, quoted: &str) -> Result<BigInt, Fault
     if digits.is_empty() || !gap_allowed || old_octal {
         return Err(invalid());
     }
-    if !base.is_power_of_two() && digits.len() > MAX_TEXT_DIGITS {
-        return Err(Fault::Value(format!(
-            "Exceeds the limit ({MAX_TEXT_DIGITS} digits) for integer string conversion: value has {} digits",
-            digits.len()
-        )));
+    if count > most {
+        return Err(if base.is_power_of_two() {
+            Fault::Overflow(format!("integer too large: more than {MAX_BITS} bits"))
+        } else {
+            Fault::Value(format!(
+                "Exceeds the limit ({MAX_TEXT_DIGITS} digits) for integer string conversion: value has {count} digits"
+            ))
+        });
     }
     let sign = if negative { Sign::Minus } else { Sign::Plus };
     BigInt::from_radix_be(sign, &digits, base).ok_or_else(invalid)
+}
+
+/// Digits that are read in a base: the decimal limit, or as many as the largest integer has.
+fn most_digits(base: u32) -> usize {
+    if base.is_power_of_two() {
+        usize::try_from(MAX_BITS / u64::from(base.trailing_zeros().max(1))).unwrap_or(usize::MAX)
+    } else {
+        MAX_TEXT_DIGITS
+    }
 }
 
 /// The base a literal asks for, the text after its prefix, and whether an underscore may come first.

@@ -35,7 +35,7 @@ pub use predicate::{
     is_alnum, is_alpha, is_ascii, is_decimal, is_digit, is_identifier, is_lower, is_numeric, is_printable,
     is_space, is_title, is_upper,
 };
-pub use quote::{quote, quote_bytes};
+pub use quote::{beginning, quote, quote_bytes};
 pub use reply::{final_answer, unfenced};
 pub use search::{
     Bounds, byte_offset, char_len, clamp, count, ends_with, find, replace, rfind, slice_chars, starts_with,

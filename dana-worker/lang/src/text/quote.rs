@@ -26,6 +26,11 @@ pub fn quote(out: &mut String, text: &str) {
     out.push(mark);
 }
 
+/// At most `chars` characters from the start.
+pub fn beginning(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
 /// Appends `bytes` as `b'...'`.
 pub fn quote_bytes(out: &mut String, bytes: &[u8]) {
     let mark = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { b'"' } else { b'\'' };

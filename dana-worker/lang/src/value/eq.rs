@@ -1,10 +1,22 @@
 //! Equality and identity.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
-use super::{BigInt, Raise, Value, bigint};
+use super::{BigInt, MAX_VISITS, Raise, Value, bigint};
 
 const MAX_NESTING: u32 = 200;
+
+thread_local! {
+    /// Elements the comparison under way has looked at.
+    static VISITS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn visit() -> Result<(), Raise> {
+    let visits = VISITS.get() + 1;
+    VISITS.set(visits);
+    if visits > MAX_VISITS { Err(Raise::size("comparing")) } else { Ok(()) }
+}
 
 /// Equality of hashable values, as a table needs it. Their promises are settled: hashing observed them.
 #[inline]
@@ -15,7 +27,13 @@ pub fn keys(a: &Value, b: &Value) -> bool {
         (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
         // A NaN key is found again when it is the same one.
         (Value::Float(a), Value::Float(b)) if a == b => true,
-        _ => equal(a, b).unwrap_or(false),
+        _ => {
+            // May be a part of a comparison, whose count goes on.
+            let before = VISITS.replace(0);
+            let equal = nested(a, b, 0).unwrap_or(false);
+            VISITS.set(before.saturating_add(VISITS.get()));
+            equal
+        }
     }
 }
 
@@ -25,7 +43,10 @@ pub fn equal(a: &Value, b: &Value) -> Result<bool, Raise> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => Ok(a == b),
         (Value::Small(a), Value::Small(b)) => Ok(a.bits() == b.bits()),
-        _ => nested(a, b, 0),
+        _ => {
+            VISITS.set(0);
+            nested(a, b, 0)
+        }
     }
 }
 
@@ -93,6 +114,7 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
 
 /// Identity first, as Python compares elements, so that a NaN equals itself inside a container.
 fn same_or_equal(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
+    visit()?;
     Ok(same(a, b) || nested(a, b, depth + 1)?)
 }
 

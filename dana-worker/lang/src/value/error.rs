@@ -212,6 +212,11 @@ impl Raise {
         Raise::new("RecursionError", format!("structure nested too deeply while {what}"))
     }
 
+    /// A structure of too many elements, shared ones counted each time.
+    pub fn size(what: &str) -> Raise {
+        Raise::new("RecursionError", format!("structure too large while {what}"))
+    }
+
     pub fn unsupported(what: &str) -> Raise {
         Raise::new("NotImplementedError", format!("{what} is not supported yet"))
     }

@@ -6,12 +6,14 @@ use std::cell::Cell;
 
 use num_bigint::BigInt;
 
-use super::{Raise, Value};
+use super::{MAX_VISITS, Raise, Value};
 
 const FOLD: u64 = 0x9E37_79B9_7F4A_7C15;
 const MAX_NESTING: u32 = 200;
 
 thread_local! {
+    /// Elements the hashing under way has looked at.
+    static VISITS: Cell<u64> = const { Cell::new(0) };
     static SEED: Cell<[u64; 2]> = const { Cell::new([0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344]) };
 }
 
@@ -65,7 +67,10 @@ pub fn hash(value: &Value) -> Result<u64, Raise> {
     match value {
         Value::Small(text) => Ok(word(text.bits())),
         Value::Int(number) => Ok(word(*number as u64)),
-        other => hash_nested(other, 0),
+        other => {
+            VISITS.set(0);
+            hash_nested(other, 0)
+        }
     }
 }
 
@@ -94,6 +99,11 @@ fn hash_nested(value: &Value, depth: u32) -> Result<u64, Raise> {
                 return Err(Raise::nesting("hashing"));
             }
             let mut state = word(tuple.items().len() as u64 ^ FOLD);
+            let visits = VISITS.get().saturating_add(tuple.items().len() as u64);
+            if visits > MAX_VISITS {
+                return Err(Raise::size("hashing"));
+            }
+            VISITS.set(visits);
             for item in tuple.items() {
                 state = fold(state ^ hash_nested(item, depth + 1)?, FOLD).wrapping_add(state.rotate_left(17));
             }

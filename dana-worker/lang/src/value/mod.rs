@@ -42,6 +42,10 @@ pub use text::{SmallStr, StrObj, Text};
 
 use crate::library::native::Native;
 
+/// Elements one comparison, hash or printing looks at: structures may share their parts, and so be far larger than the
+/// memory they take.
+pub const MAX_VISITS: u64 = 30_000_000;
+
 /// The bits of a float, so that a float is an integer payload.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FloatBits(u64);

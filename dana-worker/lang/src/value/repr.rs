@@ -5,10 +5,14 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::{ErrorObj, Raise, Value, ViewKind, ViewObj, memory};
+use super::{ErrorObj, MAX_VISITS, Raise, Value, ViewKind, ViewObj, memory};
 use crate::text;
 
 const MAX_NESTING: usize = 200;
+/// Characters of a value in a message.
+const SHOWN: usize = 1000;
+/// Bytes between looks at the memory limit.
+const CHUNK: usize = 1 << 16;
 
 /// `str(value)`.
 pub fn display(value: &Value) -> Result<String, Raise> {
@@ -20,8 +24,29 @@ pub fn display(value: &Value) -> Result<String, Raise> {
 /// `repr(value)`.
 pub fn repr(value: &Value) -> Result<String, Raise> {
     let mut out = String::new();
-    Printer { out: &mut out, path: Vec::new() }.repr(value)?;
+    Printer { out: &mut out, path: Vec::new(), visits: 0, checked: 0 }.repr(value)?;
     Ok(out)
+}
+
+/// `repr(value)` for a message: not more than its beginning.
+pub fn shown(value: &Value) -> Result<String, Raise> {
+    if let Some(text) = value.as_text() {
+        let mut out = String::new();
+        text::quote(&mut out, text::beginning(&text, SHOWN));
+        return Ok(out);
+    }
+    repr(value).map(|text| clipped(text, SHOWN))
+}
+
+/// The text, or its beginning and an ellipsis.
+pub fn clipped(mut text: String, chars: usize) -> String {
+    let kept = text::beginning(&text, chars).len();
+    if kept < text.len() {
+        text.truncate(kept);
+        text.push_str("...");
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// Appends `str(value)`.
@@ -35,7 +60,7 @@ pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
         Value::Int(number) => push_int(out, *number),
         Value::Promise(promise) => push_display(out, &promise.observe()?)?,
         Value::Error(error) => out.push_str(&error_text(error)),
-        other => Printer { out, path: Vec::new() }.repr(other)?,
+        other => Printer { out, path: Vec::new(), visits: 0, checked: 0 }.repr(other)?,
     }
     Ok(())
 }
@@ -80,6 +105,10 @@ struct Printer<'a> {
     out: &'a mut String,
     /// Addresses of the containers being printed.
     path: Vec<usize>,
+    /// Elements printed so far.
+    visits: u64,
+    /// Length of the text when memory was last looked at.
+    checked: usize,
 }
 
 impl Printer<'_> {
@@ -92,7 +121,9 @@ impl Printer<'_> {
             Value::Float(number) => self.out.push_str(&text::repr_float(number.get())),
             Value::Small(small) => text::quote(self.out, &small.text()),
             Value::Str(it) => {
-                memory::reserve(it.as_str().len())?;
+                let text = it.as_str();
+                let escaped = text.bytes().filter(|byte| !(b' '..=b'~').contains(byte) || *byte == b'\\');
+                memory::reserve(text.len().saturating_add(escaped.count().saturating_mul(3)))?;
                 text::quote(self.out, it.as_str());
             }
             Value::Big(number) => self.out.push_str(
@@ -103,6 +134,7 @@ impl Printer<'_> {
                 text::quote_bytes(self.out, &bytes.0);
             }
             Value::List(list) => {
+                memory::reserve_values(list.len())?;
                 let items = list.to_vec();
                 self.nested(Rc::as_ptr(list) as usize, "[...]", |p| p.sequence("[", &items, "]"))?;
             }
@@ -195,9 +227,14 @@ impl Printer<'_> {
     fn separate(&mut self, at: usize) -> Result<(), Raise> {
         if at > 0 {
             self.out.push_str(", ");
-            if at.is_multiple_of(64) {
-                memory::reserve(self.out.capacity())?;
-            }
+        }
+        self.visits += 1;
+        if self.visits > MAX_VISITS {
+            return Err(Raise::size("printing"));
+        }
+        if self.out.len() >= self.checked.saturating_add(CHUNK) {
+            memory::reserve(self.out.capacity())?;
+            self.checked = self.out.len();
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
 fn missing_key(dict: &crate::value::DictObj, key: &Value) -> Result<Raise, Raise> {
     let mut known = Vec::new();
     for key in dict.table.borrow().keys().take(5) {
-        known.push(repr::repr(key)?);
+        known.push(repr::shown(key)?);
     }
     let known = if known.is_empty() {
         "the dict is empty".to_owned()
@@ -46,7 +46,7 @@ fn missing_key(dict: &crate::value::DictObj, key: &Value) -> Result<Raise, Raise
         let more = if dict.len() > 5 { ", ..." } else { "" };
         format!("available keys: {}{more}", known.join(", "))
     };
-    Ok(Raise::key_error(format!("key {} not found; {known}", repr::repr(key)?)))
+    Ok(Raise::key_error(format!("key {} not found; {known}", repr::shown(key)?)))
 }
 
 /// The element's position from the front.
