@@ -38,6 +38,9 @@ def test_fixed_caps() -> None:
     assert constant(f"{lang}/syntax/parser.rs", "MAX_DEPTH") == 200
     assert constant(f"{lang}/value/bigint.rs", "MAX_BITS") == 4_194_304
     assert constant(f"{lang}/text/integer.rs", "MAX_TEXT_DIGITS") == 4300
+    assert constant(f"{lang}/value/mod.rs", "MAX_VISITS") == 30_000_000
+    assert constant(f"{lang}/value/repr.rs", "SHOWN") == 1000
+    assert constant(f"{lang}/library/exceptions.rs", "LONGEST") == 4000
     assert constant(f"{lang}/text/json.rs", "MAX_DEPTH") == 200
     assert constant(f"{lang}/compile/expr.rs", "ARGUMENTS") == 100
     assert constant(f"{lang}/reason/functions.rs", "ASKED_AGAIN") + 1 == 3
