@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c() -> Iterator[None]:
-    """Let SIGINT raise KeyboardInterrupt even where a shell started the tests in the background, ignoring it."""
+    """Let SIGINT raise KeyboardInterrupt, also where a shell started the tests with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
