@@ -216,10 +216,6 @@ impl Raise {
     pub fn size(what: &str) -> Raise {
         Raise::new("RecursionError", format!("structure too large while {what}"))
     }
-
-    pub fn unsupported(what: &str) -> Raise {
-        Raise::new("NotImplementedError", format!("{what} is not supported yet"))
-    }
 }
 
 macro_rules! kinds {
