@@ -9,12 +9,14 @@ mod core;
 mod decode;
 mod encode;
 mod ending;
+mod facts;
 mod forks;
 mod function;
 mod gate;
 mod handles;
 mod limits;
 mod link;
+mod namespaces;
 mod raise;
 mod report;
 mod session;
@@ -27,6 +29,7 @@ mod supervise;
 mod sys;
 mod verify;
 mod watch;
+mod wish;
 mod worker;
 
 /// Counts what each interpreter in this process holds; see `dana-meter`.

@@ -19,23 +19,46 @@ pub(crate) enum Level {
     Filtered,
     /// And Landlock.
     Landlocked,
+    /// And namespaces of its own, with an empty root directory.
+    Namespaced,
+    /// And a control group with limits, and a user id or a process namespace of its own.
+    Contained,
 }
 
 impl Level {
+    const ALL: [Level; 6] = [
+        Level::None,
+        Level::Process,
+        Level::Filtered,
+        Level::Landlocked,
+        Level::Namespaced,
+        Level::Contained,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Level::None => "none",
             Level::Process => "process",
             Level::Filtered => "filtered",
             Level::Landlocked => "landlocked",
+            Level::Namespaced => "namespaced",
+            Level::Contained => "contained",
         }
     }
 
-    /// By its name; `None` for a name that is no level this build can reach.
+    /// By its name.
     pub(crate) fn named(name: &str) -> Option<Level> {
-        [Level::None, Level::Process, Level::Filtered, Level::Landlocked]
-            .into_iter()
-            .find(|level| level.name() == name)
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+
+    /// What the layers in force add up to.
+    pub(crate) fn of(layers: &[Layer]) -> Level {
+        let holds = |wanted: &str| layers.iter().any(|layer| layer.name == wanted && layer.in_force);
+        let reached = |level: Level| {
+            LAYERS.iter().filter(|known| known.needed == Some(level)).all(|known| holds(known.name))
+                && (level != Level::Contained || holds("own_user") || holds("pid_namespace"))
+        };
+        Level::ALL.into_iter().take_while(|level| reached(*level)).last().unwrap_or(Level::None)
     }
 }
 
@@ -63,6 +86,8 @@ impl Evidence {
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) name: String,
+    /// Whether it was asked for.
+    pub(crate) wanted: bool,
     pub(crate) in_force: bool,
     pub(crate) evidence: Evidence,
     /// What was read or said.
@@ -74,6 +99,8 @@ pub(crate) struct Layer {
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) level: Level,
+    /// The level that was asked for.
+    pub(crate) asked: Level,
     pub(crate) layers: Vec<Layer>,
 }
 
@@ -83,23 +110,24 @@ impl Report {
         let reason = "the interpreter runs in the host's own process";
         let layers = LAYERS
             .iter()
-            .map(|name| Layer {
-                name: (*name).to_owned(),
+            .map(|known| Layer {
+                name: known.name.to_owned(),
+                wanted: false,
                 in_force: false,
                 evidence: Evidence::None,
                 value: String::new(),
                 reason: reason.to_owned(),
             })
             .collect();
-        Report { level: Level::None, layers }
+        Report { level: Level::None, asked: Level::None, layers }
     }
 
-    /// Why the level is not higher than it is, in one line.
+    /// Which of the layers that were asked for are missing, and why, in one line.
     pub(crate) fn shortfall(&self) -> String {
         let missing: Vec<String> = self
             .layers
             .iter()
-            .filter(|layer| !layer.in_force)
+            .filter(|layer| layer.wanted && !layer.in_force)
             .map(|layer| format!("{}: {}", layer.name, layer.reason))
             .collect();
         if missing.is_empty() { "no layer is missing".to_owned() } else { missing.join("; ") }
@@ -110,7 +138,7 @@ impl Report {
         for layer in &self.layers {
             let row = PyDict::new(py);
             row.set_item("name", escape(&layer.name))?;
-            row.set_item("wanted", true)?;
+            row.set_item("wanted", layer.wanted)?;
             row.set_item("in_force", layer.in_force)?;
             row.set_item("evidence", layer.evidence.name())?;
             row.set_item("value", escape(&layer.value))?;
@@ -119,25 +147,55 @@ impl Report {
         }
         let report = PyDict::new(py);
         report.set_item("level", self.level.name())?;
+        report.set_item("asked", self.asked.name())?;
         report.set_item("layers", layers)?;
         Ok(report)
     }
 }
 
-/// The layers of a worker, in the order in which it applies them.
-pub(crate) const LAYERS: &[&str] = &[
-    "process",
-    "threads",
-    "fds",
-    "environment",
-    "session",
-    "bounding_set",
-    "capabilities",
-    "dumpable",
-    "no_new_privs",
-    "mdwe",
-    "huge_pages",
-    "landlock",
-    "rlimits",
-    "seccomp",
+/// A layer a worker can have.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) name: &'static str,
+    /// From which level on it is asked for; `None` if that is an option of its own.
+    pub(crate) wanted: Option<Level>,
+    /// The level that is not reached without it.
+    pub(crate) needed: Option<Level>,
+}
+
+const fn needed(name: &'static str, level: Level) -> Known {
+    Known { name, wanted: Some(level), needed: Some(level) }
+}
+
+const fn further(name: &'static str, level: Level) -> Known {
+    Known { name, wanted: Some(level), needed: None }
+}
+
+/// The base wall is put up for every worker, whatever the level; so are the further layers of `process`.
+pub(crate) const LAYERS: &[Known] = &[
+    needed("process", Level::Process),
+    needed("threads", Level::Filtered),
+    further("fds", Level::Process),
+    further("environment", Level::Process),
+    further("session", Level::Process),
+    further("own_user", Level::Process),
+    needed("user_namespace", Level::Namespaced),
+    needed("uts_namespace", Level::Namespaced),
+    needed("ipc_namespace", Level::Namespaced),
+    needed("cgroup_namespace", Level::Namespaced),
+    needed("net_namespace", Level::Namespaced),
+    needed("mount_namespace", Level::Namespaced),
+    further("pid_namespace", Level::Contained),
+    further("securebits", Level::Process),
+    further("bounding_set", Level::Process),
+    needed("capabilities", Level::Filtered),
+    needed("dumpable", Level::Filtered),
+    needed("no_new_privs", Level::Filtered),
+    further("mdwe", Level::Process),
+    further("huge_pages", Level::Process),
+    Known { name: "speculation", wanted: None, needed: None },
+    needed("landlock", Level::Landlocked),
+    needed("cgroup", Level::Contained),
+    needed("rlimits", Level::Filtered),
+    needed("seccomp", Level::Filtered),
 ];

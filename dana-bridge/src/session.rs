@@ -27,6 +27,7 @@ use crate::stderr::escape;
 use crate::stop::Stop;
 use crate::verify::verify;
 use crate::watch::{Watch, out_of_turn};
+use crate::wish::Wish;
 use crate::worker::Worker;
 use crate::{forks, raise, spawn, supervise, sys};
 
@@ -312,7 +313,7 @@ fn establish(
     session: &Py<Session>,
     path: &Path,
     start: Start,
-    wanted: Level,
+    wish: &Wish,
     time: Duration,
 ) -> Result<(), Unready> {
     let core = session.get().core();
@@ -331,9 +332,9 @@ fn establish(
     if hello.protocol != PROTOCOL || hello.build != dana_wire::BUILD {
         return Err(Unready::Build(path.display().to_string()));
     }
-    let report = verify(&worker, &hello.layers).ok_or(Stop::Gone)?;
-    if report.level < wanted {
-        let (reached, wanted) = (report.level.name(), wanted.name());
+    let report = verify(&worker, wish, &hello.layers).ok_or(Stop::Gone)?;
+    if report.level < wish.least {
+        let (reached, wanted) = (report.level.name(), wish.least.name());
         return Err(Unready::Level { reached, wanted, shortfall: report.shortfall() });
     }
     core.set_report(report);
@@ -406,15 +407,21 @@ fn finish_at_exit(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+fn level_of(name: &str) -> PyResult<Level> {
+    Level::named(name).ok_or_else(|| PyValueError::new_err(format!("there is no isolation level '{name}'")))
+}
+
 fn timeout_of(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
     timeout.map(seconds).transpose()
 }
 
 #[pymethods]
 impl Session {
-    /// Starts `worker` and begins a session in it. Raises unless at least `min_level` is in force.
+    /// Starts `worker` and begins a session in it. Every layer up to `level` is tried; raises unless at least
+    /// `min_level` is in force.
     #[staticmethod]
-    #[pyo3(signature = (worker, *, limits, functions, ask, output, log, startup_timeout, min_level = "filtered"))]
+    #[pyo3(signature = (worker, *, limits, functions, ask, output, log, startup_timeout, level = "landlocked",
+                        min_level = "filtered", harden_speculation = false))]
     #[expect(clippy::too_many_arguments, reason = "by keyword in Python")]
     fn spawn(
         py: Python<'_>,
@@ -425,14 +432,15 @@ impl Session {
         output: Py<PyAny>,
         log: Py<PyAny>,
         startup_timeout: &Bound<'_, PyAny>,
+        level: &str,
         min_level: &str,
+        harden_speculation: bool,
     ) -> PyResult<Py<Session>> {
         let time = seconds(startup_timeout)?;
-        let wanted = Level::named(min_level)
-            .ok_or_else(|| PyValueError::new_err(format!("there is no isolation level '{min_level}'")))?;
+        let wish = Wish { level: level_of(level)?, least: level_of(min_level)?, harden_speculation };
         finish_at_exit(py)?;
         let (session, start) = Session::build(py, limits, functions, ask, output, log)?;
-        let ready = py.detach(|| establish(&session, Path::new(worker), start, wanted, time));
+        let ready = py.detach(|| establish(&session, Path::new(worker), start, &wish, time));
         let core = session.get().core();
         match ready {
             Ok(()) => Ok(session),

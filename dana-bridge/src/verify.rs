@@ -4,29 +4,20 @@
 //! of it happens before the first byte of user code is sent. The process descriptor is looked at
 //! after reading, so what was read belongs to our worker and not to a later process of its number.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-
 use dana_wire::LayerClaim;
 
-use crate::report::{Evidence, LAYERS, Layer, Level, Report};
+use crate::facts::Facts;
+use crate::namespaces;
+use crate::report::{Evidence, Known, LAYERS, Layer, Level, Report};
+use crate::wish::{self, Wish};
 use crate::worker::Worker;
 
-/// The facts of one process.
-struct Facts {
-    status: String,
-    limits: String,
-    own_filters: u64,
-    /// Owner of its files there, and whether its environment is kept from us.
-    owner: Option<u32>,
-    environment_unreadable: bool,
-}
-
 /// How to tell whether a layer is in force: what shows it, or why it is not.
-type Check = fn(&Facts) -> Result<Shown, String>;
+pub(crate) type Check = fn(&Facts) -> Result<Shown, String>;
 
 /// Something a check found.
-enum Shown {
+#[derive(Debug)]
+pub(crate) enum Shown {
     /// The kernel says so.
     Kernel(String),
     /// The kernel does not tell this host; the worker's claim has to do.
@@ -36,81 +27,70 @@ enum Shown {
 /// What the host reads itself.
 const CHECKS: &[(&str, Check)] = &[
     ("process", is_child),
-    ("threads", single_threaded),
+    ("threads", |facts| equals(facts, "Threads", "1")),
+    ("fds", three_pipes),
+    ("environment", empty_environment),
+    ("session", own_session),
+    ("own_user", own_user),
+    ("user_namespace", namespaces::user),
+    ("uts_namespace", |facts| namespaces::differs(facts, "uts")),
+    ("ipc_namespace", |facts| namespaces::differs(facts, "ipc")),
+    ("cgroup_namespace", |facts| namespaces::differs(facts, "cgroup")),
+    ("net_namespace", namespaces::net),
+    ("mount_namespace", namespaces::mount),
+    ("pid_namespace", namespaces::pid),
     ("bounding_set", |facts| zero(facts, &["CapBnd"])),
     ("capabilities", |facts| zero(facts, &["CapInh", "CapPrm", "CapEff", "CapAmb"])),
     ("dumpable", not_dumpable),
     ("no_new_privs", |facts| equals(facts, "NoNewPrivs", "1")),
+    ("huge_pages", no_huge_pages),
+    ("speculation", restrained),
     ("rlimits", limited),
     ("seccomp", filtered),
 ];
 
-/// The layers without which a worker is not isolated.
-const BASE: &[&str] =
-    &["process", "threads", "capabilities", "dumpable", "no_new_privs", "rlimits", "seccomp"];
-
 /// Compares a worker's claims with the kernel's facts. `None` if the worker is gone.
-pub(crate) fn verify(worker: &Worker, claims: &[LayerClaim]) -> Option<Report> {
-    let facts = read(worker.pid);
-    let layers: Vec<Layer> = LAYERS.iter().map(|name| judge(name, facts.as_ref(), claims)).collect();
-    let unknown = |claim: &&LayerClaim| !LAYERS.contains(&claim.name.as_str());
-    let further = claims.iter().filter(unknown).map(|claim| said(&claim.name, claim));
-    let layers: Vec<Layer> = layers.into_iter().chain(further).collect();
-    worker.is_alive().then(|| Report { level: level(&layers), layers })
+pub(crate) fn verify(worker: &Worker, wish: &Wish, claims: &[LayerClaim]) -> Option<Report> {
+    let facts = Facts::read(worker.pid);
+    let judged = LAYERS.iter().map(|known| judge(known, wish.wants(known), facts.as_ref(), claims));
+    let unknown = |claim: &&LayerClaim| !LAYERS.iter().any(|known| known.name == claim.name);
+    let further = claims.iter().filter(unknown).map(|claim| said(&claim.name, true, claim));
+    let layers: Vec<Layer> = judged.chain(further).collect();
+    worker.is_alive().then(|| Report { level: Level::of(&layers), asked: wish.level, layers })
 }
 
-fn level(layers: &[Layer]) -> Level {
-    let holds = |wanted: &str| layers.iter().any(|layer| layer.name == wanted && layer.in_force);
-    match () {
-        () if !holds("process") => Level::None,
-        () if !BASE.iter().all(|name| holds(name)) => Level::Process,
-        () if !holds("landlock") => Level::Filtered,
-        () => Level::Landlocked,
+fn judge(known: &Known, wanted: bool, facts: Result<&Facts, &String>, claims: &[LayerClaim]) -> Layer {
+    let name = known.name;
+    let missing = |reason: String| layer(name, wanted, Evidence::None, String::new(), reason);
+    let claim = claims.iter().find(|claim| claim.name == name);
+    // A worker that says it failed is believed, whatever the kernel shows of the attempt.
+    if let Some(claim) = claim.filter(|claim| !claim.applied) {
+        return said(name, wanted, claim);
     }
-}
-
-fn judge(name: &str, facts: Result<&Facts, &String>, claims: &[LayerClaim]) -> Layer {
     if let Some((_, check)) = CHECKS.iter().find(|(known, _)| *known == name) {
         match facts.map_err(String::clone).and_then(check) {
-            Ok(Shown::Kernel(value)) => return layer(name, Evidence::Kernel, value, String::new()),
-            Err(reason) => return layer(name, Evidence::None, String::new(), reason),
+            Ok(Shown::Kernel(value)) => return layer(name, wanted, Evidence::Kernel, value, String::new()),
+            Err(_) if claim.is_none() && !wanted => return missing("not asked for".to_owned()),
+            Err(reason) => return missing(reason),
             Ok(Shown::Untold) => {}
         }
     }
-    match claims.iter().find(|claim| claim.name == name) {
-        Some(claim) => said(name, claim),
-        None => layer(name, Evidence::None, String::new(), "the worker says nothing of it".to_owned()),
+    match claim {
+        Some(claim) => said(name, wanted, claim),
+        None if wanted => missing("the worker says nothing of it".to_owned()),
+        None => missing("not asked for".to_owned()),
     }
 }
 
-fn said(name: &str, claim: &LayerClaim) -> Layer {
+fn said(name: &str, wanted: bool, claim: &LayerClaim) -> Layer {
     if claim.applied {
-        return layer(name, Evidence::Worker, claim.detail.clone(), String::new());
+        return layer(name, wanted, Evidence::Worker, claim.detail.clone(), String::new());
     }
-    layer(name, Evidence::None, String::new(), claim.detail.clone())
+    layer(name, wanted, Evidence::None, String::new(), claim.detail.clone())
 }
 
-fn layer(name: &str, evidence: Evidence, value: String, reason: String) -> Layer {
-    Layer { name: name.to_owned(), in_force: evidence != Evidence::None, evidence, value, reason }
-}
-
-fn read(pid: i32) -> Result<Facts, String> {
-    let file =
-        |path: String| fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"));
-    // Of this thread: the worker inherited the filters of the thread that started it.
-    let own = file("/proc/thread-self/status".to_owned())?;
-    let own_filters = number(field(&own, "Seccomp_filters").unwrap_or("0"));
-    Ok(Facts {
-        status: file(format!("/proc/{pid}/status"))?,
-        limits: file(format!("/proc/{pid}/limits"))?,
-        own_filters,
-        owner: fs::metadata(format!("/proc/{pid}/mem")).ok().map(|found| found.uid()),
-        environment_unreadable: fs::File::open(format!("/proc/{pid}/environ")).is_err(),
-    })
-}
-
-fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+fn layer(name: &str, wanted: bool, evidence: Evidence, value: String, reason: String) -> Layer {
+    Layer { name: name.to_owned(), wanted, in_force: evidence != Evidence::None, evidence, value, reason }
 }
 
 fn number(text: &str) -> u64 {
@@ -118,16 +98,15 @@ fn number(text: &str) -> u64 {
 }
 
 fn equals(facts: &Facts, name: &str, wanted: &str) -> Result<Shown, String> {
-    match field(&facts.status, name) {
-        Some(found) if found == wanted => Ok(Shown::Kernel(format!("{name} {found}"))),
-        Some(found) => Err(format!("{name} is {found}, not {wanted}")),
-        None => Err(format!("this kernel does not show {name}")),
+    match facts.field(name)? {
+        found if found == wanted => Ok(Shown::Kernel(format!("{name} {found}"))),
+        found => Err(format!("{name} is {found}, not {wanted}")),
     }
 }
 
 fn zero(facts: &Facts, names: &[&str]) -> Result<Shown, String> {
     for name in names {
-        let found = field(&facts.status, name).ok_or_else(|| format!("this kernel does not show {name}"))?;
+        let found = facts.field(name)?;
         if !found.bytes().all(|digit| digit == b'0') {
             return Err(format!("{name} is {found}"));
         }
@@ -139,21 +118,114 @@ fn is_child(facts: &Facts) -> Result<Shown, String> {
     equals(facts, "PPid", &std::process::id().to_string())
 }
 
-fn single_threaded(facts: &Facts) -> Result<Shown, String> {
-    equals(facts, "Threads", "1")
+/// Descriptors 0, 1 and 2, each a pipe of its own, and no other.
+fn three_pipes(facts: &Facts) -> Result<Shown, String> {
+    match facts.descriptors() {
+        Err(error) => Err(format!("its descriptors cannot be read: {error}")),
+        // Kernels before 6.2 do not count.
+        Ok(Err(0)) => Ok(Shown::Untold),
+        Ok(Err(3)) => Ok(Shown::Kernel("3 descriptors".to_owned())),
+        Ok(Err(count)) => Err(format!("{count} descriptors are open")),
+        Ok(Ok(mut found)) => {
+            found.sort();
+            let numbers: Vec<&str> = found.iter().map(|(number, _)| number.as_str()).collect();
+            if numbers != ["0", "1", "2"] {
+                return Err(format!("descriptors {} are open", numbers.join(", ")));
+            }
+            match found.iter().find(|(_, target)| !target.starts_with("pipe:[")) {
+                Some((number, target)) => Err(format!("descriptor {number} is {target}")),
+                None => Ok(Shown::Kernel("0, 1 and 2 are pipes, no other is open".to_owned())),
+            }
+        }
+    }
+}
+
+fn empty_environment(facts: &Facts) -> Result<Shown, String> {
+    match facts.text("environ") {
+        Ok(text) if text.is_empty() => Ok(Shown::Kernel("empty".to_owned())),
+        Ok(text) => Err(format!("{} bytes of variables", text.len())),
+        Err(_) => Ok(Shown::Untold),
+    }
+}
+
+/// Signals the worker may handle: `SIGBUS` and `SIGSEGV`, to say what happened; `SIGABRT` and
+/// `SIGXCPU`, where their default would be ignored. Bit 0 is signal 1.
+const HANDLED: u64 = 1 << 6 | 1 << 10 | 1 << 5 | 1 << 23;
+/// `SIGPIPE` and `SIGXFSZ`, and the two numbers that C libraries keep for themselves.
+const IGNORED: u64 = 1 << 12 | 1 << 24 | 1 << 31 | 1 << 32;
+
+/// Leads a session of its own, blocks no signal, handles and ignores only what it should.
+fn own_session(facts: &Facts) -> Result<Shown, String> {
+    let leader = facts.field("NSsid")?.split_whitespace().next().unwrap_or("");
+    if leader != facts.pid().to_string() {
+        return Err(format!("it belongs to session {leader}"));
+    }
+    for (name, most) in [("SigBlk", 0), ("SigCgt", HANDLED), ("SigIgn", IGNORED)] {
+        let found = facts.field(name)?;
+        let set = u64::from_str_radix(found, 16).map_err(|_| format!("{name} is {found}"))?;
+        if set & !most != 0 {
+            return Err(format!("{name} is {found}"));
+        }
+    }
+    Ok(Shown::Kernel(format!("leads session {leader}, SigBlk 0, SigCgt {}", facts.field("SigCgt")?)))
+}
+
+/// A user and a group that nobody else has, and no further groups.
+fn own_user(facts: &Facts) -> Result<Shown, String> {
+    let wanted = wish::own_user(facts.pid()).to_string();
+    for name in ["Uid", "Gid"] {
+        let found = facts.field(name)?;
+        if !found.split_whitespace().all(|id| id == wanted) {
+            return Err(format!("{name} is {}, not {wanted}", found.split_whitespace().next().unwrap_or("")));
+        }
+    }
+    match facts.field("Groups")? {
+        "" => Ok(Shown::Kernel(format!("Uid and Gid {wanted}, no groups"))),
+        groups => Err(format!("Groups is {groups}")),
+    }
 }
 
 /// A process that cannot be traced belongs to root under `/proc`, whoever its user is. Where that
-/// user is root, everything belongs to root and root may read everything: the kernel does not tell.
+/// user is root and this host may read everything, the kernel does not tell.
 fn not_dumpable(facts: &Facts) -> Result<Shown, String> {
-    match facts.owner {
-        None => Err("its owner under /proc cannot be read".to_owned()),
-        Some(0) if nix::unistd::geteuid().is_root() => Ok(Shown::Untold),
-        Some(0) if facts.environment_unreadable => {
+    let user = facts.field("Uid")?.split_whitespace().nth(1).unwrap_or("0");
+    match facts.owner() {
+        Err(error) => Err(format!("its owner under /proc cannot be read: {error}")),
+        Ok(0) if facts.text("environ").is_err() => {
             Ok(Shown::Kernel("owned by root under /proc, environment unreadable".to_owned()))
         }
-        Some(owner) => Err(format!("owned by user {owner} under /proc")),
+        Ok(0) if user != "0" => {
+            Ok(Shown::Kernel(format!("owned by root under /proc, though its user is {user}")))
+        }
+        Ok(0) => Ok(Shown::Untold),
+        Ok(owner) => Err(format!("owned by user {owner} under /proc")),
     }
+}
+
+fn no_huge_pages(facts: &Facts) -> Result<Shown, String> {
+    match facts.field("THP_enabled") {
+        Ok("0") => Ok(Shown::Kernel("THP_enabled 0".to_owned())),
+        Ok(found) => Err(format!("THP_enabled is {found}")),
+        Err(_) => Ok(Shown::Untold),
+    }
+}
+
+/// What the kernel calls a processor that cannot be led astray in these two ways, or not any more.
+const RESTRAINED: &[(&str, &[&str])] = &[
+    ("Speculation_Store_Bypass", &["not vulnerable", "thread force mitigated", "globally mitigated"]),
+    ("SpeculationIndirectBranch", &["not affected", "conditional force disabled", "always disabled"]),
+];
+
+fn restrained(facts: &Facts) -> Result<Shown, String> {
+    let mut shown = Vec::new();
+    for (name, good) in RESTRAINED {
+        let found = facts.field(name)?;
+        if !good.contains(&found) {
+            return Err(format!("{name} is '{found}'"));
+        }
+        shown.push(format!("{name} '{found}'"));
+    }
+    Ok(Shown::Kernel(shown.join(", ")))
 }
 
 /// The limits that hold whatever the session's own are.
@@ -168,15 +240,10 @@ const CEILINGS: &[(&str, u64)] = &[
 
 fn limited(facts: &Facts) -> Result<Shown, String> {
     for (name, most) in CEILINGS {
-        let line = facts.limits.lines().find_map(|line| line.strip_prefix(name));
-        let mut columns =
-            line.ok_or_else(|| format!("this kernel does not show '{name}'"))?.split_whitespace();
-        for kind in ["soft", "hard"] {
-            let found = columns.next().unwrap_or("nothing");
-            if found.parse::<u64>().is_ok_and(|value| value <= *most) {
-                continue;
+        for (kind, found) in ["soft", "hard"].into_iter().zip(facts.limit(name)?) {
+            if !found.parse::<u64>().is_ok_and(|value| value <= *most) {
+                return Err(format!("the {kind} limit '{name}' is {found}, not {most}"));
             }
-            return Err(format!("the {kind} limit '{name}' is {found}, not {most}"));
         }
     }
     Ok(Shown::Kernel("core, files, processes, locked memory and queues at their lowest".to_owned()))
@@ -185,12 +252,12 @@ fn limited(facts: &Facts) -> Result<Shown, String> {
 /// A filter of the worker's own: the ones it inherited do not count.
 fn filtered(facts: &Facts) -> Result<Shown, String> {
     equals(facts, "Seccomp", "2")?;
-    match field(&facts.status, "Seccomp_filters") {
-        Some(count) if number(count) > facts.own_filters => Ok(Shown::Kernel(format!(
-            "Seccomp 2, Seccomp_filters {count}, this host's own {}",
-            facts.own_filters
-        ))),
-        Some(_) => Err("it has no filter beside the ones of its host".to_owned()),
-        None => Err("this kernel does not show Seccomp_filters (Linux 5.9 or later is needed)".to_owned()),
+    let own = number(facts.own_field("Seccomp_filters"));
+    match facts.field("Seccomp_filters") {
+        Ok(count) if number(count) > own => {
+            Ok(Shown::Kernel(format!("Seccomp 2, Seccomp_filters {count}, this host's own {own}")))
+        }
+        Ok(_) => Err("it has no filter beside the ones of its host".to_owned()),
+        Err(_) => Err("this kernel does not show Seccomp_filters (Linux 5.9 or later is needed)".to_owned()),
     }
 }

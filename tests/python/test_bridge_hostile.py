@@ -191,7 +191,7 @@ def test_good_session(fake: Any) -> None:
 def test_report_tells_evidence(fake: Any) -> None:
     layers = {layer["name"]: layer for layer in fake("echo").report()["layers"]}
     assert layers["seccomp"]["evidence"] == "kernel"
-    assert layers["fds"]["evidence"] == "worker"
+    assert layers["landlock"]["evidence"] == "worker"
     assert all(layer["in_force"] == (layer["evidence"] != "none") for layer in layers.values())
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .context import SandboxContext
     from .dana_module import Dana
     from .exceptions import DanaCallError, DanaError, IsolationUnavailableWarning
-    from .isolation import IsolationReport
+    from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
     from .result import ExecutionResult
 
@@ -26,6 +26,7 @@ __all__ = [
     "DanaError",
     "ExecutionResult",
     "Function",
+    "IsolationLevel",
     "IsolationReport",
     "IsolationUnavailableWarning",
     "Limits",
@@ -44,6 +45,7 @@ _HOMES = {
     "DanaError": "exceptions",
     "ExecutionResult": "result",
     "Function": "_bridge",
+    "IsolationLevel": "isolation",
     "IsolationReport": "isolation",
     "IsolationUnavailableWarning": "exceptions",
     "Limits": "limits",

@@ -18,7 +18,9 @@ class Session:
         output: Callable[[str], object],
         log: Callable[[str, str], object],
         startup_timeout: float,
+        level: str = "landlocked",
         min_level: str = "filtered",
+        harden_speculation: bool = False,
     ) -> Session: ...
     @staticmethod
     def in_process(

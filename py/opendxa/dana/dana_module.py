@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from .isolation import IsolationReport
+    from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
     from .llm import Provider
     from .result import ExecutionResult, Usage
     from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
+    from .wish import Wish
 
 __all__ = ["Dana"]
 
@@ -42,6 +43,13 @@ class Dana:
     variable ``DANA_REQUIRE_ISOLATION=1``, isolates the session and turns the fall-back into
     `IsolationUnavailableError`.
 
+    `isolation` is the level to try for: ``none``, ``process``, ``filtered``, ``landlocked`` (the default of
+    an isolated session), ``namespaced`` or ``contained``; see `IsolationLevel`. What cannot be had of it is
+    left out and reported by `isolation`, down to `min_isolation` (``filtered`` unless said otherwise); below
+    that `IsolationUnavailableError` is raised. With ``min_isolation="none"`` the session falls back to the
+    host process instead, with the warning. `harden_speculation` also restrains the processor's speculation,
+    which makes calls slower.
+
     `llm` is a provider, a callable ``fn(messages, options) -> str``, or text such as ``openai:gpt-4o-mini``;
     without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call.
     `python_modules`, such as ``{"math": ["sqrt", "pi"]}``, are what programs may import (``import math.py``).
@@ -55,6 +63,9 @@ class Dana:
         enable_imports: bool = False,
         *,
         require_isolation: bool = False,
+        isolation: IsolationLevel | str | None = None,
+        min_isolation: IsolationLevel | str | None = None,
+        harden_speculation: bool = False,
         limits: Limits | None = None,
         llm: Provider | Callable[..., Any] | str | None = None,
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
@@ -70,6 +81,7 @@ class Dana:
             "use_subprocess_isolation": use_subprocess_isolation,
             "enable_imports": enable_imports,
             "require_isolation": require_isolation,
+            "harden_speculation": harden_speculation,
             "echo": echo,
         }
         for name, value in flags.items():
@@ -100,23 +112,28 @@ class Dana:
             "members": members,
             "echo": echo,
         }
-        # Whatever is not clearly a no is a yes: a misspelt value must not open the door.
-        asked = os.environ.get(REQUIRE_VARIABLE, "").strip().lower()
-        self._required = require_isolation or asked not in ("", "0", "false", "no", "off")
-        if use_subprocess_isolation or self._required:
-            self._sandbox = self._open(isolated=True)
+        self._wish: Wish | None = None
+        asked = (use_subprocess_isolation, require_isolation, harden_speculation, isolation, min_isolation)
+        if REQUIRE_VARIABLE in os.environ or any(one not in (None, False) for one in asked):
+            from .wish import resolve  # noqa: PLC0415 - a session in this process does without
 
-    def _open(self, isolated: bool) -> InProcessSandboxInterface | SubprocessSandboxInterface:
+            self._wish = resolve(
+                use_subprocess_isolation, require_isolation, isolation, min_isolation, harden_speculation
+            )
+        if self._wish is not None:
+            self._sandbox = self._open(self._wish)
+
+    def _open(self, wish: Wish | None) -> InProcessSandboxInterface | SubprocessSandboxInterface:
         """Open the session, by the rules of the fall-back."""
         from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface  # noqa: PLC0415 - see above
 
         self._fallback_reason = None
-        if not isolated:
+        if wish is None:
             return InProcessSandboxInterface(self._debug, **self._settings)
         try:
-            return SubprocessSandboxInterface(self._debug, **self._settings)
+            return SubprocessSandboxInterface(self._debug, wish=wish, **self._settings)
         except IsolationUnavailableError as error:
-            if self._required:
+            if not wish.falls_back:
                 raise
             self._fallback_reason = str(error).partition("\n")[0]
         import logging  # noqa: PLC0415 - loaded only to report a fall-back
@@ -198,7 +215,7 @@ class Dana:
             self._sandbox.restart_subprocess()
         elif self._sandbox is not None and self._fallback_reason is not None:
             self._sandbox.close()
-            self._sandbox = self._open(isolated=True)
+            self._sandbox = self._open(self._wish)
         elif self._sandbox is not None and self._sandbox.ended:
             self._sandbox.restart_subprocess()
 
@@ -234,7 +251,9 @@ class Dana:
     def isolation(self) -> IsolationReport:
         """Which walls stand round the session, and what proves it."""
         report = self.sandbox.isolation
-        return report if self._fallback_reason is None else report.not_isolated(self._fallback_reason)
+        if self._fallback_reason is None or self._wish is None:
+            return report
+        return report.not_isolated(self._fallback_reason, self._wish.level)
 
     @property
     def sandbox(self) -> InProcessSandboxInterface | SubprocessSandboxInterface:
@@ -242,7 +261,7 @@ class Dana:
         if self._sandbox is None:
             if self._closed:
                 raise SessionClosedError("the session was closed\nHint: create a new Dana")
-            self._sandbox = self._open(isolated=False)
+            self._sandbox = self._open(None)
         return self._sandbox
 
     @property

@@ -312,7 +312,7 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
         hint = "open a new session, or call restart_subprocess()"
         return SessionClosedError(_told(observed or "the session is closed", hint))
     if kind == "isolation":
-        hint = "run without require_isolation to fall back to the host process, which is not a sandbox"
+        hint = "what is missing is named above; a lower min_isolation accepts less"
         return IsolationUnavailableError(_told(f"no sandbox can be had: {observed or 'no detail'}", hint))
     return _crash(kind, observed, where, data)
 

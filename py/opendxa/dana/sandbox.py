@@ -19,7 +19,7 @@ from .exceptions import (
     SessionClosedError,
 )
 from .host import Host, Turn, named_functions, refuse_reentry
-from .isolation import IsolationReport
+from .isolation import IsolationLevel, IsolationReport
 from .limits import Limits
 from .result import ExecutionResult, Usage
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ._bridge import Session
     from .context import SandboxContext
+    from .wish import Wish
 
 __all__ = ["InProcessSandboxInterface", "SandboxInterface", "SubprocessSandboxInterface"]
 
@@ -103,8 +104,8 @@ class _SessionInterface:
     def isolation(self) -> IsolationReport:
         """Which walls stand round the session, and what proves it."""
         if self._closed:
-            return IsolationReport("none")
-        return IsolationReport.from_bridge(self._live().report(), None, wanted=False)
+            return IsolationReport.of_no_session()
+        return IsolationReport.from_bridge(self._live().report(), None)
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
         """Run Dana source text. A failure is returned, not raised; the session's state stays."""
@@ -275,9 +276,18 @@ class SubprocessSandboxInterface(_SessionInterface):
     """
 
     def __init__(
-        self, debug: bool = False, *, startup_timeout: float = STARTUP_TIMEOUT, **settings: Any
+        self,
+        debug: bool = False,
+        *,
+        wish: Wish | None = None,
+        startup_timeout: float = STARTUP_TIMEOUT,
+        **settings: Any,
     ) -> None:
         super().__init__(debug, **settings)
+        from .wish import Wish  # noqa: PLC0415 - loaded when a worker is wanted
+
+        level, least = IsolationLevel.LANDLOCKED, IsolationLevel.FILTERED
+        self._wish = wish if wish is not None else Wish(level, least, falls_back=False)
         self._startup_timeout = startup_timeout
         self._live()
 
@@ -285,11 +295,11 @@ class SubprocessSandboxInterface(_SessionInterface):
     def isolation(self) -> IsolationReport:
         """Which walls stand round the session, and what proves it."""
         if self._closed:
-            return IsolationReport("none")
+            return IsolationReport.of_no_session()
         session = self._live()
-        if not session.isolated:
-            return IsolationReport("none").not_isolated("the worker has ended")
-        return IsolationReport.from_bridge(session.report(), session.pid, wanted=True)
+        if not session.alive:
+            return IsolationReport.of_no_session().not_isolated("the worker has ended", self._wish.level)
+        return IsolationReport.from_bridge(session.report(), session.pid)
 
     def _open(self) -> Session:
         from . import worker  # noqa: PLC0415 - loaded when a session is opened
@@ -304,6 +314,9 @@ class SubprocessSandboxInterface(_SessionInterface):
             output=host.output,
             log=host.log,
             startup_timeout=self._startup_timeout,
+            level=self._wish.level.value,
+            min_level=self._wish.least.value,
+            harden_speculation=self._wish.harden_speculation,
         )
 
 

@@ -1,0 +1,112 @@
+//! What the kernel says of a worker, read from `/proc`.
+//!
+//! The rule: a file that cannot be read is no evidence, and says so. Every file but the first two is
+//! read when a check asks for it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// One process, and the thread of this one that started it, to compare.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pid: i32,
+    status: String,
+    own_status: String,
+    limits: String,
+}
+
+impl Facts {
+    /// Reads what every check needs.
+    pub(crate) fn read(pid: i32) -> Result<Facts, String> {
+        let file = |path: String| {
+            fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))
+        };
+        Ok(Facts {
+            pid,
+            // Of this thread: the worker inherited the filters of the thread that started it.
+            own_status: file("/proc/thread-self/status".to_owned())?,
+            status: file(format!("/proc/{pid}/status"))?,
+            limits: file(format!("/proc/{pid}/limits"))?,
+        })
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// A field of its status.
+    pub(crate) fn field(&self, name: &str) -> Result<&str, String> {
+        field(&self.status, name).ok_or_else(|| format!("this kernel does not show {name}"))
+    }
+
+    /// The same of this host; empty if the kernel does not show it.
+    pub(crate) fn own_field(&self, name: &str) -> &str {
+        field(&self.own_status, name).unwrap_or("")
+    }
+
+    /// The soft and the hard limit of this name.
+    pub(crate) fn limit(&self, name: &str) -> Result<[&str; 2], String> {
+        let line = self.limits.lines().find_map(|line| line.strip_prefix(name));
+        let mut columns =
+            line.ok_or_else(|| format!("this kernel does not show '{name}'"))?.split_whitespace();
+        Ok([columns.next().unwrap_or("nothing"), columns.next().unwrap_or("nothing")])
+    }
+
+    /// A file of its directory.
+    pub(crate) fn text(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(self.path(name))
+    }
+
+    /// The same file of this thread.
+    pub(crate) fn own_text(name: &str) -> io::Result<String> {
+        fs::read_to_string(own_path(name))
+    }
+
+    /// Where a link of its directory leads.
+    pub(crate) fn link(&self, name: &str) -> io::Result<String> {
+        fs::read_link(self.path(name)).map(|target| target.to_string_lossy().into_owned())
+    }
+
+    /// Where the same link of this thread leads.
+    pub(crate) fn own_link(name: &str) -> io::Result<String> {
+        fs::read_link(own_path(name)).map(|target| target.to_string_lossy().into_owned())
+    }
+
+    /// Its open descriptors: the targets, if this host may look; otherwise their number, if the
+    /// kernel tells it (Linux 6.2 and later).
+    pub(crate) fn descriptors(&self) -> io::Result<Result<Vec<(String, String)>, u64>> {
+        let folder = self.path("fd");
+        let Ok(entries) = fs::read_dir(&folder) else {
+            return fs::metadata(&folder).map(|found| Err(found.size()));
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let target = fs::read_link(entry.path())?;
+            found.push((
+                entry.file_name().to_string_lossy().into_owned(),
+                target.to_string_lossy().into_owned(),
+            ));
+        }
+        Ok(Ok(found))
+    }
+
+    /// Who owns its files under `/proc`: root, if it cannot be traced.
+    pub(crate) fn owner(&self) -> io::Result<u32> {
+        fs::metadata(self.path("mem")).map(|found| found.uid())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    }
+}
+
+fn own_path(name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/thread-self/{name}"))
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
