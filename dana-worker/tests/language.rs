@@ -1,10 +1,13 @@
 //! Every program of the language's test suite, behind the wall: whatever it prints or raises, the worker lives on.
 
+#[path = "../lang/tests/script/mod.rs"]
+mod script;
 mod support;
 
 use std::path::Path;
 
-use dana_wire::{Budget, Datum, Outcome, SessionLimits, Start, ToHost, ToWorker};
+use dana_wire::{SessionLimits, Start, ToHost, ToWorker};
+use script::Script;
 use support::Worker;
 
 #[test]
@@ -30,18 +33,15 @@ fn no_program_of_the_suite_trips_over_the_wall() {
     assert!(programs > 20, "{programs} programs");
 }
 
-/// Answers whatever is asked, once with a value and once with a failure, to the end of the turn.
+/// Answers what is asked by the program's script, to the end of the turn.
 fn converse(worker: &mut Worker, path: &Path) {
-    let answer = Datum::Str("42".to_owned()).encode(&Budget::FROM_HOST).expect("small");
-    let failure = Outcome::Failed { kind: "ResourceError".to_owned(), message: "no".to_owned() };
+    let mut script = Script::beside(path);
     loop {
         match worker.receive() {
             Some((ToHost::Done { .. } | ToHost::Failed { .. }, _)) => return,
-            Some((ToHost::Ask { ask, .. }, _)) if ask % 2 == 0 => {
-                worker.send(&ToWorker::Answer { ask, outcome: Outcome::Value }, &answer);
-            }
-            Some((ToHost::Ask { ask, .. }, _)) => {
-                worker.send(&ToWorker::Answer { ask, outcome: failure.clone() }, &[]);
+            Some((ToHost::Ask { ask, question }, _)) => {
+                let (outcome, payload) = script.answer(&question);
+                worker.send(&ToWorker::Answer { ask, outcome }, &payload);
             }
             Some(_) => {}
             None => panic!("{}: the worker ended: {:?}", path.display(), worker.ended()),

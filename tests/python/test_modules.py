@@ -94,3 +94,68 @@ def test_program_imports(root: Path, isolated: bool) -> None:
         assert result.result == [6, True, 7]
         error = d.execute_string("import os_secrets").error
         assert str(root) not in str(error), "a program does not learn where it is on the host"
+
+
+def test_packages_hide_what_other_roots_have(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "shop").mkdir(parents=True)
+    (other / "prices").mkdir()
+    (other / "plain").mkdir()
+    (other / "shop" / "extra.na").write_text("x = 1\n")
+    (other / "prices" / "extra.na").write_text("x = 1\n")
+    (other / "plain" / "more.na").write_text("x = 1\n")
+    roots = [root, other]
+    for name in ("shop.extra", "prices.extra"):
+        with pytest.raises(ModuleNotFoundError):
+            find(name, roots)
+    assert find("plain.more", roots)["source"] == "x = 1\n", "a folder without __init__.na has several parts"
+    assert find("plain.part", roots)["source"] == "value = 7\n"
+
+
+def test_names_no_file_can_have_say_nothing_of_the_host(root: Path) -> None:
+    with pytest.raises(ModuleNotFoundError) as caught:
+        find("a" * 300, [root])
+    assert str(root) not in str(caught.value)
+    with pytest.raises(ModuleNotFoundError):
+        find("name\u00e9", [root])
+
+
+def test_a_tree_without_dana_files_is_not_searched_to_its_end(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opendxa.dana.modules.MAX_NAMES", 3)
+    folder = root / "wide"
+    for number in range(4):
+        (folder / f"d{number}").mkdir(parents=True)
+    (folder / "d0" / "deep").mkdir()
+    (folder / "d0" / "deep" / "x.na").write_text("x = 1\n")
+    with pytest.raises(ModuleNotFoundError):
+        find("wide", [root])
+    assert find("plain", [root])["package"] is True
+
+
+def test_search_order(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {name: tmp_path / name for name in ("file", "here", "home", "path1", "path2")}
+    below = {"here2": places["here"] / "dana", "libs": places["home"] / ".dana" / "libs"}
+    order = [places["file"], places["here"], below["here2"], below["libs"], places["path1"], places["path2"]]
+    for place in order:
+        place.mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(places["here"])
+    monkeypatch.setenv("HOME", str(places["home"]))
+    monkeypatch.setenv("DANAPATH", f"{places['path1']}:{places['path2']}")
+    program = places["file"] / "main.na"
+    program.write_text("from where import place\nplace\n")
+    for place in reversed(order):
+        (place / "where.na").write_text(f"place = '{place.name}'\n")
+        with Dana(echo=False) as d:
+            assert d.execute_file(program).result == place.name
+    with Dana(echo=False, search_paths=[root]) as d:
+        error = d.execute_string("import where").error
+        assert "No Dana module named 'where'" in str(error), "places that the host names are the only ones"
+        assert d.execute_string("import prices\nprices.base").result == 3
+
+
+@pytest.mark.parametrize("paths", ["folder", 5, [5], Path("folder")])
+def test_search_paths_are_checked(paths: object) -> None:
+    with pytest.raises(TypeError, match="search_paths"):
+        Dana(search_paths=paths)  # type: ignore[arg-type]

@@ -1,20 +1,26 @@
 //! Runs every program of `tests/language/`.
 //!
 //! Beside `name.na` stand `name.out` (all it prints), `name.err` if it must fail (the whole error), and
-//! `name.value` where the value of the program matters. With `UPDATE_EXPECT=1` the files are rewritten; the result is to be read before it is committed.
+//! `name.value` where the value of the program matters, `name.asked` where the questions to the model do. What the
+//! program asks is answered by [`script`]. With `UPDATE_EXPECT=1` the files are rewritten; the result is to be read before it is committed.
 
+mod script;
+
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use dana_lang::serve::{Closed, Outbox, Server};
-use dana_wire::{Budget, Datum, Fault, Outcome, SessionLimits, Start, ToHost, ToWorker};
+use dana_wire::{Budget, Datum, Fault, Question, SessionLimits, Start, ToHost, ToWorker};
+use script::Script;
 
 /// What a program did.
 #[derive(Default)]
 struct Seen {
     output: String,
-    asks: Vec<u32>,
+    asks: VecDeque<(u32, Question)>,
+    asked: String,
     end: Option<Result<Datum, Fault>>,
 }
 
@@ -22,7 +28,7 @@ impl Outbox for Seen {
     fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed> {
         match header {
             ToHost::Output { text } => self.output.push_str(text),
-            ToHost::Ask { ask, .. } => self.asks.push(*ask),
+            ToHost::Ask { ask, question } => self.asks.push_back((*ask, question.clone())),
             ToHost::Done { .. } => {
                 self.end = Some(Ok(Datum::decode(payload, &Budget::FROM_WORKER).expect("a whole value")));
             }
@@ -49,14 +55,18 @@ fn run(path: &Path) -> Seen {
     let mut server = Server::new(Start { limits, seed: [1, 2], functions: Vec::new() });
     let mut seen = Seen::default();
     server.handle(ToWorker::Run { turn: 1, filename, source }, &[], &mut seen).expect("a turn");
-    while let Some(ask) = seen.asks.pop() {
-        let outcome = Outcome::Failed { kind: "ResourceError".into(), message: "nobody to ask".into() };
-        server.handle(ToWorker::Answer { ask, outcome }, &[], &mut seen).expect("an answer in turn");
+    let mut script = Script::beside(path);
+    while let Some((ask, question)) = seen.asks.pop_front() {
+        let (outcome, payload) = script.answer(&question);
+        server.handle(ToWorker::Answer { ask, outcome }, &payload, &mut seen).expect("an answer in turn");
     }
+    seen.asked = script.asked;
     seen
 }
 
+/// What the package shows of a trace.
 const TRACE_SHOWN: usize = 40;
+const REPEATS_SHOWN: usize = 3;
 
 /// The error as the Python package shows it.
 fn render(fault: &Fault) -> String {
@@ -72,22 +82,7 @@ fn render(fault: &Fault) -> String {
         let _ = writeln!(out, "  File {}", place(fault.file.as_deref(), fault.line, fault.column));
     }
     excerpt(&mut out, fault.excerpt.as_deref(), fault.column);
-    if !fault.trace.is_empty() {
-        out.push_str("Dana trace (outermost call first):\n");
-    }
-    // A long one is cut in the middle, as the package cuts it.
-    let skipped = if fault.trace.len() > TRACE_SHOWN { fault.trace.len() - TRACE_SHOWN } else { 0 };
-    for (at, frame) in fault.trace.iter().enumerate() {
-        if skipped > 0 && (TRACE_SHOWN / 2..TRACE_SHOWN / 2 + skipped).contains(&at) {
-            if at == TRACE_SHOWN / 2 {
-                let _ = writeln!(out, "  ... {skipped} more calls ...");
-            }
-            continue;
-        }
-        let place = place(frame.file.as_deref(), frame.line, frame.column);
-        let _ = writeln!(out, "  File {place}, in {}", frame.function);
-        excerpt(&mut out, frame.source.as_deref(), frame.column);
-    }
+    calls(&mut out, fault);
     if let Some(hint) = &fault.hint {
         let _ = writeln!(out, "Hint: {hint}");
     }
@@ -96,6 +91,44 @@ fn render(fault: &Fault) -> String {
         out.push_str(&render(cause));
     }
     out
+}
+
+/// The calls that led there, unless the place says it all.
+fn calls(out: &mut String, fault: &Fault) {
+    let here = (fault.file.as_deref(), fault.line, fault.column);
+    let mut told: Vec<String> = Vec::new();
+    for frame in &fault.trace {
+        let there = (frame.file.as_deref().or(here.0), frame.line, frame.column);
+        let mut text = format!("  File {}, in {}\n", place(there.0, there.1, there.2), frame.function);
+        if there == here {
+            if fault.trace.len() == 1 {
+                return;
+            }
+        } else {
+            excerpt(&mut text, frame.source.as_deref(), frame.column);
+        }
+        told.push(text);
+    }
+    let mut shown: Vec<String> = Vec::new();
+    for run in told.chunk_by(|a, b| a == b) {
+        shown.extend_from_slice(run.get(..REPEATS_SHOWN).unwrap_or(run));
+        if run.len() > REPEATS_SHOWN {
+            shown.push(format!("  ... the same call {} more times ...\n", run.len() - REPEATS_SHOWN));
+        }
+    }
+    if shown.is_empty() {
+        return;
+    }
+    out.push_str("Dana trace (outermost call first):\n");
+    // A long one is cut in the middle.
+    let skipped = shown.len().saturating_sub(TRACE_SHOWN);
+    for (at, text) in shown.iter().enumerate() {
+        match at.checked_sub(TRACE_SHOWN / 2) {
+            Some(0) if skipped > 0 => out.push_str(&format!("  ... {skipped} more calls ...\n")),
+            Some(past) if past < skipped => {}
+            _ => out.push_str(text),
+        }
+    }
 }
 
 fn place(file: Option<&str>, line: u32, column: u32) -> String {
@@ -156,6 +189,9 @@ fn programs_do_what_is_written_beside_them() {
         };
         if program.with_extension("value").exists() {
             expect(&program.with_extension("value"), &format!("{value:?}\n"), &mut wrong);
+        }
+        if program.with_extension("asked").exists() {
+            expect(&program.with_extension("asked"), &seen.asked, &mut wrong);
         }
         expect(&program.with_extension("err"), &error, &mut wrong);
     }

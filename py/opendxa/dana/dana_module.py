@@ -20,6 +20,7 @@ from .exceptions import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from .isolation import IsolationLevel, IsolationReport
@@ -53,6 +54,9 @@ class Dana:
     `llm` is a provider, a callable ``fn(messages, options) -> str``, or text such as ``openai:gpt-4o-mini``;
     without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call.
     `python_modules`, such as ``{"math": ["sqrt", "pi"]}``, are what programs may import (``import math.py``).
+    `search_paths` are the folders below which Dana modules are looked for, after that of a file being run;
+    without it the usual ones: the current folder, its folder ``dana``, ``~/.dana/libs`` and those in
+    ``DANAPATH``.
     `echo` also writes what programs print to `sys.stdout`.
     """
 
@@ -70,6 +74,7 @@ class Dana:
         llm: Provider | Callable[..., Any] | str | None = None,
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
         python_modules: Mapping[str, Iterable[str]] | None = None,
+        search_paths: Iterable[str | os.PathLike[str]] | None = None,
         echo: bool = True,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
@@ -99,6 +104,9 @@ class Dana:
             from .python_modules import named_members  # noqa: PLC0415
 
             members = named_members(python_modules)
+        folders = None
+        if search_paths is not None:
+            folders = _folders(search_paths)
         if enable_imports:
             raise DanaError(
                 "importing .na files from Python (enable_imports=True) is not supported yet\n"
@@ -110,6 +118,7 @@ class Dana:
             "llm": llm,
             "functions": functions,
             "members": members,
+            "search_paths": folders,
             "echo": echo,
         }
         self._wish: Wish | None = None
@@ -301,3 +310,19 @@ def _check(value: object, wanted: type, name: str) -> None:
         from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
 
         raise TypeError(format_type_error(value, wanted, f"argument '{name}'"))
+
+
+def _folders(paths: object) -> list[Path]:
+    """Return the folders to search for modules; they need not exist yet."""
+    from pathlib import Path  # noqa: PLC0415 - loaded when there are any
+
+    if isinstance(paths, str | os.PathLike) or not hasattr(paths, "__iter__"):
+        from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
+
+        raise TypeError(format_type_error(paths, "list of paths", "argument 'search_paths'"))
+    folders = []
+    for path in paths:
+        if not isinstance(path, os.PathLike):
+            _check(path, str, "search_paths")
+        folders.append(Path(path).expanduser().absolute())
+    return folders

@@ -116,13 +116,15 @@ class Host:
         self,
         llm: object,
         functions: Mapping[str, Callable[..., Any]],
-        search_paths: Iterable[Path],
+        search_paths: Iterable[Path] | None,
         echo: bool,
     ) -> None:
         self._llm = llm
         self._provider: Provider | None = None
         self.functions = dict(functions)
-        self.search_paths = list(search_paths)
+        #: Whether the host named the places to search, so that no others are.
+        self._own_paths = search_paths is not None
+        self.search_paths = list(search_paths or ())
         self.echo = echo
         self.turn: Turn | None = None
         self.lock = threading.Lock()
@@ -220,9 +222,10 @@ class Host:
 
     def _module(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Find a module's source."""
-        from .modules import find  # noqa: PLC0415
+        from .modules import find, usual_places  # noqa: PLC0415 - loaded with the first import
 
-        return find(str(payload["name"]), self.search_paths)
+        places = self.search_paths if self._own_paths else [*self.search_paths, *usual_places()]
+        return find(str(payload["name"]), places)
 
     def _function(self, payload: dict[str, Any]) -> Any:
         """Call a Python function that the host registered."""

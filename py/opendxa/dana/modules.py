@@ -6,6 +6,7 @@ gets the source and a name to show, never a path of the host.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,36 +15,86 @@ from .exceptions import ResourceError, SecurityError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["find", "read"]
+__all__ = ["find", "read", "usual_places"]
 
 #: Largest source that is read, in bytes.
 MAX_SOURCE: Final = 4 * 2**20
+#: Names looked at in a folder without ``__init__.na`` and below, to see whether it holds Dana files.
+MAX_NAMES: Final = 10_000
+#: Folders to search, separated as in PATH.
+PATH_VARIABLE: Final = "DANAPATH"
+
+
+def usual_places() -> list[Path]:
+    """Return where modules are looked for when the host names no place, as the environment is now."""
+    places = ["", "dana", "~/.dana/libs"]
+    places += [entry for entry in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if entry]
+    return [Path(place).expanduser().absolute() for place in places]
 
 
 def find(name: str, roots: Iterable[Path]) -> dict[str, Any]:
     """Return ``source``, ``filename`` (relative to its root) and ``package`` of a module, by its full name.
 
-    A folder that holds Dana files but no ``__init__.na`` is an empty package. Raises `ModuleNotFoundError`.
+    The first root that has the module counts; what lies in a package is looked for where the package is. A
+    folder that holds Dana files but no ``__init__.na`` is an empty package, and may lie under several roots.
+    Raises `ModuleNotFoundError`.
     """
     parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
+    if not all(part.isascii() and part.isidentifier() for part in parts):
         raise ModuleNotFoundError(f"{name!r} is not a module name")
     roots = list(roots)
+    for depth in range(1, len(parts)):
+        roots = _holding(parts[:depth], roots, ".".join(parts[:depth]))
     for root in roots:
-        base = root.joinpath(*parts)
-        for path in (base.with_name(f"{base.name}.na"), base / "__init__.na"):
-            if path.is_file():
-                _check_inside(path, root, name)
-                package = path.name == "__init__.na"
-                shown = str(path.relative_to(root))
-                return {"source": read(path, shown), "filename": shown, "package": package}
+        path = _source(parts, root, name)
+        if path is not None:
+            shown = str(path.relative_to(root))
+            return {"source": read(path, shown), "filename": shown, "package": path.name == "__init__.na"}
     for root in roots:
-        folder = root.joinpath(*parts)
-        if folder.is_dir():
-            _check_inside(folder, root, name)
-            if next(folder.rglob("*.na"), None) is not None:
-                return {"source": "", "filename": str(folder.relative_to(root)), "package": True}
-    raise ModuleNotFoundError(f"No Dana module named {name!r}" + ("" if roots else "; no search path is set"))
+        if _is_namespace(root.joinpath(*parts), root, name):
+            return {"source": "", "filename": "/".join(parts), "package": True}
+    raise ModuleNotFoundError(f"No Dana module named {name!r}")
+
+
+def _holding(parts: list[str], roots: list[Path], name: str) -> list[Path]:
+    """Return the roots where what lies in a package may be: that of the package, or all for a folder."""
+    for root in roots:
+        path = _source(parts, root, name)
+        if path is not None:
+            return [root] if path.name == "__init__.na" else []
+    return roots
+
+
+def _source(parts: list[str], root: Path, name: str) -> Path | None:
+    """Return the file that is a module's source under one root, if there is one."""
+    base = root.joinpath(*parts)
+    for path in (base.with_name(f"{base.name}.na"), base / "__init__.na"):
+        try:
+            if not path.is_file():
+                continue
+        except OSError:
+            continue  # a name too long for a file, a folder that may not be read
+        _check_inside(path, root, name)
+        return path
+    return None
+
+
+def _is_namespace(folder: Path, root: Path, name: str) -> bool:
+    """Whether a folder holds Dana files, at any depth; no link is followed, and no huge tree to its end."""
+    try:
+        if not folder.is_dir():
+            return False
+    except OSError:
+        return False
+    _check_inside(folder, root, name)
+    seen = 0
+    for _, folders, files in os.walk(folder):
+        if any(file.endswith(".na") for file in files):
+            return True
+        seen += len(folders) + len(files)
+        if seen > MAX_NAMES:
+            return False
+    return False
 
 
 def _check_inside(path: Path, root: Path, name: str) -> None:

@@ -70,7 +70,7 @@ class _SessionInterface:
         llm: object = None,
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
         members: Mapping[str, Callable[..., Any]] | None = None,
-        search_paths: Iterable[Path] = (),
+        search_paths: Iterable[Path] | None = None,
         echo: bool = True,
     ) -> None:
         self.debug = debug

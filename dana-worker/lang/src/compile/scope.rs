@@ -98,6 +98,7 @@ impl Walk<'_> {
                     }
                 }
                 StmtKind::Type(id) => add(scope, local, self.tree.get(id).name.name),
+                StmtKind::Interface(id) => add(scope, local, self.tree.get(id).name.name),
                 StmtKind::Agent(id) => {
                     let agent = self.tree.get(id);
                     if let Some(name) = agent.name.or(agent.blueprint) {
@@ -380,7 +381,11 @@ impl Walk<'_> {
                     self.expr(message);
                 }
             }
-            StmtKind::Interface(_) | StmtKind::Break | StmtKind::Continue | StmtKind::Pass => {}
+            StmtKind::Interface(id) => {
+                self.assign(tree.get(id).name.name);
+                self.top_is_shared(tree.get(id).name.name);
+            }
+            StmtKind::Break | StmtKind::Continue | StmtKind::Pass => {}
         }
     }
 

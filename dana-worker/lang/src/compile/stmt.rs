@@ -10,6 +10,7 @@ use super::op::Op;
 use super::want;
 use crate::syntax::ast::*;
 use crate::syntax::name::Name;
+use crate::value::Value;
 use crate::value::arith::Arith;
 
 impl Build<'_, '_> {
@@ -73,7 +74,16 @@ impl Build<'_, '_> {
                 self.define_type(tree.get(id))?;
                 self.settle_none(want);
             }
-            StmtKind::Interface(_) | StmtKind::Pass => self.settle_none(want),
+            StmtKind::Interface(id) => {
+                // A name for annotations: nothing is checked, but it can be imported.
+                let name = tree.get(id).name.name;
+                let a = self.temp()?;
+                let k = self.constant(Value::type_named(tree.name(name)));
+                self.emit(Op::Const { a, k });
+                self.write(name, a);
+                self.settle_none(want);
+            }
+            StmtKind::Pass => self.settle_none(want),
             StmtKind::Agent(id) => {
                 self.define_agent(tree.get(id))?;
                 self.settle_none(want);

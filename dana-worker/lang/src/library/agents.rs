@@ -8,9 +8,9 @@ use std::rc::Rc;
 use dana_wire::{Message, Question};
 
 use super::args::natives;
-use super::native::{Call, Native};
+use super::native::{Call, Continuation, Native, Step};
 use super::preloaded;
-use crate::session::AsIs;
+use crate::session::{AsIs, Services};
 use crate::value::promise::PromiseState;
 use crate::value::structure::StructKind;
 use crate::value::{DictObj, Raise, StructObj, Table, Value, memory, repr};
@@ -51,6 +51,9 @@ natives! {
     "is_running" ["self" Position] Plain is_running;
     "query" ["self" Position, "request" Optional] Plain query;
     "get_metadata" ["self" Position] Plain metadata;
+    "__enter__" ["self" Position] Steps |call| scoped(call, "start", "RUNNING", Value::Struct(Rc::clone(receiver(call)?)));
+    "__exit__" ["self" Position, "kind" Position, "error" Position, "traceback" Position] Steps
+        |call| scoped(call, "stop", "TERMINATED", Value::False);
 }
 
 fn receiver<'a>(call: &Call<'a>) -> Result<&'a Rc<StructObj>, Raise> {
@@ -198,6 +201,29 @@ fn enter(call: &Call<'_>, state: &str) -> Result<Value, Raise> {
         *place = Value::str(state);
     }
     Ok(Value::True)
+}
+
+/// `with` starts a resource and stops it, by its own methods if it has them.
+fn scoped(call: &mut Call<'_>, method: &str, state: &str, result: Value) -> Result<Step, Raise> {
+    let it = receiver(call)?;
+    match it.method(method)? {
+        Some((owner, function)) => Ok(Step::Call {
+            function,
+            args: vec![Value::Struct(owner)],
+            keywords: Vec::new(),
+            then: Box::new(Instead(result)),
+        }),
+        None => enter(call, state).map(|_| Step::Done(result)),
+    }
+}
+
+/// Gives a value of its own for whatever a call gave.
+struct Instead(Value);
+
+impl Continuation for Instead {
+    fn resume(self: Box<Self>, _result: Value, _services: &mut Services) -> Result<Step, Raise> {
+        Ok(Step::Done(self.0))
+    }
 }
 
 fn is_running(call: &mut Call<'_>) -> Result<Value, Raise> {

@@ -176,7 +176,12 @@ fn position(call: &mut Call<'_>) -> Result<Value, Raise> {
     let items = items(call)?;
     call.services.charge(items.len() as u64)?;
     let edge = |at: usize, default: usize| -> Result<usize, Raise> {
-        match super::args::bound(call.given(at))? {
+        let given = call.given(at);
+        if given.is_some_and(|value| !matches!(value, Value::Big(_)) && value.as_index().is_none()) {
+            let text = "slice indices must be integers or have an __index__ method";
+            return Err(Raise::type_error(text));
+        }
+        match super::args::bound(given)? {
             Some(at) => Ok(clamped(at, items.len())),
             None => Ok(default),
         }

@@ -10,7 +10,7 @@ use crate::session::Services;
 use crate::value::error::Reason;
 use crate::value::{Iter, ListObj, Raise, Value, memory, order};
 
-use super::args::{self, elements, unsuitable};
+use super::args::{self, elements};
 use super::native::{Call, Continuation, Step};
 
 /// `sorted(iterable, *, key=None, reverse=False)`.
@@ -31,12 +31,20 @@ pub(super) fn sort_method(call: &mut Call<'_>) -> Result<Step, Raise> {
     memory::reserve_values(list.len())?;
     let items = settled(list.to_vec())?;
     if key.is_none() {
-        let sorted = in_order(items, reverse, call.services)?;
+        let sorted = in_order(items, reverse, call.services).map_err(of_method)?;
         *list.items.borrow_mut() = sorted;
         return Ok(Step::Done(Value::None));
     }
     list.items.borrow_mut().clear();
     begin(items, key, Target::InPlace(list), reverse, call.services)
+}
+
+/// Values that have no order are a mistake of the method's argument, as in Python, not of an operator.
+fn of_method(raise: Raise) -> Raise {
+    match raise.as_error() {
+        Some(error) if error.kind() == "SandboxError" => Raise::type_error(error.message.clone()),
+        _ => raise,
+    }
 }
 
 /// `max` and `min` over one iterable or over several arguments.
@@ -57,9 +65,14 @@ enum Extreme {
 fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
     let name = call.native.name;
     let key = args::some(call, 0).cloned();
+    if call.rest.len() > 1 && call.given(1).is_some() {
+        return Err(Raise::type_error(format!(
+            "Cannot specify a default for {name}() with multiple positional arguments"
+        )));
+    }
     let items = match call.rest {
         [] => {
-            return Err(unsuitable(format!("{name} expected at least 1 argument, got 0")));
+            return Err(Raise::type_error(format!("{name} expected at least 1 argument, got 0")));
         }
         // The ends of a range are its extremes.
         [Value::Range(range)] if key.is_none() && !range.is_empty() => {
@@ -250,7 +263,7 @@ fn finish(
         Target::One(which) => best(&items, &keys, *which),
         Target::NewList => Ok(Value::list(arranged(items, keys, reverse, services)?)),
         Target::InPlace(list) => {
-            let sorted = arranged(items, keys, reverse, services)?;
+            let sorted = arranged(items, keys, reverse, services).map_err(of_method)?;
             let mut place = list.items.borrow_mut();
             let touched = !place.is_empty();
             *place = sorted;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::{BigInt, MAX_VISITS, Raise, Value, bigint};
+use super::{BigInt, MAX_VISITS, Raise, Value, ViewKind, ViewObj, bigint};
 
 const MAX_NESTING: u32 = 200;
 
@@ -107,9 +107,44 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
         (Value::Module(a), Value::Module(b)) => Rc::ptr_eq(a, b),
         (Value::Error(a), Value::Error(b)) => Rc::ptr_eq(a, b),
         (Value::Iter(a), Value::Iter(b)) => Rc::ptr_eq(a, b),
-        (Value::View(a), Value::View(b)) => Rc::ptr_eq(a, b),
+        (Value::View(a), b) => views(a, b, depth)?,
+        (a, Value::View(b)) => views(b, a, depth)?,
         _ => numbers(a, b).unwrap_or(false),
     })
+}
+
+/// Keys and pairs of a dict are equal as sets are; values only to themselves.
+fn views(a: &Rc<ViewObj>, b: &Value, depth: u32) -> Result<bool, Raise> {
+    let entries = a.dict.table.borrow();
+    match (a.which, b) {
+        (_, Value::View(b)) if Rc::ptr_eq(a, b) => Ok(true),
+        (ViewKind::Keys, Value::View(b)) if b.which == ViewKind::Keys => {
+            let b = b.dict.table.borrow();
+            Ok(entries.len() == b.len()
+                && entries.iter().all(|entry| b.get_hashed(entry.hash, &entry.key).is_some()))
+        }
+        (ViewKind::Keys, Value::Set(b)) => {
+            let b = b.table.borrow();
+            Ok(entries.len() == b.len()
+                && entries.iter().all(|entry| b.get_hashed(entry.hash, &entry.key).is_some()))
+        }
+        (ViewKind::Items, Value::View(b)) if b.which == ViewKind::Items => {
+            nested(&Value::Dict(Rc::clone(&a.dict)), &Value::Dict(Rc::clone(&b.dict)), depth + 1)
+        }
+        (ViewKind::Items, Value::Set(b)) => {
+            let b = b.table.borrow();
+            if entries.len() != b.len() {
+                return Ok(false);
+            }
+            for entry in entries.iter() {
+                if !b.contains(&ViewObj::element(ViewKind::Items, entry))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Identity first, as Python compares elements, so that a NaN equals itself inside a container.

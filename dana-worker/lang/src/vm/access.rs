@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Vm;
+use super::modules::Below;
 use crate::coerce;
 use crate::library;
 use crate::session::Services;
@@ -10,7 +11,8 @@ use crate::value::error::Spot;
 use crate::value::{BoundObj, ErrorObj, Raise, StructObj, Value};
 
 impl Vm {
-    pub(super) fn attribute(&mut self, object: &Value, name: &str) -> Result<Value, Raise> {
+    /// `object.name`; none after entering a submodule that must run first.
+    pub(super) fn attribute(&mut self, object: &Value, name: &str) -> Result<Option<Value>, Raise> {
         let object = object.observe()?;
         let found = match &object {
             Value::Struct(it) => self.struct_attribute(it, name)?,
@@ -20,7 +22,11 @@ impl Vm {
             },
             Value::Module(module) => match self.module_value(module, name) {
                 Some(value) => Some(value),
-                None => self.submodule(module, name),
+                None => match self.import_below(module, name)? {
+                    Below::Here(found) => Some(found),
+                    Below::Running => return Ok(None),
+                    Below::Nothing => None,
+                },
             },
             Value::Error(error) => error_attribute(error, name),
             other if name.starts_with('_') => {
@@ -28,7 +34,10 @@ impl Vm {
             }
             other => library::method(other, name).map(|native| bound(other, Value::Native(native))),
         };
-        found.ok_or_else(|| no_attribute(&object, name))
+        match found {
+            Some(value) => Ok(Some(value)),
+            None => Err(no_attribute(&object, name)),
+        }
     }
 
     fn struct_attribute(&self, it: &Rc<StructObj>, name: &str) -> Result<Option<Value>, Raise> {
@@ -50,7 +59,12 @@ fn bound(receiver: &Value, function: Value) -> Value {
 pub(super) fn no_attribute(object: &Value, name: &str) -> Raise {
     let raise = match object {
         Value::Module(module) => {
-            return Raise::attribute_error(format!("module '{}' has no attribute '{name}'", module.name));
+            let raise = Raise::attribute_error(format!("module '{}' has no attribute '{name}'", module.name));
+            let names: Vec<Rc<str>> = module.locals.entries().into_iter().map(|(name, _)| name).collect();
+            return match crate::text::nearest(name, names.iter().map(|name| &**name)) {
+                Some(near) => raise.hint(format!("did you mean '{near}'?")),
+                None => raise,
+            };
         }
         other => Raise::attribute_error(format!("'{}' object has no attribute '{name}'", other.type_name())),
     };

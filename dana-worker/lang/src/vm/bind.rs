@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
+use super::arguments::Complaint;
 use crate::library::native::{Native, Take};
 use crate::value::{FuncObj, Raise, Value};
 
@@ -47,11 +48,11 @@ pub(super) fn function(func: &FuncObj, positional: Vec<Value>, named: Named) -> 
     if missing.is_empty() { Ok(values) } else { Err(absent(&code.name, &missing)) }
 }
 
-fn span(least: usize, most: usize) -> String {
+pub(super) fn span(least: usize, most: usize) -> String {
     if least == most { most.to_string() } else { format!("from {least} to {most}") }
 }
 
-fn unexpected(function: &str, name: &str) -> Raise {
+pub(super) fn unexpected(function: &str, name: &str) -> Raise {
     Raise::type_error(format!("{function}() got an unexpected keyword argument '{name}'"))
 }
 
@@ -59,7 +60,7 @@ fn repeated(function: &str, name: &str) -> Raise {
     Raise::type_error(format!("{function}() got multiple values for argument '{name}'"))
 }
 
-fn absent(function: &str, names: &[&str]) -> Raise {
+pub(super) fn absent(function: &str, names: &[&str]) -> Raise {
     let mut list = String::new();
     for (at, name) in names.iter().enumerate() {
         let joint = match (at, names.len() - at) {
@@ -91,17 +92,14 @@ pub(super) fn native(native: &Native, positional: Vec<Value>, named: Named) -> R
     let takes_rest = params.iter().any(|p| p.take == Take::Rest);
     let takes_keywords = params.iter().any(|p| p.take == Take::Keywords);
     let count = positional.len();
+    if !named.is_empty() {
+        Complaint::new(native, &positional).names(named.len())?;
+    }
     let mut args = positional;
     let mut rest = Vec::new();
     if count > by_position {
         if !takes_rest {
-            let least = slots.clone().filter(|p| matches!(p.take, Take::Position | Take::Either)).count();
-            return Err(Raise::type_error(format!(
-                "{}() takes {} argument{} ({count} given)",
-                native.name,
-                if by_position == 0 { "no".to_owned() } else { span(least, by_position) },
-                if by_position == 1 { "" } else { "s" },
-            )));
+            return Err(Complaint::new(native, &args).count(count, named.len()));
         }
         rest = args.split_off(by_position);
     }
@@ -115,7 +113,7 @@ pub(super) fn native(native: &Native, positional: Vec<Value>, named: Named) -> R
             Some(place) if place.is_unset() => *place = value,
             Some(_) => return Err(repeated(native.name, &name)),
             None if takes_keywords => keywords.push((name, value)),
-            None => return Err(unexpected(native.name, &name)),
+            None => return Err(Complaint::new(native, &args).unexpected(&name)),
         }
     }
     let missing: Vec<&str> = slots
@@ -123,5 +121,8 @@ pub(super) fn native(native: &Native, positional: Vec<Value>, named: Named) -> R
         .filter(|(p, value)| matches!(p.take, Take::Position | Take::Either) && value.is_unset())
         .map(|(p, _)| p.name)
         .collect();
-    if missing.is_empty() { Ok(Bound { args, rest, keywords }) } else { Err(absent(native.name, &missing)) }
+    if missing.is_empty() {
+        return Ok(Bound { args, rest, keywords });
+    }
+    Err(Complaint::new(native, &args).missing(&missing, count))
 }

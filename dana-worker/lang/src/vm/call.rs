@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::bind::{self, Named};
+use super::modules::Below;
 use super::unwind::stamp;
 use super::{Exit, FrameKind, Resume, Vm, WINDOW};
 use crate::coerce;
@@ -288,7 +289,7 @@ impl Vm {
             return Ok(None);
         };
         let (positional, named) = self.collect(receiver_at + 1, count, Some(site));
-        let (callee, bound) = self.find_method(&receiver, name)?;
+        let Some((callee, bound)) = self.find_method(&receiver, name)? else { return Ok(None) };
         let mut positional = positional;
         if let Some(receiver) = bound {
             positional.insert(0, receiver);
@@ -298,30 +299,35 @@ impl Vm {
         self.finish(invoked, receiver_at, count.saturating_add(1), dst)
     }
 
-    /// What `receiver.name` calls, and the receiver to pass.
-    fn find_method(&mut self, receiver: &Value, name: &str) -> Result<(Value, Option<Value>), Raise> {
-        match receiver {
-            Value::Struct(it) => self.struct_method(it, name),
+    /// What `receiver.name` calls, and the receiver to pass; none after entering a submodule that must run first.
+    fn find_method(&mut self, receiver: &Value, name: &str) -> Result<Option<(Value, Option<Value>)>, Raise> {
+        let found = match receiver {
+            Value::Struct(it) => self.struct_method(it, name)?,
             Value::Module(module) => match self.module_value(module, name) {
-                Some(function) => Ok((function, None)),
-                None => match self.submodule(module, name) {
-                    Some(found) => Ok((found, None)),
-                    None => Err(super::access::no_attribute(receiver, name)),
+                Some(function) => (function, None),
+                None => match self.import_below(module, name)? {
+                    Below::Here(found) => (found, None),
+                    Below::Running => return Ok(None),
+                    Below::Nothing => return Err(super::access::no_attribute(receiver, name)),
                 },
             },
             Value::Dict(dict) => match library::method(receiver, name) {
-                Some(native) => Ok((Value::Native(native), Some(receiver.clone()))),
+                Some(native) => (Value::Native(native), Some(receiver.clone())),
                 None => match dict.get_str(name) {
-                    Some(function) => Ok((function, None)),
-                    None => Err(no_method(receiver, name)),
+                    Some(function) => (function, None),
+                    None => return Err(no_method(receiver, name)),
                 },
             },
-            Value::Error(_) => Ok((self.attribute(receiver, name)?, None)),
-            other => match library::method(other, name) {
-                Some(native) => Ok((Value::Native(native), Some(receiver.clone()))),
-                None => Err(no_method(receiver, name)),
+            Value::Error(_) => match self.attribute(receiver, name)? {
+                Some(function) => (function, None),
+                None => return Ok(None),
             },
-        }
+            other => match library::method(other, name) {
+                Some(native) => (Value::Native(native), Some(receiver.clone())),
+                None => return Err(no_method(receiver, name)),
+            },
+        };
+        Ok(Some(found))
     }
 
     fn struct_method(&mut self, it: &Rc<StructObj>, name: &str) -> Result<(Value, Option<Value>), Raise> {
@@ -347,5 +353,13 @@ impl Vm {
 }
 
 fn no_method(receiver: &Value, name: &str) -> Raise {
+    // Only `with` looks for these by itself.
+    if let "__enter__" | "__exit__" = name {
+        let missed = if name == "__exit__" { " (missed __exit__ method)" } else { "" };
+        return Raise::type_error(format!(
+            "'{}' object does not support the context manager protocol{missed}",
+            receiver.type_name()
+        ));
+    }
     Raise::attribute_error(format!("'{}' object has no method '{name}'", receiver.type_name()))
 }

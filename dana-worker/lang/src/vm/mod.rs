@@ -5,6 +5,7 @@
 //! and go on later: that is how a program waits for the answer to an ask.
 
 mod access;
+mod arguments;
 mod bind;
 mod call;
 mod dismantle;

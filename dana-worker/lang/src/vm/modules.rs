@@ -3,20 +3,74 @@
 //! The import instruction is executed again after each thing it had to wait for, and each time finds more of
 //! what it needs: the answer of the host, the module of the outermost package, the next.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::{FrameKind, Vm};
 use crate::compile::code::{Code, ImportSite, SourceFile};
 use crate::compile::{self};
 use crate::session::AsIs;
-use crate::syntax::error::ParseError;
+use crate::syntax::error::{ParseError, SyntaxFault};
 use crate::syntax::span::Source;
+use crate::value::error::{Frame, Spot};
 use crate::value::{FuncObj, ModuleObj, Raise, Value, memory};
 use dana_wire::Question;
+
+/// What looking for a submodule came to.
+pub(super) enum Below {
+    Here(Value),
+    /// Its top level was entered; whoever looked is executed again when it has run.
+    Running,
+    Nothing,
+}
+
+/// Python's modules that programs ask for without the suffix.
+const PYTHONS: [&str; 14] = [
+    "math",
+    "json",
+    "os",
+    "sys",
+    "re",
+    "time",
+    "datetime",
+    "random",
+    "collections",
+    "itertools",
+    "functools",
+    "statistics",
+    "pathlib",
+    "logging",
+];
+
+/// The kind of the host's answer about a module that it does not find.
+const ABSENT: &str = "ModuleNotFoundError";
+
+fn is_absent(raise: &Raise) -> bool {
+    raise.as_error().is_some_and(|error| error.kind() == ABSENT)
+}
+
+/// A module that was not found, as programs hear of it.
+fn told(raise: Raise) -> Raise {
+    match raise.as_error() {
+        Some(error) if error.kind() == ABSENT => {
+            let told = Raise::sandbox(error.message.clone());
+            match &error.hint {
+                Some(hint) => told.hint(hint.clone()),
+                None => told,
+            }
+        }
+        _ => raise,
+    }
+}
 
 impl Vm {
     /// Goes on with an import: its module, or none after entering the top level of one that it needs.
     pub(super) fn import(&mut self, site: &ImportSite) -> Result<Option<Value>, Raise> {
+        self.reached(site).map_err(told)
+    }
+
+    /// The same, a module that is not there still by the host's word for it.
+    fn reached(&mut self, site: &ImportSite) -> Result<Option<Value>, Raise> {
         if site.python {
             return self.import_python(site).map(Some);
         }
@@ -147,7 +201,15 @@ impl Vm {
                 if raise.as_error().is_some() {
                     self.services.sources.remove(name);
                 }
-                return Err(raise);
+                let python = format!("{name}.");
+                let known = self.services.functions.iter().any(|known| known.starts_with(&python));
+                return Err(if is_absent(&raise) && (known || PYTHONS.contains(&name)) {
+                    let message = raise.as_error().map(|error| error.message.clone()).unwrap_or_default();
+                    Raise::new(ABSENT, message)
+                        .hint(format!("Python's modules are imported as: import {name}.py"))
+                } else {
+                    raise
+                });
             }
         };
         self.services.sources.remove(name);
@@ -171,21 +233,11 @@ impl Vm {
         };
         *module.package.borrow_mut() = package;
         let file = Rc::new(SourceFile { name: file, source: Source::new(&source) });
-        let code = self.compile(file, &module).map_err(|(error, file)| {
-            let ParseError::Syntax(fault) = error else { return Raise::memory(memory::limit()) };
-            let position = file.source.position(fault.span.start);
-            let raise = Raise::new(
-                "SyntaxError",
-                format!(
-                    "in module '{name}', line {}, column {}: {}",
-                    position.line, position.column, fault.message
-                ),
-            );
-            match fault.hint {
-                Some(hint) => raise.hint(hint),
-                None => raise,
-            }
-        })?;
+        let code = match self.compile(file, &module) {
+            Ok(code) => code,
+            Err((ParseError::Syntax(fault), file)) => return Err(self.malformed(name, *fault, file)),
+            Err(_) => return Err(Raise::memory(memory::limit())),
+        };
         self.modules.insert(name.into(), Rc::clone(&module));
         self.importing.push(Rc::clone(&module));
         let func =
@@ -194,6 +246,23 @@ impl Vm {
         self.pc = self.pc.saturating_sub(1);
         let at = self.base + usize::from(self.func.code.registers);
         self.enter(func, at, 0, FrameKind::Module)
+    }
+
+    /// A module whose text is no Dana: the error stands where the mistake is, not where it was imported.
+    fn malformed(&self, name: &str, fault: SyntaxFault, file: Rc<SourceFile>) -> Raise {
+        let text = format!("cannot import module '{name}': syntax error: {}", fault.message);
+        let mut raise = Raise::sandbox(text);
+        if let Some(hint) = fault.hint {
+            raise = raise.hint(hint);
+        }
+        if let Some(error) = raise.as_error() {
+            let at = Spot { file, offset: fault.span.start };
+            let mut place = error.place.borrow_mut();
+            place.trace.push(Frame { function: "<module>".into(), at: at.clone() });
+            place.trace.push(self.here());
+            place.at = Some(at);
+        }
+        raise
     }
 
     /// Parses and compiles a source for a module.
@@ -226,30 +295,54 @@ impl Vm {
         if let Some(value) = self.module_value(module, name) {
             return Ok(Some(value));
         }
-        if *module.package.borrow() == module.name {
-            let site = ImportSite {
-                name: format!("{}.{name}", module.name).into(),
-                level: 0,
-                python: false,
-                root: false,
-            };
-            match self.import(&site) {
-                Err(raise) if raise.as_error().is_some() => {}
-                other => return other,
-            }
+        match self.import_below(module, name)? {
+            Below::Here(value) => return Ok(Some(value)),
+            Below::Running => return Ok(None),
+            Below::Nothing => {}
         }
         let names: Vec<Rc<str>> =
             module.locals.names().into_iter().filter(|name| !name.starts_with('_')).collect();
-        let raise = Raise::sandbox(format!(
-            "cannot import name '{name}' from '{}'; it has: {}",
-            module.name,
-            names.join(", ")
-        ));
-        Err(if module.complete.get() {
-            raise
+        let mut text = format!("cannot import name '{name}' from '{}'", module.name);
+        if !module.complete.get() {
+            text.push_str(", which is still being imported");
+        } else if names.is_empty() {
+            text.push_str("; it has no names");
         } else {
-            raise.hint("the module is still being imported: two modules import each other")
+            let _ = write!(text, "; it has: {}", names.join(", "));
+        }
+        let raise = Raise::sandbox(text);
+        Err(if module.complete.get() {
+            match crate::text::nearest(name, names.iter().map(|name| &**name)) {
+                Some(near) => raise.hint(format!("did you mean '{near}'?")),
+                None => raise,
+            }
+        } else {
+            raise.hint(
+                "two modules import each other: import the module instead of the name, or import it where it is used",
+            )
         })
+    }
+
+    /// A submodule of a package, imported when it is first looked for.
+    pub(super) fn import_below(&mut self, module: &ModuleObj, name: &str) -> Result<Below, Raise> {
+        if let Some(found) = self.submodule(module, name) {
+            return Ok(Below::Here(found));
+        }
+        if *module.package.borrow() != module.name || name.starts_with("__") {
+            return Ok(Below::Nothing);
+        }
+        let site = ImportSite {
+            name: format!("{}.{name}", module.name).into(),
+            level: 0,
+            python: false,
+            root: false,
+        };
+        match self.reached(&site) {
+            Ok(Some(found)) => Ok(Below::Here(found)),
+            Ok(None) => Ok(Below::Running),
+            Err(raise) if is_absent(&raise) => Ok(Below::Nothing),
+            Err(raise) => Err(raise),
+        }
     }
 
     /// `from module import *`.

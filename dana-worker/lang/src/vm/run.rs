@@ -244,7 +244,7 @@ impl Vm {
                 let code = Rc::clone(&self.func.code);
                 if let Some(site) = code.attrs.get(site as usize) {
                     let object = self.register(b);
-                    let value = self.attribute(&object, &site.name)?;
+                    let Some(value) = self.attribute(&object, &site.name)? else { return Ok(()) };
                     if let Value::Struct(it) = &object
                         && let Some(at) = it.kind.field(&site.name)
                     {

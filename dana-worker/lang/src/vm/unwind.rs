@@ -103,14 +103,18 @@ impl Vm {
         error.place.borrow_mut().at = Some(spot(&self.func.code, self.pc));
     }
 
+    /// The current function at its current place.
+    pub(super) fn here(&self) -> TraceFrame {
+        TraceFrame { function: Rc::clone(&self.func.code.name), at: spot(&self.func.code, self.pc) }
+    }
+
     fn trace(&self, error: &ErrorObj) {
         let mut place = error.place.borrow_mut();
         if place.trace.len() >= TRACE {
             place.skipped = place.skipped.saturating_add(1);
             return;
         }
-        let code = &self.func.code;
-        place.trace.push(TraceFrame { function: Rc::clone(&code.name), at: spot(code, self.pc) });
+        place.trace.push(self.here());
     }
 }
 
