@@ -62,7 +62,7 @@ fn modules_that_import_each_other() {
     for _ in 0..2 {
         let (_, ended) = session.run_with("import hen\n", sources);
         let fault = ended.expect_err("it cannot be");
-        assert_eq!(fault.message, "cannot import name 'lay' from 'hen'; it has: ");
+        assert_eq!(fault.message, "cannot import name 'lay' from 'hen', which is still being imported");
         assert!(fault.hint.is_some_and(|hint| hint.contains("import each other")));
     }
     assert_eq!(session.value("even.test(4)"), Datum::Bool(true));
