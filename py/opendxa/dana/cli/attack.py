@@ -1,0 +1,139 @@
+"""``dana-bridge attack``: the attack corpus against the installed worker, on this machine.
+
+Exit status 1 if anything got through, or if an attempt failed so that nothing is proven; rows that cannot be
+tried here are named and count for nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..corpus import Outcome
+
+__all__ = ["HELP", "NAME", "arguments", "run"]
+
+NAME = "attack"
+HELP = "try the attack corpus on the installed worker"
+COLOUR = {"withstood": "green", "got through": "red", "failed": "red", "not tried": "yellow"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("rows", nargs="*", type=int, metavar="ROW", help="rows to try (all without any)")
+    parser.add_argument("--isolation", metavar="LEVEL", help="the level of the sessions that are attacked")
+    parser.add_argument("--list", action="store_true", help="list the rows and try none")
+    parser.add_argument("--json", action="store_true", help="write the results as JSON")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write them as JUnit XML")
+    parser.add_argument("--verbose", action="store_true", help="also show what was seen of rows withstood")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Attack; return the exit status."""
+    from ..corpus import Ground, carry_out, select  # noqa: PLC0415 - other commands do without
+    from ..isolation import IsolationLevel  # noqa: PLC0415
+
+    terminal = Terminal()
+    settings = {}
+    try:
+        rows = select(options.rows)
+        if options.isolation:
+            settings["isolation"] = IsolationLevel(options.isolation)
+    except ValueError as error:
+        sys.stderr.write(f"dana-bridge attack: {error}\n")
+        return 2
+    if options.list:
+        for row in rows:
+            terminal.line(f"{row.number:>4}  {row.kind:<13} {row.attack}")
+        return 0
+    progress = Terminal(sys.stderr) if options.json else terminal
+    outcomes = []
+    with Ground(**settings) as ground:
+        progress.progress(0, len(rows), "")
+        for outcome in carry_out(rows, ground):
+            outcomes.append(outcome)
+            progress.progress(len(outcomes), len(rows), outcome.row.attack)
+    progress.end_progress()
+    if options.junit:
+        _write_junit(options.junit, outcomes)
+    if options.json:
+        terminal.line(json.dumps(_document(outcomes), indent=2))
+    else:
+        _tell(terminal, outcomes, options.verbose)
+    return 1 if any(outcome.verdict in ("got through", "failed") for outcome in outcomes) else 0
+
+
+def _document(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    return {
+        "user": os.geteuid(),
+        "kernel": os.uname().release,
+        "machine": os.uname().machine,
+        "counts": {verdict: counts[verdict] for verdict in COLOUR},
+        "rows": [outcome.to_dict() for outcome in outcomes],
+    }
+
+
+def _tell(terminal: Terminal, outcomes: Sequence[Outcome], verbose: bool) -> None:
+    for outcome in outcomes:
+        verdict = terminal.paint(f"{outcome.verdict:<11}", COLOUR[outcome.verdict])
+        terminal.line(f"{outcome.row.number:>4}  {verdict}  {outcome.row.attack}")
+        if verbose or outcome.verdict in ("got through", "failed"):
+            terminal.line(f"      {terminal.paint(outcome.seen, 'dim')}")
+    terminal.line()
+    untried: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.verdict == "not tried":
+            untried.setdefault(outcome.seen, []).append(str(outcome.row.number))
+    for reason, numbers in untried.items():
+        terminal.line(f"Not tried ({reason}): {', '.join(numbers)}")
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    parts = [terminal.paint(f"{counts[verdict]} {verdict}", colour) for verdict, colour in COLOUR.items()
+             if counts[verdict] or verdict in ("withstood", "got through")]  # fmt: skip
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    terminal.line(f"{terminal.paint(f'{len(outcomes)} rows', 'bold')}: {', '.join(parts)} in {seconds:.1f} s")
+
+
+def _write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:
+    from xml.etree import ElementTree as Xml  # noqa: PLC0415 - rarely wanted
+
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    suite = Xml.Element(
+        "testsuite",
+        name="dana-bridge attack",
+        tests=str(len(outcomes)),
+        failures=str(counts["got through"]),
+        errors=str(counts["failed"]),
+        skipped=str(counts["not tried"]),
+        time=f"{sum(outcome.seconds for outcome in outcomes):.3f}",
+    )
+    for outcome in outcomes:
+        case = Xml.SubElement(
+            suite,
+            "testcase",
+            classname=f"dana.{outcome.row.kind.strip('/').replace(' ', '_')}",
+            name=outcome.row.name,
+            time=f"{outcome.seconds:.3f}",
+        )
+        element = {"got through": "failure", "failed": "error", "not tried": "skipped"}.get(outcome.verdict)
+        if element:
+            Xml.SubElement(case, element, message=_printable(outcome.seen))
+        else:
+            Xml.SubElement(case, "system-out").text = _printable(outcome.seen)
+    suites = Xml.Element("testsuites")
+    suites.append(suite)
+    Xml.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

@@ -1,0 +1,160 @@
+"""The command `dana-bridge`, as a user calls it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from opendxa.dana import IsolationLevel
+from opendxa.dana.cli import attack, doctor
+from opendxa.dana.cli.main import main
+from opendxa.dana.cli.terminal import Terminal
+from opendxa.dana.corpus import TABLE, GotThroughError, Ground, Row, carry_out, select
+from opendxa.dana.exceptions import IsolationUnavailableError
+
+PLAIN_ROWS = ["15", "21", "28", "41", "62", "122"]
+
+
+def test_as_a_module() -> None:
+    command = [sys.executable, "-m", "opendxa.dana", "doctor", "--json", "--require", "filtered"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [level["level"] for level in found["levels"]] == [level.value for level in IsolationLevel if level]
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert layers["seccomp"]["in_force"]
+    assert layers["seccomp"]["evidence"] == "kernel"
+    assert all(layer["reason"] for layer in layers.values() if not layer["in_force"])
+
+
+def test_doctor_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "\033" not in told, "no colour where nobody sees it"
+    assert "Strongest level here: " in told
+    for level in IsolationLevel:
+        assert not level or f"  {level.value} " in told
+
+
+def test_doctor_where_nothing_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise IsolationUnavailableError("no sandbox: layer seccomp failed\nHint: none")
+
+    monkeypatch.setattr("opendxa.dana.dana_module.Dana.__init__", refuse)
+    assert main(["doctor"]) == 0
+    assert main(["doctor", "--require", "process"]) == 1
+    assert main(["doctor", "--require", "none"]) == 0
+    told = capsys.readouterr().out
+    assert "layer seccomp failed" in told
+    assert "Strongest level here: none" in told
+    assert "The required level process cannot be had here." in told
+
+
+def test_doctor_shows_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    missing = [layer for layer in found["layers"] if layer["wanted"] and not layer["in_force"]]
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert all(layer["remedy"] in told for layer in missing)
+    assert ("What helps:" in told) == bool(missing)
+
+
+def test_unknown_level(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--require", "perfect"]) == 2
+    assert main(["attack", "--isolation", "perfect"]) == 2
+    assert "perfect" in capsys.readouterr().err
+
+
+def test_unknown_row(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attack", "9999"]) == 2
+    assert "9999" in capsys.readouterr().err
+
+
+def test_attack_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attack", *PLAIN_ROWS]) == 0
+    told = capsys.readouterr().out
+    assert "6 withstood, 0 got through" in told
+    assert "\033" not in told
+
+
+def test_attack_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "attack.xml"
+    assert main(["attack", "--json", "--junit", str(file), "--isolation", "filtered", *PLAIN_ROWS]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["counts"] == {"withstood": 6, "got through": 0, "failed": 0, "not tried": 0}
+    assert [row["row"] for row in found["rows"]] == [int(row) for row in PLAIN_ROWS]
+    suite = Xml.parse(file).getroot()[0]
+    assert suite.get("tests") == "6"
+    assert suite.get("failures") == suite.get("errors") == suite.get("skipped") == "0"
+    assert suite[0].get("name") == "row_015_a_thread_without_the_filter"
+
+
+def fail(_: Ground) -> str:
+    raise GotThroughError("call 1 came \x1b back")
+
+
+def test_attack_that_gets_through(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = [
+        Row(1, "bad", "syscall", "an attack", "killed", fail),
+        Row(2, "broken", "x", "a", "b", lambda _: str(1 / 0)),
+    ]
+    monkeypatch.setattr("opendxa.dana.corpus.select", lambda rows: tuple(bad))
+    file = tmp_path / "attack.xml"
+    assert main(["attack", "--junit", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert "got through" in told
+    assert "1 failed" in told
+    suite = Xml.parse(file).getroot()[0]
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "1")
+    monkeypatch.setattr("opendxa.dana.corpus.select", lambda rows: (bad[1],))
+    assert main(["attack"]) == 1, "what proves nothing is no success"
+
+
+def test_a_plain_user_is_told_what_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with Ground() as ground:
+        outcomes = {outcome.row.number: outcome for outcome in carry_out(select([2, 49, 73]), ground)}
+    assert {outcome.verdict for outcome in outcomes.values()} == {"not tried"}
+    assert "needs root" in outcomes[49].seen
+
+
+def test_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attack", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(TABLE)
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    told = capsys.readouterr().out
+    assert all(command.NAME in told for command in (doctor, attack))
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_and_progress_only_for_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    assert Terminal(screen).paint("x", "red") == "\033[31mx\033[0m"
+    Terminal(screen).progress(1, 2, "half")
+    assert "1/2 half" in screen.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Terminal(screen).paint("x", "red") == "x"
+    assert Terminal(io.StringIO()).paint("x", "red") == "x"
