@@ -34,7 +34,7 @@ mod worker;
 
 /// Counts what each interpreter in this process holds; see `dana-meter`.
 #[global_allocator]
-static HEAP: dana_meter::Counting<std::alloc::System> = dana_meter::Counting::new(std::alloc::System);
+static HEAP: dana_meter::Counting<mimalloc::MiMalloc> = dana_meter::Counting::new(mimalloc::MiMalloc);
 
 /// The extension module.
 #[pyo3::pymodule]

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::Unit;
-use super::code::{AttrSite, CallSite, Code, Handler, Note, ParamDef};
+use super::code::{AttrSite, CallSite, Code, Handler, Note, ParamDef, Shape, Template};
 use super::op::Op;
 use super::scope::FunctionScope;
 use crate::syntax::ast::{ExprId, Scope, Type};
@@ -249,7 +249,8 @@ impl<'u, 't> Build<'u, 't> {
             // Twice what is there, for vectors that grow, and once more for the functions it goes into.
             let ops = self.code.ops.capacity() * (size_of::<Op>() + size_of::<u32>());
             let constants = self.code.consts.capacity() * (size_of::<Value>() + size_of::<(ConstKey, u32)>());
-            if memory::room_and_reserve() < 3 * (ops + constants) {
+            let templates = self.code.templates.capacity() * (size_of::<Template>() + size_of::<Box<str>>());
+            if memory::room_and_reserve() < 3 * (ops + constants + templates) {
                 return Err(ParseError::Memory);
             }
         }
@@ -360,6 +361,17 @@ impl<'u, 't> Build<'u, 't> {
             self.constants.insert(key, at);
         }
         at
+    }
+
+    pub(super) fn template(&mut self, texts: Vec<Box<str>>) -> u32 {
+        let bytes = texts.iter().map(|text| text.len()).sum();
+        self.code.templates.push(Template { texts: texts.into(), bytes });
+        self.code.templates.len() as u32 - 1
+    }
+
+    pub(super) fn shape(&mut self, keys: Vec<Value>) -> u32 {
+        self.code.shapes.push(Shape::new(keys));
+        self.code.shapes.len() as u32 - 1
     }
 
     pub(super) fn call_site(&mut self, site: CallSite) -> u32 {

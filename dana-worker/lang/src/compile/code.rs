@@ -1,13 +1,13 @@
 //! Compiled code: instructions and the tables they refer to.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use super::op::Op;
 use crate::library::native::Native;
 use crate::syntax::span::Source;
 use crate::value::structure::{Annotation, StructKind};
-use crate::value::{FuncObj, Value};
+use crate::value::{FuncObj, Raise, Value, hash};
 
 /// A source text with the name it was given.
 pub struct SourceFile {
@@ -23,6 +23,8 @@ pub struct Code {
     /// Byte offset in the source for each instruction.
     pub places: Vec<u32>,
     pub consts: Vec<Value>,
+    pub templates: Vec<Template>,
+    pub shapes: Vec<Shape>,
     pub functions: Vec<Rc<FunctionDef>>,
     pub structs: Vec<Rc<StructDef>>,
     pub methods: Vec<MethodDef>,
@@ -66,6 +68,8 @@ impl Code {
             ops: Vec::new(),
             places: Vec::new(),
             consts: Vec::new(),
+            templates: Vec::new(),
+            shapes: Vec::new(),
             functions: Vec::new(),
             structs: Vec::new(),
             methods: Vec::new(),
@@ -125,6 +129,34 @@ pub struct MethodDef {
     pub types: Vec<Rc<str>>,
     /// Written as a method: the types must exist.
     pub strict: bool,
+}
+
+/// The fixed texts of an f-string: before each field and after the last.
+pub struct Template {
+    pub texts: Box<[Box<str>]>,
+    /// Their length together, in bytes.
+    pub bytes: usize,
+}
+
+/// The keys of a dict display, all of them texts and all different.
+pub struct Shape {
+    pub keys: Box<[Value]>,
+    hashes: OnceCell<Box<[u64]>>,
+}
+
+impl Shape {
+    pub fn new(keys: Vec<Value>) -> Shape {
+        Shape { keys: keys.into(), hashes: OnceCell::new() }
+    }
+
+    /// With the seed of the session, which is not known while a program is compiled.
+    pub fn hashes(&self) -> Result<&[u64], Raise> {
+        if let Some(hashes) = self.hashes.get() {
+            return Ok(hashes);
+        }
+        let hashes = self.keys.iter().map(hash::hash).collect::<Result<Box<[u64]>, Raise>>()?;
+        Ok(self.hashes.get_or_init(|| hashes))
+    }
 }
 
 /// One call in the source.

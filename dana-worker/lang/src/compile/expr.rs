@@ -2,6 +2,7 @@
 //!
 //! The destination is written by the last instruction only, so `x = f(x) + x` may compute in place.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use num_bigint::BigInt;
@@ -189,6 +190,19 @@ impl Build<'_, '_> {
     }
 
     fn dict_of(&mut self, span: Span, pairs: &[Pair], dst: u8) -> Made<()> {
+        if !pairs.is_empty()
+            && pairs.len() <= CHUNK
+            && let Some(keys) = self.text_keys(pairs)
+        {
+            let b = self.temps(pairs.len())?;
+            for (at, pair) in (b..).zip(pairs) {
+                self.expr(pair.value, at)?;
+            }
+            self.place = span.start;
+            let shape = self.shape(keys);
+            self.emit(Op::Shaped { a: dst, b, c: pairs.len() as u8, shape });
+            return Ok(());
+        }
         let row = |build: &mut Self, chunk: &[Pair]| -> Made<u8> {
             let first = build.temps(chunk.len() * 2)?;
             for (at, pair) in chunk.iter().enumerate() {
@@ -213,6 +227,19 @@ impl Build<'_, '_> {
         }
         self.emit(Op::Take { a: dst, b: dict });
         Ok(())
+    }
+
+    /// The keys of a dict display when all are plain texts and no two are equal.
+    fn text_keys(&self, pairs: &[Pair]) -> Option<Vec<Value>> {
+        let tree = self.unit.tree;
+        let mut seen = HashSet::with_capacity(pairs.len());
+        pairs
+            .iter()
+            .map(|pair| match tree.get(pair.key).kind {
+                ExprKind::Str(text) if seen.insert(tree.text(text)) => Some(Value::str(tree.text(text))),
+                _ => None,
+            })
+            .collect()
     }
 
     // ------------------------------------------------------------------------------ operators
@@ -599,53 +626,77 @@ impl Build<'_, '_> {
         let tree = self.unit.tree;
         let pieces = tree.list(pieces);
         if pieces.len() <= CHUNK {
-            let first = self.temps(pieces.len())?;
-            for (at, piece) in (0_u8..).zip(pieces) {
-                self.piece(piece, first + at)?;
-            }
-            self.emit(Op::Join { a: dst, b: first, c: pieces.len() as u8 });
-            return Ok(());
+            return self.joined(pieces, None, dst);
         }
-        // What there is so far is the first of each further chunk.
-        let first = self.temps(CHUNK + 1)?;
+        // What there is so far is the first field of each further chunk.
+        let first = self.temp()?;
         let k = self.constant_str("");
         self.emit(Op::Const { a: first, k });
         for chunk in pieces.chunks(CHUNK) {
-            for (at, piece) in (1_u8..).zip(chunk) {
-                self.piece(piece, first + at)?;
-            }
-            self.emit(Op::Join { a: first, b: first, c: chunk.len() as u8 + 1 });
+            let mark = self.next;
+            self.joined(chunk, Some(first), first)?;
+            self.next = mark;
         }
         self.emit(Op::Take { a: dst, b: first });
         Ok(())
     }
 
-    fn piece(&mut self, piece: &Piece, dst: u8) -> Made<()> {
+    /// The pieces joined, after what a register holds.
+    fn joined(&mut self, pieces: &[Piece], before: Option<u8>, dst: u8) -> Made<()> {
         let tree = self.unit.tree;
-        match piece {
-            Piece::Text(text) => {
-                let k = self.constant_str(tree.text(*text));
-                self.emit(Op::Const { a: dst, k });
-            }
-            Piece::Field { value, conversion, spec } => {
-                self.expr(*value, dst)?;
-                if conversion.is_none() && spec.is_empty() {
-                    return Ok(());
+        let fields = pieces.iter().filter(|piece| matches!(piece, Piece::Field { .. })).count();
+        let count = fields + usize::from(before.is_some());
+        let first = self.temps(count)?;
+        let mut next = first;
+        let mut texts = vec![String::new()];
+        if let Some(before) = before {
+            self.emit(Op::Take { a: next, b: before });
+            next += 1;
+            texts.push(String::new());
+        }
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => {
+                    if let Some(last) = texts.last_mut() {
+                        last.push_str(tree.text(*text));
+                    }
                 }
-                let how = match conversion {
-                    None => Convert::None,
-                    Some(Conversion::Str) => Convert::Str,
-                    Some(Conversion::Repr) => Convert::Repr,
-                    Some(Conversion::Ascii) => Convert::Ascii,
-                };
-                let mark = self.next;
-                let c = self.temp()?;
-                self.text_of(*spec, c)?;
-                self.place = tree.get(*value).span.start;
-                self.emit(Op::Format { a: dst, b: dst, c, how });
-                self.next = mark;
+                Piece::Field { value, conversion, spec } => {
+                    self.field(*value, *conversion, *spec, next)?;
+                    next += 1;
+                    texts.push(String::new());
+                }
             }
         }
+        let template = self.template(texts.into_iter().map(Into::into).collect());
+        self.emit(Op::Join { a: dst, b: first, c: count as u8, template });
+        Ok(())
+    }
+
+    fn field(
+        &mut self,
+        value: ExprId,
+        conversion: Option<Conversion>,
+        spec: List<Piece>,
+        dst: u8,
+    ) -> Made<()> {
+        let tree = self.unit.tree;
+        self.expr(value, dst)?;
+        if conversion.is_none() && spec.is_empty() {
+            return Ok(());
+        }
+        let how = match conversion {
+            None => Convert::None,
+            Some(Conversion::Str) => Convert::Str,
+            Some(Conversion::Repr) => Convert::Repr,
+            Some(Conversion::Ascii) => Convert::Ascii,
+        };
+        let mark = self.next;
+        let c = self.temp()?;
+        self.text_of(spec, c)?;
+        self.place = tree.get(value).span.start;
+        self.emit(Op::Format { a: dst, b: dst, c, how });
+        self.next = mark;
         Ok(())
     }
 }

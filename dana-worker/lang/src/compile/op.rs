@@ -364,6 +364,13 @@ pub enum Op {
         b: u8,
         c: u8,
     },
+    /// A dict of the shape's keys and `c` values from `b`.
+    Shaped {
+        a: u8,
+        b: u8,
+        c: u8,
+        shape: u32,
+    },
     /// Appends `c` registers from `b`.
     Push {
         a: u8,
@@ -426,11 +433,12 @@ pub enum Op {
         site: u32,
     },
     // ------------------------------------------------------------------------------ text
-    /// Joins the printed forms of `c` registers from `b`.
+    /// Joins the printed forms of `c` registers from `b` with the texts of the template around them.
     Join {
         a: u8,
         b: u8,
         c: u8,
+        template: u32,
     },
     /// `format(b, c)`; `how` is the conversion, `c` the register of the specification.
     Format {

@@ -19,16 +19,21 @@ thread_local! {
 
 /// Drops the values, however deep they nest.
 pub fn release(values: Vec<Value>) {
-    if values.iter().all(Value::is_scalar) {
-        return;
+    if !values.iter().all(Value::is_scalar) {
+        release_with(values, |values| values);
     }
+}
+
+/// Drops what holds values, however deep they nest. Below the fixed depth the values are taken out and queued.
+pub fn release_with<T>(held: T, values: impl FnOnce(T) -> Vec<Value>) {
     let depth = DEPTH.get();
     if depth >= DEEP {
+        let values = values(held);
         QUEUE.with(|queue| queue.borrow_mut().push(values));
         return;
     }
     DEPTH.set(depth + 1);
-    drop(values);
+    drop(held);
     if depth == 0 {
         while let Some(more) = QUEUE.with(|queue| queue.borrow_mut().pop()) {
             drop(more);

@@ -65,25 +65,61 @@ pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
     Ok(())
 }
 
-/// Digits from the back of a buffer that holds the longest integer.
+/// Appends the digits of an integer.
 pub fn push_int(out: &mut String, number: i64) {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
+    let (digits, at) = digits(number);
+    out.push_str(digits.get(at..).and_then(|used| std::str::from_utf8(used).ok()).unwrap_or(""));
+}
+
+/// Appends the digits of an integer to bytes.
+#[inline]
+pub fn push_digits(out: &mut Vec<u8>, number: i64) {
+    if let Ok(digit @ 0..=9) = u8::try_from(number) {
+        out.push(b'0' + digit);
+        return;
+    }
+    let (digits, at) = digits(number);
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+/// Not less than the number of bytes of an integer in digits, and little more.
+#[inline]
+pub fn width(number: i64) -> usize {
+    let bits = 64 - number.unsigned_abs().leading_zeros() as usize;
+    2 + bits * 5 / 16
+}
+
+/// A buffer that holds the longest integer, filled from its end, and where the integer starts in it.
+#[inline]
+fn digits(number: i64) -> ([u8; 24], usize) {
+    const PAIRS: &[u8; 200] = b"\
+        00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748\
+        49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697\
+        9899";
+    let mut buffer = [b'0'; 24];
+    let mut at = buffer.len();
     let mut rest = number.unsigned_abs();
-    loop {
-        at = at.saturating_sub(1);
-        if let Some(slot) = digits.get_mut(at) {
-            *slot = b'0' + (rest % 10) as u8;
+    while rest >= 10 {
+        let pair = 2 * (rest % 100) as usize;
+        rest /= 100;
+        at -= 2;
+        if let (Some(to), Some(from)) = (buffer.get_mut(at..at + 2), PAIRS.get(pair..pair + 2)) {
+            to.copy_from_slice(from);
         }
-        rest /= 10;
-        if rest == 0 {
-            break;
+    }
+    if rest > 0 || at == buffer.len() {
+        at -= 1;
+        if let Some(slot) = buffer.get_mut(at) {
+            *slot = b'0' + rest as u8;
         }
     }
     if number < 0 {
-        out.push('-');
+        at -= 1;
+        if let Some(slot) = buffer.get_mut(at) {
+            *slot = b'-';
+        }
     }
-    out.push_str(digits.get(at..).and_then(|used| std::str::from_utf8(used).ok()).unwrap_or(""));
+    (buffer, at)
 }
 
 /// `Type: message (File "f", line L, column C)`, without the parts that are unknown.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use hashbrown::HashTable;
 
-use super::release::release;
+use super::release::release_with;
 use super::{Raise, Value, eq, hash};
 
 const UNINDEXED: usize = 8;
@@ -42,6 +42,16 @@ impl<V> Table<V> {
     pub fn with_capacity(count: usize) -> Self {
         let index = (count > UNINDEXED).then(|| Box::new(HashTable::with_capacity(count)));
         Table { entries: Vec::with_capacity(count), index, live: 0 }
+    }
+
+    /// Entries whose keys are known to differ, with their hashes.
+    pub fn of_distinct(entries: impl ExactSizeIterator<Item = Entry<V>>) -> Self {
+        let entries: Vec<Entry<V>> = entries.collect();
+        let mut table = Table { live: entries.len(), entries, index: None };
+        if table.live > UNINDEXED {
+            table.build_index();
+        }
+        table
     }
 
     #[inline]
@@ -296,7 +306,11 @@ impl DictObj {
 impl Drop for DictObj {
     fn drop(&mut self) {
         let table = mem::take(self.table.get_mut());
-        release(table.entries.into_iter().map(|entry| entry.value).filter(|v| !v.is_scalar()).collect());
+        if table.entries.iter().any(|entry| !entry.value.is_scalar()) {
+            release_with(table.entries, |entries| {
+                entries.into_iter().map(|entry| entry.value).filter(|value| !value.is_scalar()).collect()
+            });
+        }
     }
 }
 

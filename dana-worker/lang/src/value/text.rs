@@ -44,6 +44,12 @@ impl SmallStr {
         self.0 == 0
     }
 
+    /// The text's bytes, then whatever: the first [`SmallStr::len`] count.
+    #[inline(always)]
+    pub fn padded(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+
     #[inline(always)]
     pub fn is_ascii(self) -> bool {
         self.0 & 0x0080_8080_8080_8080 == 0
@@ -113,7 +119,7 @@ pub struct StrObj {
     text: String,
     ascii: bool,
     hash: Cell<u64>,
-    chars: OnceCell<CharTable>,
+    chars: OnceCell<Box<CharTable>>,
 }
 
 #[derive(Debug)]
@@ -124,8 +130,15 @@ struct CharTable {
 }
 
 impl StrObj {
+    #[inline]
     pub fn new(text: String) -> StrObj {
         let ascii = text.is_ascii();
+        StrObj::known(text, ascii)
+    }
+
+    /// Text of which is known whether it is ASCII only.
+    #[inline]
+    fn known(text: String, ascii: bool) -> StrObj {
         StrObj { text, ascii, hash: Cell::new(0), chars: OnceCell::new() }
     }
 
@@ -172,7 +185,7 @@ impl StrObj {
                 }
                 count += 1;
             }
-            CharTable { count, marks: marks.into() }
+            Box::new(CharTable { count, marks: marks.into() })
         })
     }
 

@@ -9,13 +9,18 @@ mod arguments;
 mod bind;
 mod call;
 mod dismantle;
+mod elements;
+mod errors;
 mod frames;
 mod index;
+mod invoke;
 mod modules;
 mod names;
+mod rounds;
 mod run;
 mod slow;
 mod unwind;
+mod variables;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -279,12 +284,6 @@ fn place_of(code: &Code, pc: usize) -> u32 {
 
 /// What follows an instruction that is not simply the next one.
 enum Next {
-    /// Calls a function whose arguments are in place.
-    Enter {
-        func: Rc<FuncObj>,
-        base: usize,
-        dst: u8,
-    },
     /// Calls anything.
     Call {
         callee: Value,

@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use super::{WINDOW, index};
 use crate::coerce;
+use crate::compile::code::{Shape, Template};
 use crate::compile::op::{Compare, Convert};
 use crate::library;
 use crate::value::arith::{self, Arith};
+use crate::value::table::Entry;
 use crate::value::{Raise, Table, Value, eq, memory, order, put, repr, take};
 
 pub(super) type Window = [Value; WINDOW];
@@ -114,17 +116,48 @@ fn ordered(how: Compare, a: &Value, b: &Value) -> Result<bool, Raise> {
     }
 }
 
-/// The printed forms of registers, joined.
+/// The printed forms of registers, which are used up, with the template's texts around them.
 #[inline(never)]
-pub(super) fn join(win: &Window, first: u8, count: u8) -> Result<Value, Raise> {
-    let values = win.get(usize::from(first)..usize::from(first) + usize::from(count)).unwrap_or_default();
-    let room = values.iter().map(|value| value.as_text().map_or(12, |text| text.len())).sum();
-    memory::reserve(room)?;
-    let mut out = String::with_capacity(room);
-    for value in values {
-        repr::push_display(&mut out, value)?;
+pub(super) fn join(win: &mut Window, first: u8, count: u8, template: &Template) -> Result<Value, Raise> {
+    let fields = usize::from(first)..usize::from(first) + usize::from(count);
+    let fields = win.get_mut(fields).unwrap_or_default();
+    let mut room = template.bytes;
+    for field in &*fields {
+        room += match field {
+            Value::Small(text) => text.len(),
+            Value::Int(number) => repr::width(*number),
+            Value::Str(text) => text.as_str().len(),
+            _ => 24,
+        };
     }
-    Ok(Value::string(out))
+    memory::reserve(room)?;
+    // Bytes, since texts of a few bytes are checked faster together than one by one.
+    let mut out = Vec::with_capacity(room);
+    let [texts @ .., last] = &*template.texts else { return Ok(Value::str("")) };
+    for (text, field) in texts.iter().zip(&*fields) {
+        out.extend_from_slice(text.as_bytes());
+        match field {
+            Value::Small(text) => out.extend_from_slice(text.padded().get(..text.len()).unwrap_or_default()),
+            Value::Int(number) => repr::push_digits(&mut out, *number),
+            Value::Str(text) => out.extend_from_slice(text.as_str().as_bytes()),
+            other => {
+                let text = repr::display(other)?;
+                memory::reserve(text.len())?;
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+    out.extend_from_slice(last.as_bytes());
+    // Not before: a field that is still awaited makes the machine come here again.
+    for field in fields {
+        if !field.is_scalar() {
+            put(field, Value::Unset);
+        }
+    }
+    match String::from_utf8(out) {
+        Ok(text) => Ok(Value::string(text)),
+        Err(_) => Err(Raise::runtime("texts joined to something that is no text")),
+    }
 }
 
 #[inline(never)]
@@ -162,6 +195,19 @@ pub(super) fn dict_put(win: &mut Window, a: u8, first: u8, pairs: u8) -> Result<
         }
     }
     Ok(())
+}
+
+/// A dict of known keys and the values in registers.
+#[inline(never)]
+pub(super) fn shaped(win: &mut Window, first: u8, count: u8, shape: &Shape) -> Result<Value, Raise> {
+    let count = usize::from(count);
+    memory::reserve(count * size_of::<Entry<Value>>() + 64)?;
+    let hashes = shape.hashes()?;
+    let values = win.get_mut(usize::from(first)..usize::from(first) + count).unwrap_or_default();
+    let entries = shape.keys.iter().zip(hashes).zip(values);
+    let entries =
+        entries.map(|((key, hash), value)| Entry { hash: *hash, key: key.clone(), value: take(value) });
+    Ok(Value::dict(Table::of_distinct(entries)))
 }
 
 #[inline(never)]
