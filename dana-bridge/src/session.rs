@@ -319,7 +319,9 @@ fn establish(
     let core = session.get().core();
     let mut watch = Watch::new(session, Instant::now().checked_add(time));
     let [memory, cpu] = core.limits().of_kernel();
-    let arguments = [PROTOCOL.to_string(), sys::process().to_string(), memory.to_string(), cpu.to_string()];
+    let [users, layers] = wish.arguments();
+    let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu, users, layers];
+    let arguments = numbers.map(|number: u64| number.to_string());
     let spawned = spawn::start(path, &arguments)?;
     let worker = Arc::new(Worker::new(spawned.pid, spawned.pidfd, spawned.stderr));
     core.set_worker(worker.clone());
@@ -437,7 +439,7 @@ impl Session {
         harden_speculation: bool,
     ) -> PyResult<Py<Session>> {
         let time = seconds(startup_timeout)?;
-        let wish = Wish { level: level_of(level)?, least: level_of(min_level)?, harden_speculation };
+        let wish = Wish::new(level_of(level)?, level_of(min_level)?, harden_speculation);
         finish_at_exit(py)?;
         let (session, start) = Session::build(py, limits, functions, ask, output, log)?;
         let ready = py.detach(|| establish(&session, Path::new(worker), start, &wish, time));

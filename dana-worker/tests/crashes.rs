@@ -7,7 +7,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, Stdio};
 
-use dana_worker::arguments::{Arguments, Budget};
+use dana_worker::arguments::{Arguments, Budget, Wishes};
 use dana_worker::heap::Heap;
 use dana_worker::{crash, sandbox};
 use nix::sys::signal::Signal;
@@ -113,8 +113,13 @@ fn locked(name: &str) -> ExitCode {
     let Some(case) = CASES.iter().find(|case| case.name == name) else { return ExitCode::FAILURE };
     crash::report_panics();
     let budget = Budget { memory: Some(1 << 20), cpu: Some(20) };
-    if let Err(broken) = sandbox::lock(&Arguments { protocol: dana_wire::PROTOCOL, host: getppid(), budget })
-    {
+    if let Err(broken) = sandbox::lock(&Arguments {
+        protocol: dana_wire::PROTOCOL,
+        host: getppid(),
+        budget,
+        first_user: None,
+        wishes: Wishes::LANDLOCK,
+    }) {
         crash::say_line(format_args!("{broken}"));
         return ExitCode::FAILURE;
     }

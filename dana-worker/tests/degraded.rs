@@ -7,9 +7,10 @@ mod support;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use dana_worker::arguments::Wishes;
 use dana_worker::sandbox::filter::{ALLOW, ERRNO, Instruction, JUMP_EQUAL, LOAD, NUMBER, RETURN, argument};
 use libc::{EINVAL, ENOSYS, EOPNOTSUPP, EPERM, c_int, c_long};
-use support::{Worker, command, is_root, run};
+use support::{FIRST_USER, Worker, command, command_wishing, is_root, run};
 
 /// What the kernel seems to say to one call: an error, or (with error 0) that it did what it did not do.
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +29,37 @@ const fn prctl(option: c_int, error: c_int) -> Sabotage {
     Sabotage { call: libc::SYS_prctl, first: Some(option), error }
 }
 
+const fn unshare(flag: c_int) -> Sabotage {
+    Sabotage { call: libc::SYS_unshare, first: Some(flag), error: EPERM }
+}
+
 fn sabotaged(sabotage: Sabotage) -> Command {
-    let verdict = ERRNO | sabotage.error.cast_unsigned();
+    sabotaging(&[sabotage], command())
+}
+
+/// A worker with every layer that it can apply by itself.
+fn sabotaged_fully(sabotages: &[Sabotage]) -> Command {
+    let wishes = Wishes::LANDLOCK.and(Wishes::NAMESPACES).and(Wishes::SPECULATION);
+    sabotaging(sabotages, command_wishing(FIRST_USER, wishes))
+}
+
+fn sabotaging(sabotages: &[Sabotage], mut command: Command) -> Command {
     let step = |code, jt, jf, k| Instruction { code, jt, jf, k };
-    let number = u32::try_from(sabotage.call).expect("small");
-    let first = sabotage.first.map_or(0, c_int::cast_unsigned);
-    let code = [
-        step(LOAD, 0, 0, NUMBER),
-        step(JUMP_EQUAL, 0, 3, number),
-        step(LOAD, 0, 0, argument(0)),
-        // Without a first argument to look for, both ways lead to the verdict.
-        step(JUMP_EQUAL, 0, u8::from(sabotage.first.is_some()), first),
-        step(RETURN, 0, 0, verdict),
-        step(RETURN, 0, 0, ALLOW),
-    ];
-    let mut command = command();
+    let mut code = Vec::new();
+    for sabotage in sabotages {
+        let verdict = ERRNO | sabotage.error.cast_unsigned();
+        let number = u32::try_from(sabotage.call).expect("small");
+        let first = sabotage.first.map_or(0, c_int::cast_unsigned);
+        code.extend([
+            step(LOAD, 0, 0, NUMBER),
+            step(JUMP_EQUAL, 0, 3, number),
+            step(LOAD, 0, 0, argument(0)),
+            // Without a first argument to look for, both ways lead to the verdict.
+            step(JUMP_EQUAL, 0, u8::from(sabotage.first.is_some()), first),
+            step(RETURN, 0, 0, verdict),
+        ]);
+    }
+    code.push(step(RETURN, 0, 0, ALLOW));
     // SAFETY: only a system call is made between fork and exec.
     unsafe { command.pre_exec(move || load(&code)) };
     command
@@ -108,7 +125,7 @@ fn a_further_layer_that_fails_is_claimed_as_missing_and_no_other() {
         return;
     }
     let cases = [
-        (prctl(libc::PR_SET_SECUREBITS, EPERM), "bounding_set", "PR_SET_SECUREBITS: EPERM"),
+        (prctl(libc::PR_SET_SECUREBITS, EPERM), "securebits", "PR_SET_SECUREBITS: EPERM"),
         (prctl(libc::PR_CAPBSET_DROP, EPERM), "bounding_set", "PR_CAPBSET_DROP: EPERM"),
         (prctl(libc::PR_SET_MDWE, EINVAL), "mdwe", "PR_SET_MDWE: EINVAL"),
         (prctl(libc::PR_SET_THP_DISABLE, EINVAL), "huge_pages", "PR_SET_THP_DISABLE: EINVAL"),
@@ -124,4 +141,81 @@ fn a_further_layer_that_fails_is_claimed_as_missing_and_no_other() {
         }
         assert_eq!(worker.close().code(), Some(0));
     }
+}
+
+/// The layers that go beyond the base wall, one call of theirs at a time. Two speculation controls are answered for the
+/// kernel, so that the outcome does not depend on the processor.
+#[test]
+fn each_step_of_the_higher_levels_is_named_by_its_layer() {
+    if !is_root("each_step_of_the_higher_levels_is_named_by_its_layer") {
+        return;
+    }
+    const GET_SPECULATION: c_int = 52;
+    const SET_SPECULATION: c_int = 53;
+    let harmless = prctl(GET_SPECULATION, 0);
+    let mut cases = vec![
+        (call(libc::SYS_setgroups, EPERM), vec!["own_user"], "setgroups: EPERM"),
+        (call(libc::SYS_setresgid, EPERM), vec!["own_user"], "setresgid: EPERM"),
+        (call(libc::SYS_setresuid, EINVAL), vec!["own_user"], "setresuid: EINVAL"),
+        (prctl(libc::PR_SET_SECUREBITS, EPERM), vec!["own_user", "securebits"], "PR_SET_SECUREBITS: EPERM"),
+        (unshare(libc::CLONE_NEWUSER), vec!["user_namespace"], "unshare CLONE_NEWUSER: EPERM"),
+        (unshare(libc::CLONE_NEWUTS), vec!["uts_namespace"], "unshare CLONE_NEWUTS: EPERM"),
+        (call(libc::SYS_sethostname, EPERM), vec!["uts_namespace"], "sethostname: EPERM"),
+        (unshare(libc::CLONE_NEWIPC), vec!["ipc_namespace"], "unshare CLONE_NEWIPC: EPERM"),
+        (unshare(libc::CLONE_NEWCGROUP), vec!["cgroup_namespace"], "unshare CLONE_NEWCGROUP: EPERM"),
+        (unshare(libc::CLONE_NEWNET), vec!["net_namespace"], "unshare CLONE_NEWNET: EPERM"),
+        (unshare(libc::CLONE_NEWNS), vec!["mount_namespace"], "unshare CLONE_NEWNS: EPERM"),
+        (call(libc::SYS_mount, EPERM), vec!["mount_namespace"], "mount MS_PRIVATE: EPERM"),
+        (call(libc::SYS_pivot_root, EINVAL), vec!["mount_namespace"], "pivot_root: EINVAL"),
+        (call(libc::SYS_umount2, EPERM), vec!["mount_namespace"], "umount2: EPERM"),
+        (prctl(libc::PR_CAPBSET_DROP, EPERM), vec!["bounding_set"], "PR_CAPBSET_DROP: EPERM"),
+    ];
+    if cfg!(target_env = "musl") {
+        // The glibc build opens its libraries, too.
+        cases.push((
+            call(libc::SYS_open, libc::EACCES),
+            vec!["user_namespace"],
+            "/proc/self/setgroups: EACCES",
+        ));
+        cases.push((call(libc::SYS_readlink, libc::ENOENT), vec!["own_user"], "/proc/self: ENOENT"));
+    }
+    let check = |sabotages: &[Sabotage], layers: &[&str], detail: &str| {
+        let worker = Worker::from(sabotaged_fully(sabotages));
+        for claim in &worker.layers {
+            assert_eq!(claim.applied, !layers.contains(&claim.name.as_str()), "{sabotages:?}: {claim:?}");
+            assert!(claim.applied || claim.detail.contains(detail), "{sabotages:?}: {claim:?}");
+        }
+        assert_eq!(worker.close().code(), Some(0));
+    };
+    check(&[harmless], &[], "");
+    for (sabotage, layers, detail) in cases {
+        check(&[harmless, sabotage], &layers, detail);
+    }
+    let vulnerable = prctl(GET_SPECULATION, EINVAL);
+    check(&[vulnerable, prctl(SET_SPECULATION, EPERM)], &["speculation"], "PR_SPEC_STORE_BYPASS: EPERM");
+    check(&[vulnerable, prctl(SET_SPECULATION, 0)], &["speculation"], "did not hold");
+}
+
+/// What the host asks for when it accepts a worker without the base wall.
+#[test]
+fn a_lenient_worker_goes_on_without_the_layer_and_says_so() {
+    if !is_root("a_lenient_worker_goes_on_without_the_layer_and_says_so") {
+        return;
+    }
+    for (sabotage, layer) in [
+        (call(libc::SYS_capset, EPERM), "capabilities"),
+        (prctl(libc::PR_SET_DUMPABLE, EINVAL), "dumpable"),
+        (call(libc::SYS_prlimit64, EPERM), "rlimits"),
+        (call(libc::SYS_seccomp, ENOSYS), "seccomp"),
+    ] {
+        let worker = Worker::from(sabotaging(&[sabotage], command_wishing(0, Wishes::LENIENT)));
+        for claim in &worker.layers {
+            assert_eq!(claim.applied, claim.name != layer, "{sabotage:?}: {claim:?}");
+        }
+        assert_eq!(worker.close().code(), Some(0));
+    }
+    // Not even such a worker runs with what its host forgot to close.
+    let unclosed = call(libc::SYS_close_range, ENOSYS);
+    let end = run(sabotaging(&[unclosed], command_wishing(0, Wishes::LENIENT)));
+    assert_eq!(end.code(), Some(70), "{end:?}");
 }

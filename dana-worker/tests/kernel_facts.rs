@@ -123,11 +123,11 @@ fn its_proc_files_belong_to_root() {
 }
 
 #[test]
-fn the_command_line_holds_four_numbers() {
+fn the_command_line_holds_six_numbers() {
     let worker = Worker::start();
     let line = fs::read_to_string(format!("/proc/{}/cmdline", worker.pid())).expect("a live process");
     let mut words = line.trim_end_matches('\0').split('\0').skip(1);
-    assert_eq!(words.clone().count(), 4);
+    assert_eq!(words.clone().count(), 6);
     assert!(words.all(|word| word.bytes().all(|byte| byte.is_ascii_digit())), "{line:?}");
 }
 
@@ -138,7 +138,8 @@ fn a_host_that_meddled_with_signals_changes_nothing() {
         "trap '' TERM INT CHLD XCPU ABRT SEGV USR1; exec 3</etc/passwd; exec /usr/bin/env -i \"$0\" \"$@\"";
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(script).arg(binary());
-    command.args([dana_wire::PROTOCOL.to_string(), std::process::id().to_string(), "0".into(), "0".into()]);
+    command.args([dana_wire::PROTOCOL.to_string(), std::process::id().to_string()]);
+    command.args(["0", "0", "0", "1"]);
     command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let worker = Worker::from(command);
     assert_eq!(ignored(&status(worker.pid())), PIPE_AND_XFSZ);

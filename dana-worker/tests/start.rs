@@ -19,6 +19,7 @@ fn hello_claims_every_layer() {
         "fds",
         "environment",
         "session",
+        "securebits",
         "bounding_set",
         "capabilities",
         "dumpable",
@@ -31,7 +32,7 @@ fn hello_claims_every_layer() {
     ];
     assert_eq!(claimed, expected);
     for layer in &worker.layers {
-        let may_lack = matches!(layer.name.as_str(), "bounding_set" | "mdwe" | "landlock");
+        let may_lack = matches!(layer.name.as_str(), "securebits" | "bounding_set" | "mdwe" | "landlock");
         assert!(layer.applied || may_lack, "{layer:?}");
     }
 }
@@ -51,13 +52,18 @@ fn other_arguments_are_refused() {
         run(command)
     };
     let own = std::process::id().to_string();
-    for arguments in
-        [&[][..], &["--help"], &["1", &own, "0"], &["1", &own, "0", "0", "0"], &["x", &own, "0", "0"]]
-    {
+    for arguments in [
+        &[][..],
+        &["--help"],
+        &["1", &own, "0", "0"],
+        &["1", &own, "0", "0", "0", "1", "0"],
+        &["x", &own, "0", "0", "0", "1"],
+        &["1", &own, "0", "0", "0", "32"],
+    ] {
         let end = bare(arguments);
         assert_eq!(end.code(), USAGE, "{arguments:?}: {end:?}");
     }
-    let end = bare(&["4000000000", &own, "0", "0"]);
+    let end = bare(&["4000000000", &own, "0", "0", "0", "1"]);
     assert_eq!(end.code(), USAGE);
     assert!(end.last_words.contains("4000000000 asked"), "{end:?}");
 }
@@ -65,7 +71,7 @@ fn other_arguments_are_refused() {
 #[test]
 fn a_stranger_as_parent_is_refused() {
     let mut command = Command::new(binary());
-    command.args([&dana_wire::PROTOCOL.to_string(), "1", "0", "0"]).env_clear();
+    command.args([&dana_wire::PROTOCOL.to_string(), "1", "0", "0", "0", "1"]).env_clear();
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let end = run(command);
     assert_eq!(end.code(), SETUP);

@@ -31,10 +31,21 @@ fn a_plain_user_gets_the_base_wall_and_landlock() {
         assert_eq!(status[field], "0000000000000000", "{field}");
     }
     for layer in &worker.layers {
-        // Emptying the bounding set takes a capability that this user does not have, and says so.
-        assert_eq!(layer.applied, layer.name != "bounding_set", "{layer:?}");
-        if layer.name == "bounding_set" {
-            assert!(layer.detail.contains("PR_SET_SECUREBITS: EPERM"), "{layer:?}");
+        // These two take a capability that this user does not have, and say so.
+        match layer.name.as_str() {
+            "securebits" => {
+                assert_eq!(
+                    (layer.applied, layer.detail.as_str()),
+                    (false, "prctl PR_SET_SECUREBITS: EPERM: Operation not permitted")
+                );
+            }
+            "bounding_set" => {
+                assert_eq!(
+                    (layer.applied, layer.detail.as_str()),
+                    (false, "prctl PR_CAPBSET_DROP: EPERM: Operation not permitted")
+                );
+            }
+            _ => assert!(layer.applied, "{layer:?}"),
         }
     }
     assert_eq!(worker.close().code(), Some(0));

@@ -5,10 +5,19 @@ use caps::CapSet;
 use super::lockdown::Applied;
 use super::{SetupError, policy, sys};
 
-/// Empties the bounding set and locks the securebits. Only a process with `CAP_SETPCAP` can; one without it has no
-/// capabilities to lose, and `no_new_privs` keeps it from gaining any.
-pub(crate) fn empty_bounding_set() -> Applied {
+/// Takes from user id 0 what makes it special, and locks that. Only a process with `CAP_SETPCAP` can: root, or whoever
+/// has just made a user namespace.
+pub(crate) fn lock_securebits() -> Applied {
     sys::set_securebits(policy::SECUREBITS).map_err(SetupError::at("prctl PR_SET_SECUREBITS"))?;
+    match sys::securebits() {
+        Ok(bits) if libc::c_ulong::from(bits.unsigned_abs()) == policy::SECUREBITS => Ok("locked".into()),
+        _ => Err(SetupError::unexpected("the securebits did not hold")),
+    }
+}
+
+/// Empties the bounding set. Takes the same capability; a process without it has no capabilities to lose, and
+/// `no_new_privs` keeps it from gaining any.
+pub(crate) fn empty_bounding_set() -> Applied {
     for capability in 0..64 {
         match sys::drop_from_bounding_set(capability) {
             Ok(()) => {}
@@ -16,7 +25,7 @@ pub(crate) fn empty_bounding_set() -> Applied {
             Err(errno) => return Err(SetupError::Refused { step: "prctl PR_CAPBSET_DROP", errno }),
         }
     }
-    Ok("bounding set empty, securebits locked".into())
+    Ok("empty".into())
 }
 
 /// Empties the ambient, inheritable, effective and permitted sets, and reads them back.

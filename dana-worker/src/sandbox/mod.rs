@@ -2,6 +2,7 @@
 //! applies the layers in their order. `sys` holds every line that the compiler cannot check.
 
 mod capabilities;
+mod empty_root;
 mod environment;
 mod error;
 mod fds;
@@ -9,11 +10,14 @@ pub mod filter;
 pub mod landlock;
 mod lockdown;
 mod memory;
+mod namespaces;
+mod own_user;
 pub mod policy;
 mod privileges;
 mod rlimits;
 mod seccomp;
 mod session;
+mod speculation;
 pub(crate) mod sys;
 mod threads;
 mod traceability;

@@ -12,7 +12,10 @@ use super::{SetupError, sys};
 ///
 /// A write to a pipe whose reader is gone must be an error, not a death, and a file size limit likewise: `SIGPIPE` and
 /// `SIGXFSZ` are ignored. Every other signal gets its default back.
-pub(crate) fn detach(host: Pid) -> Applied {
+///
+/// The first process of a namespace cannot see its parent: the host, which started it there, is 0.
+pub(crate) fn detach(host: Pid, is_first: bool) -> Applied {
+    let host = if is_first { Pid::from_raw(0) } else { host };
     if getppid() != host {
         return Err(SetupError::unexpected(format!("parent is {}, not the host", getppid())));
     }

@@ -114,6 +114,11 @@ pub(crate) fn set_securebits(bits: c_ulong) -> nix::Result<()> {
     prctl(libc::PR_SET_SECUREBITS, bits)
 }
 
+/// The securebits of this thread.
+pub(crate) fn securebits() -> nix::Result<c_int> {
+    ask_prctl(libc::PR_GET_SECUREBITS, 0)
+}
+
 /// Drops one capability from the bounding set.
 pub(crate) fn drop_from_bounding_set(capability: c_ulong) -> nix::Result<()> {
     prctl(libc::PR_CAPBSET_DROP, capability)
@@ -124,10 +129,46 @@ pub(crate) fn refuse_exec_gain() -> nix::Result<()> {
     prctl(libc::PR_SET_MDWE, c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN))
 }
 
+/// A way in which a processor can be led astray. (`linux/prctl.h`)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Flaw {
+    StoreBypass = 0,
+    IndirectBranch = 1,
+}
+
+const PR_GET_SPECULATION_CTRL: c_int = 52;
+const PR_SET_SPECULATION_CTRL: c_int = 53;
+const PR_SPEC_PRCTL: c_int = 1 << 0;
+const PR_SPEC_DISABLE: c_int = 1 << 2;
+const PR_SPEC_FORCE_DISABLE: c_int = 1 << 3;
+
+/// Whether the processor does not have the flaw, or may not use it: not this process, or none at all.
+pub(crate) fn speculation_is_harmless(flaw: Flaw) -> bool {
+    match ask_prctl(PR_GET_SPECULATION_CTRL, flaw as c_ulong) {
+        Ok(0) => true,
+        Ok(state) if state & PR_SPEC_PRCTL == 0 => state & PR_SPEC_DISABLE != 0,
+        Ok(state) => state & PR_SPEC_FORCE_DISABLE != 0,
+        Err(_) => false,
+    }
+}
+
+/// Forbids the use of the flaw to this process, for good.
+pub(crate) fn forbid_speculation(flaw: Flaw) -> nix::Result<()> {
+    const NONE: c_ulong = 0;
+    let (flaw, verdict) = (flaw as c_ulong, PR_SPEC_FORCE_DISABLE as c_ulong);
+    // SAFETY: plain numbers, no pointers.
+    Errno::result(unsafe { libc::prctl(PR_SET_SPECULATION_CTRL, flaw, verdict, NONE, NONE) }).map(drop)
+}
+
 fn prctl(option: c_int, value: c_ulong) -> nix::Result<()> {
+    ask_prctl(option, value).map(drop)
+}
+
+fn ask_prctl(option: c_int, value: c_ulong) -> nix::Result<c_int> {
     const NONE: c_ulong = 0;
     // SAFETY: the options used in this file take plain numbers, no pointers.
-    Errno::result(unsafe { libc::prctl(option, value, NONE, NONE, NONE) }).map(drop)
+    Errno::result(unsafe { libc::prctl(option, value, NONE, NONE, NONE) })
 }
 
 /// What the kernel takes as a filter (`struct sock_fprog`).

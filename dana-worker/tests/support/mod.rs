@@ -14,6 +14,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use dana_wire::{
     Budget, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, open, read_frame, write_frame, write_header,
 };
+use dana_worker::arguments::Wishes;
 
 /// Memory budget that the tests pass, in bytes.
 pub const MEMORY: u64 = 64 << 20;
@@ -26,18 +27,32 @@ pub fn binary() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_dana-worker")), PathBuf::from)
 }
 
-/// A command line as the host's, with pipes and an empty environment.
+/// First user id that the tests pass to workers that are to have their own.
+pub const FIRST_USER: u32 = 2_000_000_000;
+
+/// A command line as the host's for the level `landlocked`, with pipes and an empty environment.
 pub fn command() -> Command {
     command_for(&binary(), MEMORY, CPU)
 }
 
 pub fn command_for(program: &Path, memory: u64, cpu: u64) -> Command {
+    command_with(program, memory, cpu, 0, Wishes::LANDLOCK)
+}
+
+/// The same with these layers, and a user of its own if `first_user` is not 0.
+pub fn command_wishing(first_user: u32, wishes: Wishes) -> Command {
+    command_with(&binary(), MEMORY, CPU, first_user, wishes)
+}
+
+fn command_with(program: &Path, memory: u64, cpu: u64, first_user: u32, wishes: Wishes) -> Command {
     let mut command = Command::new(program);
     command
         .arg(PROTOCOL.to_string())
         .arg(std::process::id().to_string())
         .arg(memory.to_string())
         .arg(cpu.to_string())
+        .arg(first_user.to_string())
+        .arg(wishes.sum().to_string())
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -163,7 +163,7 @@ class IsolationReport:
             return "\n".join([head, *(f"  no layer is in force: {reason}" for reason in reasons)])
         for layer in self.layers:
             state = "in force" if layer.in_force else "MISSING " if layer.wanted else "not used"
-            proof = ": ".join(part for part in (layer.evidence, layer.value) if part)
+            proof = f"{layer.evidence}: {layer.value}" if layer.in_force else ""
             told = "; ".join(part for part in (proof, layer.reason) if part)
             lines.append(f"  {layer.name:<{width}}  {state}  {told}".rstrip())
         return "\n".join(lines)
