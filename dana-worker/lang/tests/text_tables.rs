@@ -198,10 +198,11 @@ fn awkward_texts_never_panic() {
             }
             let _ = text::format_str("aé\u{3a3}", &spec, 4096);
         }
-        let _ = text::template::parts(&source);
+        let _ = text::template::parts(&source).count();
         let _ = text::template::path(&source);
         percent::parts(&source).for_each(drop);
-        if source.starts_with("%")
+        if source.starts_with('%')
+            && !source.starts_with("%%")
             && let Ok(layout) = layout(&source)
         {
             let _ = percent::integer(Integer::Small(-255), layout, 4096);

@@ -31,7 +31,12 @@ pub(super) fn unsuitable(message: String) -> Raise {
 
 /// A text argument; `complaint` is said of anything else, with its type after it.
 pub(super) fn text<'a>(value: &'a Value, complaint: &str) -> Result<Text<'a>, Raise> {
-    value.as_text().ok_or_else(|| Raise::type_error(format!("{complaint}, not {}", value.type_name())))
+    value.as_text().ok_or_else(|| {
+        // CPython names the value, not its type, where it counts arguments.
+        let kind =
+            if value.is_none() && complaint.contains("() argument ") { "None" } else { value.type_name() };
+        Raise::type_error(format!("{complaint}, not {kind}"))
+    })
 }
 
 /// The receiver of a `str` method.

@@ -181,11 +181,15 @@ fn cast(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn chr(call: &mut Call<'_>) -> Result<Value, Raise> {
     let code = match call.arg(0) {
-        Value::Big(_) => return Err(Raise::overflow("Python int too large to convert to C int")),
-        other => other.as_index().ok_or_else(|| {
-            unsuitable(format!("'{}' object cannot be interpreted as an integer", other.type_name()))
-        })?,
+        Value::Big(_) => None,
+        other => {
+            let code = other.as_index().ok_or_else(|| {
+                unsuitable(format!("'{}' object cannot be interpreted as an integer", other.type_name()))
+            })?;
+            i32::try_from(code).ok()
+        }
     };
+    let code = code.ok_or_else(|| Raise::overflow("Python int too large to convert to C int"))?;
     match u32::try_from(code).ok().and_then(char::from_u32) {
         Some(c) => Ok(Value::char(c)),
         None if (0xd800..0xe000).contains(&code) => {

@@ -6,7 +6,7 @@
 use crate::text::{self, Fault, Integer, Spec, percent, template};
 use crate::value::{Raise, Text, Value, bigint, memory, repr};
 
-use super::args::{not_an_integer, receiver};
+use super::args::receiver;
 use super::native::Call;
 
 /// `format(value, spec)`.
@@ -101,8 +101,8 @@ fn filled(source: &str, arguments: &mut Arguments<'_>, depth: u32) -> Result<Str
     }
     memory::reserve(source.len())?;
     let mut out = String::new();
-    for part in template::parts(source)? {
-        match part {
+    for part in template::parts(source) {
+        match part? {
             template::Part::Literal(literal) => out.push_str(literal),
             template::Part::Field { name, conversion, spec } => {
                 let value = field(name, arguments)?;
@@ -235,10 +235,6 @@ pub fn percent(template: &Value, values: &Value) -> Result<Value, Raise> {
             Some(percent::Amount::Given(precision)) => Some(precision),
             Some(percent::Amount::Argument) => Some(usize::try_from(taker.amount()?).unwrap_or(0)),
         };
-        if found.kind == '%' {
-            out.push('%');
-            continue;
-        }
         let value = match keyed {
             Some(value) => value.observe()?,
             None => taker.value()?,
@@ -358,6 +354,7 @@ pub(super) fn not_whole(number: f64) -> Raise {
 }
 
 fn character(value: &Value) -> Result<String, Raise> {
+    let outside = || Raise::overflow("%c arg not in range(0x110000)");
     if let Some(text) = value.as_text() {
         let mut chars = text.chars();
         return match (chars.next(), chars.next()) {
@@ -366,11 +363,10 @@ fn character(value: &Value) -> Result<String, Raise> {
         };
     }
     match value {
-        Value::Float(_) | Value::Big(_) | Value::None => Err(Raise::type_error("%c requires int or char")),
+        Value::Big(_) => Err(outside()),
         other => {
-            let code = other.as_index().ok_or_else(|| not_an_integer(other))?;
-            let c = u32::try_from(code).ok().and_then(char::from_u32);
-            c.map(String::from).ok_or_else(|| Raise::overflow("%c arg not in range(0x110000)"))
+            let code = other.as_index().ok_or_else(|| Raise::type_error("%c requires int or char"))?;
+            u32::try_from(code).ok().and_then(char::from_u32).map(String::from).ok_or_else(outside)
         }
     }
 }

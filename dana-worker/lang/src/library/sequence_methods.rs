@@ -219,6 +219,9 @@ fn range_count(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn range_index(call: &mut Call<'_>) -> Result<Value, Raise> {
     match range_place(call) {
         Some(at) => Ok(Value::Int(at)),
+        None if call.arg(1).as_index().is_none() && !matches!(call.arg(1), Value::Big(_)) => {
+            Err(Raise::value_error("sequence.index(x): x not in sequence"))
+        }
         None => Err(Raise::value_error(format!("{} is not in range", repr::shown(call.arg(1))?))),
     }
 }

@@ -355,6 +355,12 @@ fn translate(call: &mut Call<'_>) -> Result<Value, Raise> {
             Value::Dict(dict) => dict.get(&Value::Int(key))?,
             Value::List(list) => usize::try_from(key).ok().and_then(|at| list.get(at)),
             Value::Tuple(tuple) => usize::try_from(key).ok().and_then(|at| tuple.items().get(at).cloned()),
+            Value::Range(range) => {
+                u64::try_from(key).ok().filter(|at| *at < range.len()).map(|at| Value::Int(range.at(at)))
+            }
+            Value::Small(_) | Value::Str(_) => {
+                usize::try_from(key).ok().and_then(|at| crate::value::text::char_at(table, at))
+            }
             other => {
                 let kind = other.type_name();
                 return Err(Raise::type_error(format!("'{kind}' object is not subscriptable")));

@@ -50,6 +50,11 @@ pub fn parts(template: &str) -> impl Iterator<Item = Result<Part<'_>, Fault>> {
             rest = next;
             return Some(Ok(Part::Literal(literal)));
         };
+        // Only these two characters: `%5%` is a conversion of an unknown kind.
+        if let Some(next) = after.strip_prefix('%') {
+            rest = next;
+            return Some(Ok(Part::Literal("%")));
+        }
         let found = conversion(template, after);
         match found {
             Ok((part, next)) => {

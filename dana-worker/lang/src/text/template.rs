@@ -37,36 +37,48 @@ pub enum Step<'a> {
     Key(&'a str),
 }
 
-/// Cuts `template` into its parts.
-pub fn parts(template: &str) -> Result<Vec<Part<'_>>, Fault> {
-    let mut parts = Vec::new();
+/// Cuts `template` into its parts. It is read up to its first mistake: the parts before it come first.
+pub fn parts(template: &str) -> impl Iterator<Item = Result<Part<'_>, Fault>> {
     let mut rest = template;
-    while let Some(at) = rest.find(['{', '}']) {
-        let (literal, from) = rest.split_at(at);
-        let brace = from.get(..1).unwrap_or_default();
-        let after = from.get(1..).unwrap_or_default();
-        if let Some(next) = after.strip_prefix(brace) {
-            parts.push(Part::Literal(rest.get(..=at).unwrap_or(literal)));
-            rest = next;
-            continue;
+    std::iter::from_fn(move || {
+        let part = part(&mut rest);
+        if matches!(part, Some(Err(_))) {
+            rest = "";
         }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal));
-        }
-        if brace == "}" {
-            return Err(value("Single '}' encountered in format string"));
-        }
-        if after.is_empty() {
-            return Err(value("Single '{' encountered in format string"));
-        }
-        let (field, next) = field(after)?;
-        parts.push(field);
-        rest = next;
+        part
+    })
+}
+
+fn part<'a>(rest: &mut &'a str) -> Option<Result<Part<'a>, Fault>> {
+    if rest.is_empty() {
+        return None;
     }
-    if !rest.is_empty() {
-        parts.push(Part::Literal(rest));
+    let at = rest.find(['{', '}']).unwrap_or(rest.len());
+    let (literal, from) = rest.split_at(at);
+    let Some(brace) = from.get(..1) else {
+        *rest = "";
+        return Some(Ok(Part::Literal(literal)));
+    };
+    let after = from.get(1..).unwrap_or_default();
+    if let Some(next) = after.strip_prefix(brace) {
+        let literal = rest.get(..=at).unwrap_or(literal);
+        *rest = next;
+        return Some(Ok(Part::Literal(literal)));
     }
-    Ok(parts)
+    if !literal.is_empty() {
+        *rest = from;
+        return Some(Ok(Part::Literal(literal)));
+    }
+    if brace == "}" {
+        return Some(Err(value("Single '}' encountered in format string")));
+    }
+    if after.is_empty() {
+        return Some(Err(value("Single '{' encountered in format string")));
+    }
+    Some(field(after).map(|(field, next)| {
+        *rest = next;
+        field
+    }))
 }
 
 /// Reads a field whose opening brace is already taken; gives back what follows its closing brace.
@@ -194,7 +206,8 @@ mod tests {
 
     #[test]
     fn cuts_fields_and_literals() {
-        let found = parts("a{{b}}{0!r:>{w}}c{x[}]}").map_err(|fault| fault.to_string());
+        let found = parts("a{{b}}{0!r:>{w}}c{x[}]}").collect::<Result<Vec<_>, _>>();
+        let found = found.map_err(|fault| fault.to_string());
         let wanted = vec![
             Part::Literal("a{"),
             Part::Literal("b}"),
@@ -217,11 +230,18 @@ mod tests {
         ];
         for (template, wanted) in cases {
             assert_eq!(
-                parts(template).err().map(|fault| fault.to_string()).as_deref(),
+                parts(template).find_map(Result::err).map(|fault| fault.to_string()).as_deref(),
                 Some(wanted),
                 "{template}"
             );
         }
+    }
+
+    #[test]
+    fn parts_before_a_mistake_come_first() {
+        let mut found = parts("{}{");
+        assert!(matches!(found.next(), Some(Ok(Part::Field { .. }))));
+        assert!(matches!(found.next(), Some(Err(_))) && found.next().is_none());
     }
 
     #[test]

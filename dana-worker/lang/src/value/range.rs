@@ -26,6 +26,17 @@ impl RangeObj {
         (i128::from(self.start) + i128::from(at) * i128::from(self.step)) as i64
     }
 
+    /// The range of the elements from one position up to another, in steps. The bounds are already inside.
+    pub fn slice(&self, from: i64, to: i64, step: i64) -> RangeObj {
+        RangeObj { start: self.place(from), stop: self.place(to), step: self.step.saturating_mul(step) }
+    }
+
+    /// Where the element at a position is, or would be just outside.
+    fn place(&self, at: i64) -> i64 {
+        let place = i128::from(self.start) + i128::from(at) * i128::from(self.step);
+        place.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+
     pub fn contains(&self, number: i64) -> bool {
         let inside = if self.step > 0 {
             self.start <= number && number < self.stop

@@ -1,5 +1,7 @@
 //! `a[i]`, `a[i:j:k]`, their assignment, `in`, and unpacking.
 
+use std::rc::Rc;
+
 use crate::value::{Iter, Raise, Value, arith, eq, memory, repr, text};
 
 pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
@@ -115,15 +117,16 @@ pub(super) fn slice(object: &Value, bounds: &[Value; 3]) -> Result<Value, Raise>
         Value::Small(_) | Value::Str(_) => text::char_count(object),
         Value::Range(range) => usize::try_from(range.len()).unwrap_or(usize::MAX),
         Value::Bytes(bytes) => bytes.0.len(),
-        other => {
-            return Err(Raise::type_error(format!("'{}' object is not sliceable", other.type_name())));
-        }
+        other => return Err(not_sliceable(other)),
     };
     let [start, stop, step] = bounds;
     let (start, stop, step) = (bound(start)?, bound(stop)?, bound(step)?);
     check(object, start, stop, step, len)?;
     let step = step.unwrap_or(1);
     let (from, to) = resolve(start, stop, step, len);
+    if let Value::Range(range) = object {
+        return Ok(Value::Range(Rc::new(range.slice(from, to, step))));
+    }
     if step == 1 {
         let (from, to) = (from.max(0) as usize, to.max(from).max(0) as usize);
         return whole(object, from, to.min(len));
@@ -203,11 +206,6 @@ fn whole(object: &Value, from: usize, to: usize) -> Result<Value, Raise> {
             memory::reserve(count)?;
             Value::bytes(bytes.0.get(from..to).unwrap_or_default().to_vec())
         }
-        Value::Range(range) => Value::Range(std::rc::Rc::new(crate::value::RangeObj {
-            start: range.at(from as u64),
-            stop: range.at(to as u64),
-            step: range.step,
-        })),
         text_value => {
             memory::reserve(count.saturating_mul(4))?;
             text::slice(text_value, from, to)
@@ -232,14 +230,13 @@ fn pick(object: &Value, positions: &[usize]) -> Result<Value, Raise> {
             let items = list.items.borrow();
             Ok(Value::list(positions.iter().filter_map(|at| items.get(*at)).cloned().collect()))
         }
-        other => {
-            let mut items = Vec::with_capacity(positions.len());
-            for at in positions {
-                items.push(get(other, &Value::Int(*at as i64))?);
-            }
-            Ok(Value::list(items))
-        }
+        other => Err(not_sliceable(other)),
     }
+}
+
+#[cold]
+fn not_sliceable(object: &Value) -> Raise {
+    Raise::type_error(format!("'{}' object is not sliceable", object.type_name()))
 }
 
 /// `object[start:stop:step] = value`, by Python's list rules.
@@ -247,7 +244,7 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
     let object = object.observe()?;
     let Value::List(list) = &object else {
         return Err(Raise::type_error(format!(
-            "'{}' object does not support slice assignment",
+            "'{}' object does not support item assignment",
             object.type_name()
         )));
     };
@@ -256,7 +253,9 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
     if step == 0 {
         return Err(Raise::value_error("slice step cannot be zero"));
     }
-    let new = Iter::of(value).map_err(|_| Raise::type_error("can only assign an iterable"))?.collect()?;
+    let refusal =
+        if step == 1 { "can only assign an iterable" } else { "must assign iterable to extended slice" };
+    let new = Iter::of(value).map_err(|_| Raise::type_error(refusal))?.collect()?;
     let (from, to) = resolve(start, stop, step, list.len());
     memory::reserve_values(new.len() + list.len())?;
     let old: Vec<Value> = if step == 1 {
