@@ -285,6 +285,8 @@ def method(receiver, name, *arguments, **named):
     if name == "pop" and receiver == {} and arguments:
         # An empty dict of CPython does not look at the key.
         hash(arguments[0])
+    if name == "format" and isinstance(receiver, str):
+        since_3_11(receiver)
     for flag in {"reverse", "keepends"} & named.keys():
         # Since Python 3.12 anything will do.
         named[flag] = bool(named[flag])
@@ -293,8 +295,14 @@ def method(receiver, name, *arguments, **named):
     return getattr(receiver, name)(*arguments, **named)
 
 
+def since_3_11(spec):
+    if "z" in spec and sys.version_info < (3, 11):
+        skip("a new format")
+
+
 def hole(value, conversion, spec):
     work()
+    since_3_11(spec)
     if conversion is not None:
         value = {"r": repr, "s": str, "a": ascii}[conversion](value)
     return format(value, spec)

@@ -24,7 +24,7 @@ pub(crate) fn shrunk(bytes: &[u8], oracle: &mut Oracle) -> io::Result<Vec<u8>> {
                 best = zeroed;
                 at = end;
             } else {
-                at = end;
+                at += size.div_ceil(2);
             }
         }
         size /= 2;
