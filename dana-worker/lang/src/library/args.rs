@@ -41,7 +41,14 @@ pub(super) fn text<'a>(value: &'a Value, complaint: &str) -> Result<Text<'a>, Ra
 
 /// The receiver of a `str` method.
 pub(super) fn receiver<'a>(call: &Call<'a>) -> Result<Text<'a>, Raise> {
-    text(call.arg(0), "descriptor requires a 'str' object")
+    call.arg(0).as_text().ok_or_else(|| misapplied(call, "str"))
+}
+
+/// A method called by its type's name with a receiver of another type.
+#[cold]
+pub(super) fn misapplied(call: &Call<'_>, kind: &str) -> Raise {
+    let (name, given) = (call.native.name, call.arg(0).type_name());
+    Raise::type_error(format!("descriptor '{name}' for '{kind}' objects doesn't apply to a '{given}' object"))
 }
 
 /// An integer as a size or position. A big one is too large for either.

@@ -198,7 +198,7 @@ fn callable(call: &Call<'_>) -> Result<Value, Raise> {
     if function.is_callable() {
         Ok(function.clone())
     } else {
-        Err(unsuitable(format!("'{}' object is not callable", function.type_name())))
+        Err(Raise::type_error(format!("'{}' object is not callable", function.type_name())))
     }
 }
 

@@ -71,5 +71,19 @@ pub fn method(receiver: &Value, name: &str) -> Option<&'static Native> {
     methods.binary_search_by(|native| native.name.cmp(name)).ok().and_then(|at| methods.get(at))
 }
 
+/// A method of a builtin type by the type's name, as in `str.lower`. True when it needs no receiver.
+pub fn unbound(kind: &Native, name: &str) -> Option<(&'static Native, bool)> {
+    let methods: &'static [Native] = match kind.name {
+        "str" => str_methods::METHODS,
+        "list" => sequence_methods::LIST,
+        "dict" => table_methods::DICT,
+        "set" => table_methods::SET,
+        _ => return None,
+    };
+    let found =
+        methods.binary_search_by(|native| native.name.cmp(name)).ok().and_then(|at| methods.get(at))?;
+    Some((found, matches!(name, "fromkeys" | "maketrans")))
+}
+
 #[cfg(test)]
 mod tests;

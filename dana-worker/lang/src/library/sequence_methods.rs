@@ -41,10 +41,7 @@ natives! {
 pub(super) fn this<'a>(call: &Call<'a>) -> Result<&'a Rc<ListObj>, Raise> {
     match call.arg(0) {
         Value::List(list) => Ok(list),
-        other => Err(Raise::type_error(format!(
-            "descriptor requires a 'list' object, not '{}'",
-            other.type_name()
-        ))),
+        _ => Err(super::args::misapplied(call, "list")),
     }
 }
 

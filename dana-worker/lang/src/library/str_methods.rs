@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use crate::text::{self, Bounds};
-use crate::value::{BytesObj, Raise, Text, Value, memory, text as strings};
+use crate::value::{BytesObj, Raise, Table, Text, Value, memory, text as strings};
 
 use super::args::{self, bound, index, limit, natives, receiver, walk};
 use super::native::Call;
@@ -43,6 +43,7 @@ natives! {
     "ljust" ["self" Position, "width" Position, "fillchar" PositionOptional] Plain |call| justified(call, text::ljust);
     "lower" ["self" Position] Plain |call| cased(call, text::lower);
     "lstrip" ["self" Position, "chars" PositionOptional] Plain |call| stripped(call, "lstrip", text::strip_start);
+    "maketrans" ["self" Position, "x" Position, "y" PositionOptional, "z" PositionOptional] Plain make_table;
     "partition" ["self" Position, "sep" Position] Plain |call| parted(call, text::partition);
     "removeprefix" ["self" Position, "prefix" Position] Plain
         |call| removed(call, "removeprefix", |text, affix| text.strip_prefix(affix));
@@ -385,6 +386,57 @@ fn translate(call: &mut Call<'_>) -> Result<Value, Raise> {
         }
     }
     Ok(Value::string(out))
+}
+
+/// A table for `translate`: from a dict, or from two texts of one length and a third of characters to drop.
+fn make_table(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let code = |c: char| Value::Int(i64::from(u32::from(c)));
+    let mut table = Table::new();
+    let Some(to) = call.given(2) else {
+        let Value::Dict(dict) = call.arg(1) else {
+            return Err(Raise::type_error("if you give only one argument to maketrans it must be a dict"));
+        };
+        memory::reserve_values(dict.len().saturating_mul(4))?;
+        for entry in dict.table.borrow().iter() {
+            let key = match entry.key.as_text() {
+                None if entry.key.as_index().is_some() => entry.key.clone(),
+                None => {
+                    return Err(Raise::type_error("keys in translate table must be strings or integers"));
+                }
+                Some(text) => {
+                    let mut chars = text.chars();
+                    match (chars.next(), chars.next()) {
+                        (Some(c), None) => code(c),
+                        _ => {
+                            let text = "string keys in translate table must be of length 1";
+                            return Err(Raise::value_error(text));
+                        }
+                    }
+                }
+            };
+            table.insert(key, entry.value.clone())?;
+        }
+        return Ok(Value::dict(table));
+    };
+    let Some(from) = call.arg(1).as_text() else {
+        let text = "first maketrans argument must be a string if there is a second argument";
+        return Err(Raise::type_error(text));
+    };
+    let to = args::text(to, "maketrans() argument 2 must be str")?;
+    if from.chars().count() != to.chars().count() {
+        return Err(Raise::value_error("the first two maketrans arguments must have equal length"));
+    }
+    call.services.charge(from.len() as u64)?;
+    memory::reserve_values(from.len().saturating_mul(4))?;
+    for (from, to) in from.chars().zip(to.chars()) {
+        table.insert(code(from), code(to))?;
+    }
+    if let Some(gone) = call.given(3) {
+        for c in args::text(gone, "maketrans() argument 3 must be str")?.chars() {
+            table.insert(code(c), Value::None)?;
+        }
+    }
+    Ok(Value::dict(table))
 }
 
 fn encode(call: &mut Call<'_>) -> Result<Value, Raise> {

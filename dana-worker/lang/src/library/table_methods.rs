@@ -54,19 +54,14 @@ natives! {
 fn dict<'a>(call: &Call<'a>) -> Result<&'a Rc<DictObj>, Raise> {
     match call.arg(0) {
         Value::Dict(dict) => Ok(dict),
-        other => Err(Raise::type_error(format!(
-            "descriptor requires a 'dict' object, not '{}'",
-            other.type_name()
-        ))),
+        _ => Err(super::args::misapplied(call, "dict")),
     }
 }
 
 fn set<'a>(call: &Call<'a>) -> Result<&'a Rc<SetObj>, Raise> {
     match call.arg(0) {
         Value::Set(set) => Ok(set),
-        other => {
-            Err(Raise::type_error(format!("descriptor requires a 'set' object, not '{}'", other.type_name())))
-        }
+        _ => Err(super::args::misapplied(call, "set")),
     }
 }
 

@@ -95,7 +95,7 @@ fn reason(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn llm(call: &mut Call<'_>) -> Result<Value, Raise> {
     let Request { prompt, options } = request(call)?;
     let reading = match call.expects.clone() {
-        Some(expects) => Reading::Assigned(expects),
+        Some(expects) => Reading::Assigned(expects, call.target.clone().unwrap_or_default()),
         None if options.json => Reading::Json,
         None => Reading::Text,
     };
@@ -131,7 +131,7 @@ fn ask(
 enum Reading {
     Typed(Rc<Annotation>),
     /// Text, then the ordinary coercion of an assignment.
-    Assigned(Rc<Annotation>),
+    Assigned(Rc<Annotation>, Rc<str>),
     Json,
     Untyped,
     Text,
@@ -167,7 +167,7 @@ impl Conversation {
         match (&self.reading, source) {
             (Reading::Typed(expects), Some(source)) => reply::read(&source, expects, services),
             (Reading::Typed(expects), None) => fit(answer, expects, "answer", services),
-            (Reading::Assigned(expects), _) => Ok(coerce::assign(answer.clone(), expects, &self.purpose)?),
+            (Reading::Assigned(expects, target), _) => Ok(coerce::assign(answer.clone(), expects, target)?),
             (Reading::Json, Some(source)) => match value_of(text::unfenced(&source)) {
                 Ok(value) => Ok(value),
                 Err(coerce::Unreadable::Raise(raise)) => Err(Misfit::Raise(raise)),

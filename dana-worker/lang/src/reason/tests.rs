@@ -260,7 +260,8 @@ mod conversation {
         let options = options.map_or(Value::Unset, |source| crate::coerce::value_of(source).expect(source));
         let args = [Value::str("What is it?"), options, Value::Unset];
         let expects = expects.map(|kind| annotation(kind).into());
-        let mut call = Call { native, args: &args, rest: &[], keywords: &[], expects, services };
+        let mut call =
+            Call { native, args: &args, rest: &[], keywords: &[], expects, target: None, services };
         match native.body {
             Body::Plain(body) => body(&mut call),
             Body::Steps(_) => panic!("{name} gives its promise at once"),

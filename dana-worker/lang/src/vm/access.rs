@@ -29,6 +29,16 @@ impl Vm {
                 },
             },
             Value::Error(error) => error_attribute(error, name),
+            Value::Native(kind) => library::unbound(kind, name).map(|(native, alone)| match alone {
+                true => bound(&object, Value::Native(native)),
+                false => Value::Native(native),
+            }),
+            Value::Range(range) => match name {
+                "start" => Some(Value::Int(range.start)),
+                "stop" => Some(Value::Int(range.stop)),
+                "step" => Some(Value::Int(range.step)),
+                _ => library::method(&object, name).map(|native| bound(&object, Value::Native(native))),
+            },
             other if name.starts_with('_') => {
                 return Err(no_attribute(other, name));
             }

@@ -29,6 +29,8 @@ const NAMING: [&str; 2] = ["enumerate", "round"];
 pub(super) struct Complaint<'a> {
     native: &'a Native,
     receiver: Option<&'a str>,
+    /// A method without a receiver.
+    bare: bool,
     style: Style,
     least: usize,
     most: usize,
@@ -37,9 +39,11 @@ pub(super) struct Complaint<'a> {
 impl<'a> Complaint<'a> {
     pub(super) fn new(native: &'a Native, positional: &'a [Value]) -> Complaint<'a> {
         let method = native.params.first().is_some_and(|param| param.name == "self");
-        let receiver = positional.first().filter(|_| method).map(|receiver| match receiver.type_name() {
-            "bool" => "int",
-            name => name,
+        let receiver = positional.first().filter(|first| method && !first.is_unset()).map(|receiver| {
+            match receiver.type_name() {
+                "bool" => "int",
+                name => name,
+            }
         });
         let own = native.params.get(usize::from(method)..).unwrap_or_default();
         let any = |take: Take| own.iter().any(|param| param.take == take);
@@ -56,7 +60,8 @@ impl<'a> Complaint<'a> {
         };
         let least = own.iter().filter(|param| matches!(param.take, Take::Position | Take::Either)).count();
         let most = own.iter().filter(|param| !matches!(param.take, Take::Rest | Take::Keywords)).count();
-        Complaint { native, receiver, style, least, most }
+        let bare = method && receiver.is_none();
+        Complaint { native, receiver, bare, style, least, most }
     }
 
     /// The name as the newer way shows it, with the type.
@@ -90,6 +95,12 @@ impl<'a> Complaint<'a> {
     pub(super) fn count(&self, positional: usize, named: usize) -> Raise {
         let given = self.given(positional);
         let (least, most, name) = (self.least, self.most, self.native.name);
+        if self.bare {
+            return Raise::type_error(format!("unbound method {name}() needs an argument"));
+        }
+        if matches!(name, "sorted" | "reversed") {
+            return Raise::type_error(format!("{name} expected 1 argument, got {given}"));
+        }
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         Raise::type_error(match self.style {
             Style::Positional if most == 0 => format!("{} takes no arguments ({given} given)", self.whole()),
@@ -141,11 +152,11 @@ impl<'a> Complaint<'a> {
     pub(super) fn missing(&self, names: &[&str], positional: usize) -> Raise {
         match (self.style, names) {
             (Style::Dana, _) => super::bind::absent(self.native.name, names),
-            (Style::Named, [name, ..]) if NAMING.contains(&self.native.name) => Raise::type_error(format!(
-                "{}() missing required argument '{name}' (pos {})",
-                self.native.name,
-                positional + 1
-            )),
+            (Style::Named, [name, ..]) if NAMING.contains(&self.native.name) => {
+                let place = if self.native.name == "round" { " (pos 1)" } else { "" };
+                let text = format!("{}() missing required argument '{name}'{place}", self.native.name);
+                Raise::type_error(text)
+            }
             _ => self.count(positional, 0),
         }
     }

@@ -59,10 +59,11 @@ pub(super) fn run_native(
     args: &[Value],
     rest: &[Value],
     keywords: &[(Rc<str>, Value)],
-    expects: Option<Rc<Annotation>>,
+    note: Option<(Rc<Annotation>, Rc<str>)>,
     services: &mut Services,
 ) -> Result<Step, Raise> {
-    let mut call = Call { native, args, rest, keywords, expects, services };
+    let (expects, target) = note.unzip();
+    let mut call = Call { native, args, rest, keywords, expects, target, services };
     match native.body {
         Body::Plain(body) => body(&mut call).map(Step::Done),
         Body::Steps(body) => body(&mut call),
@@ -123,13 +124,14 @@ impl Vm {
                         *value = value.observe()?;
                     }
                     let bound = bind::native(native, observed?, values)?;
-                    let expects = self.expected();
+                    let note = self.expected();
+                    let expects = note.as_ref().map(|(expects, _)| Rc::clone(expects));
                     let step = run_native(
                         native,
                         &bound.args,
                         &bound.rest,
                         &bound.keywords,
-                        expects.clone(),
+                        note,
                         &mut self.services,
                     )?;
                     if self.services.fresh {
@@ -164,10 +166,11 @@ impl Vm {
         }
     }
 
-    /// The annotation of the typed assignment whose value is being called, once.
-    pub(super) fn expected(&mut self) -> Option<Rc<Annotation>> {
+    /// The annotation and target of the typed assignment whose value is being called, once.
+    fn expected(&mut self) -> Option<(Rc<Annotation>, Rc<str>)> {
         let note = self.expects.take()?;
-        self.func.code.notes.get(note as usize).map(|note| Rc::clone(&note.annotation))
+        let note = self.func.code.notes.get(note as usize)?;
+        Some((Rc::clone(&note.annotation), Rc::clone(&note.target)))
     }
 
     /// The arguments of a call in registers: positional, then named.
@@ -321,6 +324,11 @@ impl Vm {
             Value::Error(_) => match self.attribute(receiver, name)? {
                 Some(function) => (function, None),
                 None => return Ok(None),
+            },
+            Value::Native(kind) => match library::unbound(kind, name) {
+                Some((native, true)) => (Value::Native(native), Some(receiver.clone())),
+                Some((native, false)) => (Value::Native(native), None),
+                None => return Err(no_method(receiver, name)),
             },
             other => match library::method(other, name) {
                 Some(native) => (Value::Native(native), Some(receiver.clone())),
