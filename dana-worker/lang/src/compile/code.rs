@@ -19,6 +19,8 @@ pub struct SourceFile {
 pub struct Code {
     pub name: Rc<str>,
     pub params: Vec<ParamDef>,
+    /// Other variables of a function, for hints.
+    pub locals: Vec<Rc<str>>,
     pub ops: Vec<Op>,
     /// Byte offset in the source for each instruction.
     pub places: Vec<u32>,
@@ -65,6 +67,7 @@ impl Code {
         Code {
             name: name.into(),
             params: Vec::new(),
+            locals: Vec::new(),
             ops: Vec::new(),
             places: Vec::new(),
             consts: Vec::new(),

@@ -140,6 +140,7 @@ impl Build<'_, '_> {
         let tree = self.unit.tree;
         let mut inner = Build::function(self.unit, name, scope, params, node.span)?;
         inner.code.receiver = node.receiver.is_some();
+        inner.code.locals = scope.locals.iter().skip(scope.params).map(|name| self.text(*name)).collect();
         match node.body {
             Body::Value(value) => {
                 let a = inner.operand(value)?;

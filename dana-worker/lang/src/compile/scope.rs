@@ -233,8 +233,11 @@ impl Walk<'_> {
                             }
                         } else {
                             scope.cells.insert(name);
+                            let surely = definite.contains(&name);
                             self.capture(&crossed, name);
-                            return;
+                            if surely {
+                                return;
+                            }
                         }
                     }
                     crossed.push(at);

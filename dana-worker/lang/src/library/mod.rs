@@ -55,7 +55,18 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// A method of a builtin value's type. Its first parameter is the receiver.
 pub fn method(receiver: &Value, name: &str) -> Option<&'static Native> {
-    let methods: &'static [Native] = match receiver {
+    let methods = methods_of(receiver);
+    methods.binary_search_by(|native| native.name.cmp(name)).ok().and_then(|at| methods.get(at))
+}
+
+/// Names of the methods of a builtin value's type, for suggestions.
+pub fn methods(receiver: &Value) -> impl Iterator<Item = &'static str> {
+    methods_of(receiver).iter().map(|native| native.name)
+}
+
+/// In order of their names.
+fn methods_of(receiver: &Value) -> &'static [Native] {
+    match receiver {
         Value::Small(_) | Value::Str(_) => str_methods::METHODS,
         Value::List(_) => sequence_methods::LIST,
         Value::Dict(_) => table_methods::DICT,
@@ -66,9 +77,8 @@ pub fn method(receiver: &Value, name: &str) -> Option<&'static Native> {
         Value::Float(_) => number_methods::FLOAT,
         Value::Bytes(_) => number_methods::BYTES,
         Value::View(_) => table_methods::VIEW,
-        _ => return None,
-    };
-    methods.binary_search_by(|native| native.name.cmp(name)).ok().and_then(|at| methods.get(at))
+        _ => &[],
+    }
 }
 
 /// A method of a builtin type by the type's name, as in `str.lower`. True when it needs no receiver.

@@ -32,7 +32,8 @@ macro_rules! kinds {
 
 kinds! {
     // layout
-    Newline "end of line", Indent "an indented line", Dedent "the end of the block", End "end of the program",
+    Newline "the end of the line", Indent "an indented line", Dedent "the end of the block",
+    End "the end of the program",
     // The lexer could not go on; it keeps the reason.
     Fault "invalid text",
     // operands

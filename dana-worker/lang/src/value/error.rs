@@ -76,7 +76,8 @@ impl ErrorObj {
         &self.kind
     }
 
-    /// Whether `except name` catches it: the exact kind, a natural base class, or `Exception`.
+    /// Whether `except name` catches it: the exact kind, a natural base class, or `Exception`. What Dana finds
+    /// undefined is also a `SandboxError`, as what it finds wrong with operands, structs and assignments is.
     pub fn matches(&self, name: &str) -> bool {
         if self.limit.is_some() && !matches!(self.limit, Some(LimitKind::Depth)) {
             return false;
@@ -88,6 +89,7 @@ impl ErrorObj {
                     matches!(&*self.kind, "ZeroDivisionError" | "OverflowError" | "FloatingPointError")
                 }
                 "LookupError" => matches!(&*self.kind, "IndexError" | "KeyError"),
+                "SandboxError" => self.kind == "NameError",
                 _ => false,
             }
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Vm;
 use super::modules::Below;
+use super::suggest::{no_attribute, no_field};
 use crate::coerce;
 use crate::library;
 use crate::session::Services;
@@ -66,26 +67,6 @@ fn bound(receiver: &Value, function: Value) -> Value {
     Value::Bound(Rc::new(BoundObj { receiver: receiver.clone(), function }))
 }
 
-pub(super) fn no_attribute(object: &Value, name: &str) -> Raise {
-    let raise = match object {
-        Value::Module(module) => {
-            let raise = Raise::attribute_error(format!("module '{}' has no attribute '{name}'", module.name));
-            let names: Vec<Rc<str>> = module.locals.entries().into_iter().map(|(name, _)| name).collect();
-            return match crate::text::nearest(name, names.iter().map(|name| &**name)) {
-                Some(near) => raise.hint(format!("did you mean '{near}'?")),
-                None => raise,
-            };
-        }
-        other => Raise::attribute_error(format!("'{}' object has no attribute '{name}'", other.type_name())),
-    };
-    if let Value::Struct(it) = object
-        && let Some(near) = crate::text::nearest(name, it.kind.fields.iter().map(|field| &*field.name))
-    {
-        return raise.hint(format!("did you mean '{near}'?"));
-    }
-    raise
-}
-
 fn error_attribute(error: &ErrorObj, name: &str) -> Option<Value> {
     let place = error.place.borrow();
     let at = place.at.as_ref();
@@ -125,10 +106,7 @@ pub(super) fn set_attribute(
     match &object {
         Value::Struct(it) => {
             let Some((owner, at)) = it.owner(name)? else {
-                return Err(Raise::sandbox(format!(
-                    "assignment to field '{name}' of '{}' failed: it has no such field",
-                    it.kind.name
-                )));
+                return Err(no_field(it, name));
             };
             coerce::assign_field(&owner.kind, at, value, services)?;
             let old =

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::bind::{self, Named};
 use super::modules::Below;
+use super::suggest::{no_attribute, no_method};
 use super::unwind::stamp;
 use super::{Exit, FrameKind, Resume, Vm, WINDOW};
 use crate::coerce;
@@ -206,7 +207,7 @@ impl Vm {
     ) -> Result<Option<Exit>, Raise> {
         let callee = match callee {
             Value::Type(name) if site.is_none() => {
-                self.find(&name.0).ok_or_else(|| self.no_function(&name.0))?
+                self.find(&name.0).ok_or_else(|| self.undefined(&name.0))?
             }
             callee => callee,
         };
@@ -311,7 +312,7 @@ impl Vm {
                 None => match self.import_below(module, name)? {
                     Below::Here(found) => (found, None),
                     Below::Running => return Ok(None),
-                    Below::Nothing => return Err(super::access::no_attribute(receiver, name)),
+                    Below::Nothing => return Err(no_attribute(receiver, name)),
                 },
             },
             Value::Dict(dict) => match library::method(receiver, name) {
@@ -358,16 +359,4 @@ impl Vm {
             _ => Err(no_method(&receiver, name)),
         }
     }
-}
-
-fn no_method(receiver: &Value, name: &str) -> Raise {
-    // Only `with` looks for these by itself.
-    if let "__enter__" | "__exit__" = name {
-        let missed = if name == "__exit__" { " (missed __exit__ method)" } else { "" };
-        return Raise::type_error(format!(
-            "'{}' object does not support the context manager protocol{missed}",
-            receiver.type_name()
-        ));
-    }
-    Raise::attribute_error(format!("'{}' object has no method '{name}'", receiver.type_name()))
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::value::{Iter, Raise, Value, arith, eq, memory, repr, text};
+use crate::value::{Iter, Raise, RangeObj, Value, arith, eq, memory, repr, text};
 
 pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
     if let (Value::Promise(_), _) | (_, Value::Promise(_)) = (object, index) {
@@ -131,9 +131,9 @@ pub(super) fn slice(object: &Value, bounds: &[Value; 3]) -> Result<Value, Raise>
         let (from, to) = (from.max(0) as usize, to.max(from).max(0) as usize);
         return whole(object, from, to.min(len));
     }
-    let mut positions = Vec::new();
-    let count = if step > 0 { (to - from + step - 1) / step } else { (from - to - step - 1) / -step }.max(0);
-    memory::reserve(usize::try_from(count).unwrap_or(0).saturating_mul(8))?;
+    let count = usize::try_from(RangeObj { start: from, stop: to, step }.len()).unwrap_or(usize::MAX);
+    memory::reserve(count.saturating_mul(8))?;
+    let mut positions = Vec::with_capacity(count);
     let mut at = from;
     for _ in 0..count {
         positions.push(at as usize);
@@ -165,14 +165,14 @@ fn check(
         return Err(Raise::value_error("slice step cannot be zero"));
     }
     if let Some(start) = start
-        && (start >= size || start < -size)
+        && start >= size
     {
         return Err(Raise::value_error(format!(
             "slice start {start} is out of range for {kind} of length {len}"
         )));
     }
     if let Some(stop) = stop
-        && (stop > size || stop < -size - 1)
+        && stop > size
     {
         return Err(Raise::value_error(format!(
             "slice stop {stop} is out of range for {kind} of length {len}"
@@ -262,9 +262,8 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
         let (from, to) = (from.max(0) as usize, to.max(from).max(0) as usize);
         list.items.borrow_mut().splice(from..to, new).collect()
     } else {
-        let count =
-            if step > 0 { (to - from + step - 1) / step } else { (from - to - step - 1) / -step }.max(0);
-        if count as usize != new.len() {
+        let count = RangeObj { start: from, stop: to, step }.len();
+        if count != new.len() as u64 {
             return Err(Raise::value_error(format!(
                 "attempt to assign sequence of size {} to extended slice of size {count}",
                 new.len()
@@ -277,7 +276,7 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
             if let Some(slot) = items.get_mut(at as usize) {
                 replaced.push(std::mem::replace(slot, value));
             }
-            at += step;
+            at = at.saturating_add(step);
         }
         replaced
     };
@@ -295,7 +294,7 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         Value::Set(set) => set.table.borrow().contains(needle),
         Value::Small(_) | Value::Str(_) => match (object.as_text(), needle.as_text()) {
             (Some(text), Some(part)) => Ok(text.contains(&*part)),
-            _ => Err(Raise::type_error(format!(
+            _ => Err(Raise::sandbox(format!(
                 "'in <string>' requires string as left operand, not {}",
                 needle.type_name()
             ))),
@@ -331,7 +330,7 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
             }
             Ok(false)
         }
-        other => Err(Raise::type_error(format!("argument of type '{}' is not iterable", other.type_name()))),
+        other => Err(Raise::sandbox(format!("argument of type '{}' is not iterable", other.type_name()))),
     }
 }
 

@@ -19,6 +19,7 @@ mod names;
 mod rounds;
 mod run;
 mod slow;
+mod suggest;
 mod unwind;
 mod variables;
 

@@ -69,57 +69,6 @@ impl Vm {
         self.find(&name).ok_or_else(|| self.undefined(&name))
     }
 
-    pub(super) fn undefined(&self, name: &str) -> Raise {
-        if let Some(blocked) = library::blocked(name) {
-            return blocked;
-        }
-        let raise = Raise::name_error(format!("name '{name}' is not defined"));
-        match self.near(name) {
-            Some(near) => raise.hint(format!("did you mean '{near}'?")),
-            None => raise,
-        }
-    }
-
-    /// The error of calling a name that nothing has.
-    pub(super) fn no_function(&self, name: &str) -> Raise {
-        if let Some(blocked) = library::blocked(name) {
-            return blocked;
-        }
-        let raise = Raise::sandbox(format!("function '{name}' not found"));
-        match self.near(name) {
-            Some(near) => raise.hint(format!("did you mean '{near}'?")),
-            None => raise,
-        }
-    }
-
-    fn near(&self, name: &str) -> Option<String> {
-        let module = &self.func.module;
-        let mut names: Vec<Rc<str>> = Vec::new();
-        names.extend(self.func.code.params.iter().map(|param| Rc::clone(&param.name)));
-        for space in [&module.locals, &module.private, &*self.public] {
-            names.extend(space.names());
-        }
-        // Variables of a top level that is running live in its registers.
-        let running = self.frames.iter();
-        for (func, base) in running.chain([(&self.func, self.base)]) {
-            for (register, slot) in &func.code.residents {
-                let held = self.stack.get(base + usize::from(*register));
-                if held.is_some_and(|value| !value.is_unset()) {
-                    names.extend(func.module.locals.name(*slot));
-                }
-            }
-        }
-        names.extend(self.services.types.keys().cloned());
-        let candidates = names
-            .iter()
-            .map(|name| &**name)
-            .chain(library::names().map(|name| -> &str { name }))
-            .chain(library::preloaded::Preloaded::names().map(|name| -> &str { name }))
-            .chain(self.services.functions.iter().map(String::as_str).filter(|name| !name.contains('.')))
-            .filter(|candidate| *candidate != name && !candidate.starts_with("__"));
-        crate::text::nearest(name, candidates).map(ToOwned::to_owned)
-    }
-
     /// The namespace of a scope prefix.
     pub(super) fn scope(&self, scope: u8) -> &Namespace {
         match scope {

@@ -561,6 +561,10 @@ impl Parser<'_> {
                 let message = "a loop variable has no scope prefix";
                 return fail_hint(message, self.token().span(), "assign it inside the loop instead");
             }
+            if self.peek() == Kind::LeftParen {
+                let hint = "take the inner pair by one name and index it";
+                return fail_hint("the variables of a loop do not nest", self.token().span(), hint);
+            }
             names.push(self.ident("the name of a loop variable")?);
             if self.accept(Kind::Comma).is_none() {
                 break;

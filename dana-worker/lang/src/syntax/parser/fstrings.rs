@@ -3,7 +3,7 @@
 use super::super::ast::{Conversion, ExprId, ExprKind, List, Piece};
 use super::super::span::Span;
 use super::super::token::Kind;
-use super::literals::unescape;
+use super::literals::{unescape, unix_lines};
 use super::{Parsed, Parser, fail, fail_hint};
 
 impl Parser<'_> {
@@ -33,7 +33,7 @@ impl Parser<'_> {
         let span = self.bump().span();
         let part = self.slice(span);
         if raw {
-            text.push_str(part);
+            text.push_str(&unix_lines(part));
         } else {
             text.push_str(&unescape(part, span.start)?);
         }

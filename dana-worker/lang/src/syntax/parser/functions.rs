@@ -18,6 +18,10 @@ impl Parser<'_> {
             let name = self.ident("the name of a decorator after '@'")?;
             let arguments = if self.peek() == Kind::LeftParen { Some(self.arguments()?) } else { None };
             decorators.push(Decorator { name, arguments });
+            if self.peek() == Kind::Dot {
+                let hint = "a decorator is one name: assign the function to a name first";
+                return fail_hint("the name of a decorator has no '.'", self.token().span(), hint);
+            }
             self.expect(Kind::Newline, "after the decorator")?;
         }
         let start = self.token();

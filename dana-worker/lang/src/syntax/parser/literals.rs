@@ -1,5 +1,7 @@
 //! Numbers and strings: their values, escapes included.
 
+use std::borrow::Cow;
+
 use super::super::ast::{ExprKind, Text};
 use super::super::error::SyntaxFault;
 use super::super::span::Span;
@@ -36,31 +38,36 @@ impl Parser<'_> {
         let width = if triple { 3 } else { 1 };
         let body = quotes.get(width..quotes.len() - width).unwrap_or("");
         if prefix > 0 {
-            return Ok(self.tree.add_text(body));
+            return Ok(self.tree.add_text(&unix_lines(body)));
         }
         let text = unescape(body, span.start + width as u32)?;
         Ok(self.tree.add_text(&text))
     }
 }
 
+/// A text over several lines has the same value whatever ends the lines of its source.
+pub(super) fn unix_lines(text: &str) -> Cow<'_, str> {
+    if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() }
+}
+
 /// Text with its escapes replaced; `start` is where it stands in the source.
 ///
 /// An unknown escape stays as written; a known one that is incomplete is an error.
-pub(super) fn unescape(text: &str, start: u32) -> Parsed<std::borrow::Cow<'_, str>> {
-    let Some(first) = text.find('\\') else { return Ok(text.into()) };
+pub(super) fn unescape(text: &str, start: u32) -> Parsed<Cow<'_, str>> {
+    let Some(first) = text.find('\\') else { return Ok(unix_lines(text)) };
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut at = first;
     loop {
         let (plain, escape) = rest.split_at(at);
-        out.push_str(plain);
+        out.push_str(&unix_lines(plain));
         let offset = start + (text.len() - escape.len()) as u32;
         let taken = one_escape(escape, offset, &mut out)?;
         rest = escape.get(taken..).unwrap_or("");
         match rest.find('\\') {
             Some(next) => at = next,
             None => {
-                out.push_str(rest);
+                out.push_str(&unix_lines(rest));
                 return Ok(out.into());
             }
         }

@@ -3,6 +3,32 @@
 use super::super::error::SyntaxFault;
 use super::super::token::{Kind, Token};
 use super::Parser;
+use crate::text::nearest;
+
+/// Words that statements start with.
+const STARTS: &[&str] = &[
+    "agent",
+    "agent_blueprint",
+    "assert",
+    "def",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "if",
+    "import",
+    "interface",
+    "raise",
+    "resource",
+    "return",
+    "struct",
+    "try",
+    "while",
+    "with",
+    "workflow",
+];
 
 const PIPE: &str =
     "'|' joins the stages of a declarative function: def f(x) = first | second; elsewhere write the calls";
@@ -11,7 +37,9 @@ impl Parser<'_> {
     /// "expected ..., found ...", or something better where the token tells what was meant.
     pub(super) fn unexpected(&self, expected: &str) -> Box<SyntaxFault> {
         let token = self.token();
-        if let Some(special) = self.special(token) {
+        let special =
+            self.special(token).or_else(|| self.reserved(token)).or_else(|| self.doubled(token, expected));
+        if let Some(special) = special {
             return special;
         }
         let message = format!("expected {expected}, found {}", self.found());
@@ -31,8 +59,63 @@ impl Parser<'_> {
             kind if kind.is_keyword() && expected.contains("name") => {
                 fault.hint(format!("{} is a reserved word", kind.describe()))
             }
+            Kind::At => fault.hint("'@' only starts a decorator: @name on a line of its own above 'def'"),
+            Kind::Dot if expected.starts_with("an expression") => {
+                fault.hint("there is no '...': an empty block is written pass")
+            }
+            Kind::Name => match self.other_word(expected) {
+                Some(hint) => fault.hint(hint),
+                None => fault,
+            },
             _ => fault,
         })
+    }
+
+    /// A reserved word used as a name: `agent = 5`, `f(from=1)`. The token is the word or the `=` after it.
+    fn reserved(&self, token: Token) -> Option<Box<SyntaxFault>> {
+        let word = match token.kind {
+            Kind::Assign => self.previous(),
+            _ if self.peek_next() == Kind::Assign => token,
+            _ => return None,
+        };
+        if !word.kind.is_keyword() {
+            return None;
+        }
+        let message = format!("'{}' is a reserved word and cannot be a name", self.slice(word.span()));
+        Some(Box::new(SyntaxFault::new(message, word.span()).hint("choose another name")))
+    }
+
+    /// `x++` and `x--`, met at what would be the operand of the second sign.
+    fn doubled(&self, token: Token, expected: &str) -> Option<Box<SyntaxFault>> {
+        let second = self.previous();
+        let first = self.tokens.get(self.at.checked_sub(2)?)?;
+        let sign = match (first.kind, second.kind) {
+            (Kind::Plus, Kind::Plus) => '+',
+            (Kind::Minus, Kind::Minus) => '-',
+            _ => return None,
+        };
+        if !expected.starts_with("an expression") || first.end != second.start || token.kind == Kind::Fault {
+            return None;
+        }
+        let message = format!("there is no operator '{sign}{sign}'");
+        Some(Box::new(
+            SyntaxFault::new(message, first.span().to(second.span())).hint(format!("write x {sign}= 1")),
+        ))
+    }
+
+    /// A name where something else was expected, as other languages have it there.
+    fn other_word(&self, expected: &str) -> Option<&'static str> {
+        let before = self.previous();
+        match self.slice(self.token().span()) {
+            "catch" if expected.starts_with("'except'") => Some("write except"),
+            "then" if expected.starts_with("':'") => Some("there is no 'then': the ':' ends the condition"),
+            "of" if expected.starts_with("'in'") => Some("write for x in ...:"),
+            _ if expected == "':' after 'except'" => Some("the name of the error stands after 'as'"),
+            _ if before.kind == Kind::Name && self.slice(before.span()) == "new" => {
+                Some("an instance is made by calling its type: Point(x=1)")
+            }
+            _ => None,
+        }
     }
 
     /// Tokens that are wrong wherever a parser meets them unexpectedly.
@@ -62,11 +145,7 @@ impl Parser<'_> {
                 if text.len() > 40 { format!("'{}...'", &text[..40]) } else { format!("'{text}'") }
             }
             kind if kind.is_keyword() => format!("'{}'", self.slice(token.span())),
-            kind => match kind {
-                Kind::Newline => "the end of the line".to_string(),
-                Kind::End => "the end of the program".to_string(),
-                other => other.describe().to_string(),
-            },
+            kind => kind.describe().to_string(),
         }
     }
 
@@ -113,6 +192,12 @@ impl Parser<'_> {
             }
         }
         let fault = self.unexpected("the end of the line");
+        if fault.hint.is_none() && self.previous() == first && first.kind == Kind::Name {
+            let word = self.slice(first.span());
+            if let Some(near) = nearest(word, STARTS.iter().copied()) {
+                return Box::new(fault.hint(format!("did you mean '{near}'?")));
+            }
+        }
         match token.kind {
             _ if fault.hint.is_some() => fault,
             Kind::Colon => Box::new(SyntaxFault::new("unexpected ':'", token.span()).hint(
@@ -196,9 +281,9 @@ fn other_language(word: &str, next: Kind) -> Option<&'static str> {
         "elsif" | "elseif" | "elsif_" if header => "write elif",
         "func" | "function" | "fn" | "fun" | "proc" if header => "write def name(...):",
         "let" | "var" | "const" if header => "assign without a keyword: name = value",
-        "foreach" | "until" | "unless" | "loop" | "do" if header => {
-            "the loops are 'for x in ...:' and 'while ...:'"
-        }
+        "unless" if header => "write if not ...:",
+        "until" if header => "write while not ...:",
+        "foreach" | "loop" | "do" if header => "the loops are 'for x in ...:' and 'while ...:'",
         "print" | "echo" if operand => "write print(...)",
         "throw" if header => "write raise",
         "include" | "require" | "using" if header => "write import",
