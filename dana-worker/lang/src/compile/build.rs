@@ -86,6 +86,8 @@ pub(super) struct Build<'u, 't> {
     pub handling: Vec<u8>,
     /// Where the value of statements goes.
     pub result: u8,
+    /// The last statement's value counts even when it is `None`.
+    pub exact: bool,
     /// The piped value that `$$` stands for.
     pub placeholder: Option<u8>,
     /// Constants kept in registers while a loop runs.
@@ -125,6 +127,7 @@ impl<'u, 't> Build<'u, 't> {
             enclosing: Vec::new(),
             handling: Vec::new(),
             result: 0,
+            exact: top,
             placeholder: None,
             hoisted: Vec::new(),
             expect: None,

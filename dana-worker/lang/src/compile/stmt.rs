@@ -1,7 +1,8 @@
 //! Statements.
 //!
-//! `want` says that the statement's value may become the value of the program or function; at top level the
-//! last statement's value counts whatever it is, in a function the last that is not `None`.
+//! `want` says that the statement's value may become the value of the program or function. A program's value, and
+//! that of an `if`, a loop, a `try` or a `with`, is the value of the last statement in it whatever that is; a
+//! function's is the last among its statements' values that is not `None`.
 
 use super::build::{Build, Enclosing, Exit, Home, Made};
 use super::code::{CallSite, Code, ImportSite};
@@ -28,7 +29,7 @@ impl Build<'_, '_> {
         let stmts = tree.list(block);
         let last = stmts.len().saturating_sub(1);
         let mut wanted_from = last;
-        if want && !self.top {
+        if want && !self.exact {
             // Backwards to the last statement that surely leaves a value.
             wanted_from = stmts.iter().rposition(|stmt| want::settles(tree, stmt)).unwrap_or(0);
         }
@@ -41,7 +42,7 @@ impl Build<'_, '_> {
     /// Records the value of a statement.
     pub(super) fn settle(&mut self, b: u8) {
         let a = self.result;
-        if self.top {
+        if self.exact {
             self.emit(Op::Move { a, b });
         } else {
             self.emit(Op::Keep { a, b });
@@ -50,13 +51,37 @@ impl Build<'_, '_> {
 
     /// Records that a statement has no value.
     pub(super) fn settle_none(&mut self, want: bool) {
-        if want && self.top {
+        if want && self.exact {
             let a = self.result;
             self.emit(Op::None { a });
         }
     }
 
     fn statement(&mut self, stmt: &Stmt, want: bool) -> Made<()> {
+        let compound = matches!(
+            stmt.kind,
+            StmtKind::If { .. }
+                | StmtKind::While { .. }
+                | StmtKind::For(_)
+                | StmtKind::Try(_)
+                | StmtKind::With(_)
+        );
+        if !compound || !want || self.exact {
+            return self.plain_statement(stmt, want);
+        }
+        let mark = self.next;
+        let b = self.temp()?;
+        let a = std::mem::replace(&mut self.result, b);
+        self.exact = true;
+        self.plain_statement(stmt, true)?;
+        self.exact = false;
+        self.result = a;
+        self.emit(Op::Keep { a, b });
+        self.next = mark;
+        Ok(())
+    }
+
+    fn plain_statement(&mut self, stmt: &Stmt, want: bool) -> Made<()> {
         let tree = self.unit.tree;
         let mark = self.next;
         self.place = stmt.span.start;

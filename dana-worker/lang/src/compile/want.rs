@@ -31,7 +31,7 @@ pub(super) fn settles(tree: &Tree, stmt: &Stmt) -> bool {
 }
 
 fn block_settles(tree: &Tree, block: Block) -> bool {
-    tree.list(block).iter().any(|stmt| settles(tree, stmt))
+    !falls_through(tree, block) || tree.list(block).last().is_some_and(|stmt| settles(tree, stmt))
 }
 
 /// An expression whose value is never `None`.
