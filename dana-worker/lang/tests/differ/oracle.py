@@ -197,7 +197,7 @@ def outside(value, index):
 
 
 def slice_of(value, start, stop, step):
-    """A slice that leaves the sequence is an error (section 5)."""
+    """A slice that begins or ends behind the sequence is an error (section 5)."""
     work()
     if not isinstance(value, (str, list, tuple, range)):
         skip("a slice of something else")
@@ -207,9 +207,9 @@ def slice_of(value, start, stop, step):
             raise TypeError(f"slice indices must be integers or None, not {name_of(bound)}")
     if step == 0:
         raise ValueError("slice step cannot be zero")
-    if start is not None and not -length <= start < length:
+    if start is not None and start >= length:
         raise ValueError(f"slice start {start} is out of range for {kind} of length {length}")
-    if stop is not None and not -length - 1 <= stop <= length:
+    if stop is not None and stop > length:
         raise ValueError(f"slice stop {stop} is out of range for {kind} of length {length}")
     if None not in (start, stop, step) and step < 0 and start <= stop and -1 not in (start, stop):
         need = f"needs its start ({start}) beyond its stop ({stop})"
