@@ -37,8 +37,9 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
 	cargo deny check
 
-bench: $(VENV)/installed ## latency as a Python caller sees it, beside the raw limit in the same run; then criterion
+bench: $(VENV)/installed ## latency as a Python caller sees it, beside the raw limit in the same run, and what each level costs; then criterion
 	$(BIN)/python benches/python/latency.py
+	$(BIN)/python benches/python/levels.py
 	cargo bench --workspace --locked
 
 wheel: ## build the wheel into dist/

@@ -80,6 +80,11 @@ impl Ending {
             Some(Why::Deadline) => Ending::deadline(time),
             Some(Why::Ended) => Ending::of(Kind::Closed),
             Some(Why::Flood) => Ending::protocol("a flood on its standard error".to_owned()),
+            None if worker.ran_out() => Ending {
+                message: "the kernel ended it for the memory its control group took".to_owned(),
+                stderr,
+                ..Ending::of_exit(exit, cpu)
+            },
             None => Ending { stderr, ..Ending::of_exit(exit, cpu) },
         }
     }
@@ -91,6 +96,9 @@ impl Ending {
                 seconds: cpu.filter(|_| signal == libc::SIGXCPU).map(|limit| limit.as_secs_f64()),
                 ..Ending::of(of_signal(signal))
             },
+            Exit::Code(PROCESSOR) => {
+                Ending { seconds: cpu.map(|limit| limit.as_secs_f64()), ..Ending::of(Kind::Cpu) }
+            }
             Exit::Code(code) => Ending {
                 exit_code: Some(code),
                 message: format!("it exited with status {code}: {}", meaning(code)),
@@ -120,6 +128,9 @@ fn of_signal(signal: i32) -> Kind {
     }
 }
 
+/// What a worker says for `SIGXCPU` in a process namespace, where no signal can end it.
+const PROCESSOR: i32 = 76;
+
 /// The worker's table of statuses, as seen from here.
 fn meaning(code: i32) -> &'static str {
     match code {
@@ -128,6 +139,7 @@ fn meaning(code: i32) -> &'static str {
         65 => "it was sent what is no message",
         68 => "a bug of the interpreter: it made what cannot be sent",
         70 => "it was not set up as expected, or a layer of the sandbox failed",
+        71 => "a bug of the interpreter, the end of memory, or a stack overflow",
         74 => "it believes its host to be gone",
         101 => "a bug of the interpreter: it panicked",
         _ => "not a status of the worker's",

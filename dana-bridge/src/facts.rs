@@ -3,10 +3,13 @@
 //! The rule: a file that cannot be read is no evidence, and says so. Every file but the first two is
 //! read when a check asks for it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+
+use crate::worker::Worker;
 
 /// One process, and the thread of this one that started it, to compare.
 #[derive(Debug)]
@@ -15,11 +18,13 @@ pub(crate) struct Facts {
     status: String,
     own_status: String,
     limits: String,
+    group: Option<Result<String, String>>,
 }
 
 impl Facts {
     /// Reads what every check needs.
-    pub(crate) fn read(pid: i32) -> Result<Facts, String> {
+    pub(crate) fn read(worker: &Worker) -> Result<Facts, String> {
+        let pid = worker.pid;
         let file = |path: String| {
             fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))
         };
@@ -29,11 +34,17 @@ impl Facts {
             own_status: file("/proc/thread-self/status".to_owned())?,
             status: file(format!("/proc/{pid}/status"))?,
             limits: file(format!("/proc/{pid}/limits"))?,
+            group: worker.group_evidence(),
         })
     }
 
     pub(crate) fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// What shows that it is in a control group of its own, if one was made for it.
+    pub(crate) fn group(&self) -> Option<&Result<String, String>> {
+        self.group.as_ref()
     }
 
     /// A field of its status.
@@ -80,23 +91,24 @@ impl Facts {
         u64::from_str_radix(field(&status, "CapEff")?, 16).ok()
     }
 
-    /// Its open descriptors: the targets, if this host may look; otherwise their number, if the
+    /// Its open descriptors and where they lead, if this host may look; otherwise their number, if the
     /// kernel tells it (Linux 6.2 and later).
     pub(crate) fn descriptors(&self) -> io::Result<Result<Vec<(String, String)>, u64>> {
         let folder = self.path("fd");
-        let Ok(entries) = fs::read_dir(&folder) else {
-            return fs::metadata(&folder).map(|found| Err(found.size()));
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            let target = fs::read_link(entry.path())?;
-            found.push((
-                entry.file_name().to_string_lossy().into_owned(),
-                target.to_string_lossy().into_owned(),
-            ));
+        let listed = fs::read_dir(&folder).and_then(|entries| {
+            entries
+                .map(|entry| {
+                    let entry = entry?;
+                    let target = fs::read_link(entry.path())?;
+                    let text = |text: &OsStr| text.to_string_lossy().into_owned();
+                    Ok((text(&entry.file_name()), text(target.as_os_str())))
+                })
+                .collect::<io::Result<Vec<_>>>()
+        });
+        match listed {
+            Ok(listed) => Ok(Ok(listed)),
+            Err(_) => fs::metadata(&folder).map(|found| Err(found.size())),
         }
-        Ok(Ok(found))
     }
 
     /// Who owns its files under `/proc`: root, if it cannot be traced.

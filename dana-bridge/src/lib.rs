@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod asks;
+mod cgroup;
 mod converse;
 mod core;
 mod decode;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dana_wire::SessionLimits;
+use dana_wire::{Budget, SessionLimits};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -71,6 +71,14 @@ impl Limits {
             depth: self.depth.unwrap_or(u32::MAX),
             output: self.output,
         }
+    }
+
+    /// What a control group of the worker may hold: the program's memory and a quarter for what the
+    /// heap cannot use, one frame each way, and 160 MiB for the worker itself and what it keeps.
+    pub(crate) fn of_group(&self) -> Option<u64> {
+        const FRAMES: u64 = (Budget::FROM_HOST.frame_bytes + Budget::FROM_WORKER.frame_bytes) as u64;
+        let memory = self.memory?;
+        Some(memory.saturating_add(memory / 4).saturating_add(FRAMES + (160 << 20)))
     }
 
     /// The part the kernel keeps, as the worker's arguments: bytes and whole seconds, 0 for none.

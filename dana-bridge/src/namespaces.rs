@@ -96,5 +96,6 @@ pub(crate) fn pid(facts: &Facts) -> Result<Shown, String> {
     if own > 0 && count(found) == own + 1 && found.ends_with("\t1") {
         return Ok(Shown::Kernel(format!("it is process 1 there, NSpid {}", found.replace('\t', " "))));
     }
-    Err("it is in the host's own".to_owned())
+    Err("it is in the host's own: only a host that is root (CAP_SYS_ADMIN) can start it in another"
+        .to_owned())
 }

@@ -319,11 +319,9 @@ fn establish(
     let core = session.get().core();
     let mut watch = Watch::new(session, Instant::now().checked_add(time));
     let [memory, cpu] = core.limits().of_kernel();
-    let [users, layers] = wish.arguments();
-    let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu, users, layers];
-    let arguments = numbers.map(|number: u64| number.to_string());
-    let spawned = spawn::start(path, &arguments)?;
-    let worker = Arc::new(Worker::new(spawned.pid, spawned.pidfd, spawned.stderr));
+    let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu];
+    let spawned = spawn::start(path, numbers, wish, core.limits().of_group())?;
+    let worker = Arc::new(Worker::new(spawned.pid, spawned.pidfd, spawned.stderr, spawned.cgroup));
     core.set_worker(worker.clone());
     supervise::watch(&worker)?;
     let mut link = Pipe::new(worker.clone(), spawned.requests, spawned.replies, core.ends.clone());
@@ -334,7 +332,7 @@ fn establish(
     if hello.protocol != PROTOCOL || hello.build != dana_wire::BUILD {
         return Err(Unready::Build(path.display().to_string()));
     }
-    let report = verify(&worker, wish, &hello.layers).ok_or(Stop::Gone)?;
+    let report = verify(&worker, wish, &spawned.failures, &hello.layers).ok_or(Stop::Gone)?;
     if report.level < wish.least {
         let (reached, wanted) = (report.level.name(), wish.least.name());
         return Err(Unready::Level { reached, wanted, shortfall: report.shortfall() });

@@ -1,7 +1,7 @@
 //! Starts a worker: three pipes, one process, nothing inherited.
 //!
 //! The rule: no code of ours runs between clone and exec, and the worker gets three pipe ends and
-//! four numbers. Left out: what the worker says once it runs, and whether to believe it.
+//! six numbers. Left out: what the worker says once it runs, and whether to believe it.
 
 use std::ffi::CString;
 use std::fmt;
@@ -15,7 +15,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
-use crate::sys::{ChildStep, Image, spawn};
+use crate::cgroup::Cgroup;
+use crate::sys::{ChildStep, Image, Started, spawn};
+use crate::wish::{Failure, Wish};
 
 /// Why no worker process could be had. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -60,20 +62,26 @@ pub(crate) struct Spawned {
     pub(crate) requests: OwnedFd,
     pub(crate) replies: OwnedFd,
     pub(crate) stderr: OwnedFd,
+    pub(crate) cgroup: Option<Cgroup>,
+    /// Layers that could not be put up on the way, and why.
+    pub(crate) failures: Vec<Failure>,
 }
 
-/// Starts the program at `path` as `dana-worker <arguments>`.
-pub(crate) fn start(path: &Path, arguments: &[String]) -> Result<Spawned, SpawnError> {
+/// Starts the program at `path` as `dana-worker <numbers> <what the wish says>`, in what the wish asks
+/// for and this host can give: what it cannot is a failure of a layer, not of the start.
+pub(crate) fn start(
+    path: &Path,
+    numbers: [u64; 4],
+    wish: &Wish,
+    memory: Option<u64>,
+) -> Result<Spawned, SpawnError> {
     check(path)?;
+    let mut failures = wish.impossible();
+    let (cgroup, doors) = group(wish, memory, &mut failures);
     let shown = || path.display().to_string();
     let unfit = |reason| SpawnError::Unfit { path: shown(), reason };
     let program =
         CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| unfit("a zero byte in its path"))?;
-    let words: Vec<CString> = std::iter::once("dana-worker")
-        .chain(arguments.iter().map(String::as_str))
-        .filter_map(|word| CString::new(word).ok())
-        .collect();
-    let words: Vec<_> = words.iter().map(CString::as_c_str).collect();
     let (worker_in, requests) = pipe().map_err(SpawnError::Pipe)?;
     let (replies, worker_out) = pipe().map_err(SpawnError::Pipe)?;
     let (stderr, worker_err) = pipe().map_err(SpawnError::Pipe)?;
@@ -81,9 +89,56 @@ pub(crate) fn start(path: &Path, arguments: &[String]) -> Result<Spawned, SpawnE
         fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(SpawnError::Pipe)?;
     }
     let streams = [worker_in.as_fd(), worker_out.as_fd(), worker_err.as_fd()];
-    let (pid, pidfd) = spawn(&Image { path: &program, arguments: &words, streams })
-        .map_err(|(step, errno)| SpawnError::Process { path: shown(), step, error: Explained(errno) })?;
-    Ok(Spawned { pid, pidfd, requests, replies, stderr })
+    let attempt = |own_pids: bool| {
+        let numbers = numbers.into_iter().chain(wish.arguments(own_pids));
+        let words: Vec<CString> = std::iter::once("dana-worker".to_owned())
+            .chain(numbers.map(|number| number.to_string()))
+            .filter_map(|word| CString::new(word).ok())
+            .collect();
+        let words: Vec<_> = words.iter().map(CString::as_c_str).collect();
+        spawn(&Image { path: &program, arguments: &words, streams, groups: &doors, own_pids })
+    };
+    let started = match attempt(wish.own_pids) {
+        Err((ChildStep::Clone, errno)) if wish.own_pids => {
+            failures.push(("pid_namespace", format!("clone CLONE_NEWPID: {errno}")));
+            attempt(false)
+        }
+        other => other,
+    };
+    let Started { pid, pidfd, outside } = started.map_err(|(step, errno)| SpawnError::Process {
+        path: shown(),
+        step,
+        error: Explained(errno),
+    })?;
+    if let Some(errno) = outside {
+        failures.push(("cgroup", format!("write cgroup.procs: {errno}")));
+    }
+    Ok(Spawned { pid, pidfd, requests, replies, stderr, cgroup, failures })
+}
+
+/// A control group for the worker and the files that lead into it, if the wish asks for one.
+fn group(wish: &Wish, memory: Option<u64>, failures: &mut Vec<Failure>) -> (Option<Cgroup>, Vec<OwnedFd>) {
+    if !wish.cgroup() {
+        return (None, Vec::new());
+    }
+    let made = Cgroup::make(memory).and_then(|group| {
+        let doors = group.doors()?;
+        Ok((group, doors))
+    });
+    match made {
+        // Never the number of a standard stream: those are replaced first.
+        Ok((group, doors)) => match doors.into_iter().map(lift).collect() {
+            Ok(doors) => (Some(group), doors),
+            Err(errno) => {
+                failures.push(("cgroup", format!("dup: {errno}")));
+                (None, Vec::new())
+            }
+        },
+        Err(error) => {
+            failures.push(("cgroup", error.to_string()));
+            (None, Vec::new())
+        }
+    }
 }
 
 /// Refuses what could not be a worker of ours, with a better reason than the kernel's.

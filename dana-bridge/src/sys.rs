@@ -24,6 +24,19 @@ pub(crate) struct Image<'a> {
     pub(crate) arguments: &'a [&'a CStr],
     /// Become 0, 1 and 2 of the new process; it inherits nothing else.
     pub(crate) streams: [BorrowedFd<'a>; 3],
+    /// Open `cgroup.procs` files of the groups it moves into; at most 2.
+    pub(crate) groups: &'a [OwnedFd],
+    /// Whether it becomes the first process of a process namespace.
+    pub(crate) own_pids: bool,
+}
+
+/// A process that runs its program.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    /// Why it is not in its groups, if it is not.
+    pub(crate) outside: Option<Errno>,
 }
 
 /// Where on the way to its program a child stopped.
@@ -46,6 +59,9 @@ struct Errand {
     arguments: *const *const c_char,
     environment: *const *const c_char,
     streams: [c_int; 3],
+    /// -1 is none.
+    groups: [c_int; 2],
+    outside: c_int,
     failed: Option<(ChildStep, c_int)>,
 }
 
@@ -55,8 +71,8 @@ const SIGNAL_SET: usize = 8;
 
 /// Starts a program with an empty environment in `/`, all signals at their defaults and unblocked.
 /// The calling thread is suspended until the program runs or could not be started; no memory is
-/// copied. Returns the process id and a descriptor of the process.
-pub(crate) fn spawn(image: &Image<'_>) -> Result<(i32, OwnedFd), (ChildStep, Errno)> {
+/// copied.
+pub(crate) fn spawn(image: &Image<'_>) -> Result<Started, (ChildStep, Errno)> {
     let mut arguments: Vec<*const c_char> = image.arguments.iter().map(|word| word.as_ptr()).collect();
     arguments.push(ptr::null());
     let environment = [ptr::null()];
@@ -65,6 +81,8 @@ pub(crate) fn spawn(image: &Image<'_>) -> Result<(i32, OwnedFd), (ChildStep, Err
         arguments: arguments.as_ptr(),
         environment: environment.as_ptr(),
         streams: image.streams.map(|fd| fd.as_raw_fd()),
+        groups: [0, 1].map(|at| image.groups.get(at).map_or(-1, AsRawFd::as_raw_fd)),
+        outside: 0,
         failed: None,
     };
     let mut stack: Vec<u128> = Vec::with_capacity(CHILD_STACK / size_of::<u128>());
@@ -87,7 +105,8 @@ pub(crate) fn spawn(image: &Image<'_>) -> Result<(i32, OwnedFd), (ChildStep, Err
     // large enough for `child`, which makes raw calls only. CLONE_PIDFD writes to the fifth argument.
     let pid = unsafe {
         let top = stack.as_mut_ptr().add(stack.capacity()).cast::<c_void>();
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let namespace = if image.own_pids { libc::CLONE_NEWPID } else { 0 };
+        let flags = namespace | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
         libc::clone(child, top, flags, (&raw mut errand).cast(), &raw mut pidfd)
     };
     let error = Errno::last();
@@ -105,7 +124,10 @@ pub(crate) fn spawn(image: &Image<'_>) -> Result<(i32, OwnedFd), (ChildStep, Err
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match errand.failed {
-        None => Ok((pid, pidfd)),
+        None => {
+            let outside = (errand.outside != 0).then(|| Errno::from_raw(errand.outside));
+            Ok(Started { pid, pidfd, outside })
+        }
         Some((step, errno)) => {
             reap_failed(&pidfd);
             Err((step, Errno::from_raw(errno)))
@@ -123,6 +145,12 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
         let unwanted: *mut u64 = ptr::null_mut();
         for signal in 1..=64 as c_int {
             libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, unwanted, SIGNAL_SET);
+        }
+        for door in errand.groups.iter().filter(|door| **door >= 0) {
+            // "0" is whoever writes.
+            if libc::syscall(libc::SYS_write, *door, c"0".as_ptr(), 1_usize) < 0 {
+                errand.outside = *libc::__errno_location();
+            }
         }
         let step = 'work: {
             for (wanted, fd) in errand.streams.iter().enumerate() {

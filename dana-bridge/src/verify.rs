@@ -9,7 +9,7 @@ use dana_wire::LayerClaim;
 use crate::facts::Facts;
 use crate::namespaces;
 use crate::report::{Evidence, Known, LAYERS, Layer, Level, Report};
-use crate::wish::{self, Wish};
+use crate::wish::{self, Failure, Wish};
 use crate::worker::Worker;
 
 /// How to tell whether a layer is in force: what shows it, or why it is not.
@@ -45,18 +45,31 @@ const CHECKS: &[(&str, Check)] = &[
     ("no_new_privs", |facts| equals(facts, "NoNewPrivs", "1")),
     ("huge_pages", no_huge_pages),
     ("speculation", restrained),
+    ("cgroup", grouped),
     ("rlimits", limited),
     ("seccomp", filtered),
 ];
 
 /// Compares a worker's claims with the kernel's facts. `None` if the worker is gone.
-pub(crate) fn verify(worker: &Worker, wish: &Wish, claims: &[LayerClaim]) -> Option<Report> {
-    let facts = Facts::read(worker.pid);
+pub(crate) fn verify(
+    worker: &Worker,
+    wish: &Wish,
+    failures: &[Failure],
+    claims: &[LayerClaim],
+) -> Option<Report> {
+    let facts = Facts::read(worker);
+    // The first claim of a name counts: ours.
+    let claims: Vec<LayerClaim> = failures.iter().map(failed).chain(claims.iter().cloned()).collect();
+    let claims = claims.as_slice();
     let judged = LAYERS.iter().map(|known| judge(known, wish.wants(known), facts.as_ref(), claims));
     let unknown = |claim: &&LayerClaim| !LAYERS.iter().any(|known| known.name == claim.name);
     let further = claims.iter().filter(unknown).map(|claim| said(&claim.name, true, claim));
     let layers: Vec<Layer> = judged.chain(further).collect();
     worker.is_alive().then(|| Report { level: Level::of(&layers), asked: wish.level, layers })
+}
+
+fn failed((name, reason): &Failure) -> LayerClaim {
+    LayerClaim { name: (*name).to_owned(), applied: false, detail: reason.clone() }
 }
 
 fn judge(known: &Known, wanted: bool, facts: Result<&Facts, &String>, claims: &[LayerClaim]) -> Layer {
@@ -226,6 +239,13 @@ fn restrained(facts: &Facts) -> Result<Shown, String> {
         shown.push(format!("{name} '{found}'"));
     }
     Ok(Shown::Kernel(shown.join(", ")))
+}
+
+fn grouped(facts: &Facts) -> Result<Shown, String> {
+    match facts.group() {
+        None => Err("no group was made for it".to_owned()),
+        Some(evidence) => evidence.clone().map(Shown::Kernel),
+    }
 }
 
 /// The limits that hold whatever the session's own are.

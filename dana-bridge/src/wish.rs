@@ -5,6 +5,9 @@
 use crate::facts::Facts;
 use crate::report::{Known, Level};
 
+/// A layer that failed on the host's side, and why.
+pub(crate) type Failure = (&'static str, String);
+
 /// What a session is to be opened with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
@@ -16,6 +19,8 @@ pub(crate) struct Wish {
     pub(crate) harden_speculation: bool,
     /// Whether this host may give the worker a user of its own, and may still end it afterwards.
     pub(crate) own_user: bool,
+    /// Whether the worker is started as the first process of a process namespace.
+    pub(crate) own_pids: bool,
 }
 
 /// First of the user and group ids that workers get where this host may give them: the range ends
@@ -32,11 +37,38 @@ pub(crate) fn own_user(pid: i32) -> u32 {
 const LANDLOCK: u64 = 1;
 const NAMESPACES: u64 = 2;
 const SPECULATION: u64 = 4;
+const FIRST_PROCESS: u64 = 8;
 const LENIENT: u64 = 16;
 
 impl Wish {
     pub(crate) fn new(level: Level, least: Level, harden_speculation: bool) -> Self {
-        Wish { level, least, harden_speculation, own_user: may_give_users() }
+        let capabilities = Facts::own_capabilities().unwrap_or(0);
+        let has = |needed: &[u32]| needed.iter().all(|capability| capabilities >> capability & 1 == 1);
+        Wish {
+            level,
+            least,
+            harden_speculation,
+            own_user: has(TO_GIVE_USERS),
+            own_pids: level >= Level::Contained && has(TO_GIVE_PIDS),
+        }
+    }
+
+    /// Whether the worker gets a control group of its own.
+    pub(crate) fn cgroup(&self) -> bool {
+        self.level >= Level::Contained
+    }
+
+    /// The layers of `contained` that this host may not give at all.
+    pub(crate) fn impossible(&self) -> Vec<Failure> {
+        let wanted = self.level >= Level::Contained;
+        [
+            ("own_user", self.own_user, "CAP_SETUID, CAP_SETGID, CAP_SETPCAP and CAP_KILL"),
+            ("pid_namespace", self.own_pids, "CAP_SYS_ADMIN"),
+        ]
+        .into_iter()
+        .filter(|(_, given, _)| wanted && !given)
+        .map(|(layer, _, needed)| (layer, format!("this host may not give it: it needs {needed}")))
+        .collect()
     }
 
     /// Whether this layer is asked for. The base wall is, for every worker; a user of its own, where
@@ -50,13 +82,14 @@ impl Wish {
     }
 
     /// The worker's last two arguments: the first id of the users it may become, and its layers.
-    pub(crate) fn arguments(&self) -> [u64; 2] {
+    pub(crate) fn arguments(&self, is_first: bool) -> [u64; 2] {
         let users = if self.own_user { OWN_USERS.into() } else { 0 };
         let mut layers = 0;
         for (wanted, layer) in [
             (self.level >= Level::Landlocked, LANDLOCK),
             (self.level >= Level::Namespaced, NAMESPACES),
             (self.harden_speculation, SPECULATION),
+            (is_first, FIRST_PROCESS),
             (self.least < Level::Filtered, LENIENT),
         ] {
             if wanted {
@@ -69,9 +102,6 @@ impl Wish {
 
 /// The capabilities to change user and group, to keep the others while doing so, and to end a worker
 /// that belongs to somebody else. (`linux/capability.h`)
-const NEEDED: [u32; 4] = [5, 6, 7, 8];
-
-fn may_give_users() -> bool {
-    let set = Facts::own_capabilities().unwrap_or(0);
-    NEEDED.iter().all(|capability| set >> capability & 1 == 1)
-}
+const TO_GIVE_USERS: &[u32] = &[5, 6, 7, 8];
+/// The capability to start a process in a namespace without a user namespace around it.
+const TO_GIVE_PIDS: &[u32] = &[21];

@@ -4,7 +4,7 @@
 //! process that started the worker. Left out: the pipes of the conversation.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use crate::cgroup::Cgroup;
 use crate::stderr::Tail;
 use crate::sys::{self, process};
 
@@ -45,6 +46,9 @@ pub(crate) struct Worker {
     pidfd: OwnedFd,
     stderr: OwnedFd,
     tail: Mutex<Tail>,
+    /// Until it has ended.
+    cgroup: Mutex<Option<Cgroup>>,
+    ran_out: AtomicBool,
     exit: Mutex<Option<Exit>>,
     killed: AtomicU8,
     /// Milliseconds after [`Worker::born`]; 0 is no deadline.
@@ -59,13 +63,15 @@ const DYING: Duration = Duration::from_secs(5);
 const LETTING_GO: Duration = Duration::from_secs(1);
 
 impl Worker {
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stderr: OwnedFd) -> Self {
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stderr: OwnedFd, cgroup: Option<Cgroup>) -> Self {
         Worker {
             pid,
             host: process(),
             pidfd,
             stderr,
             tail: Mutex::new(Tail::default()),
+            cgroup: Mutex::new(cgroup),
+            ran_out: AtomicBool::new(false),
             exit: Mutex::new(None),
             killed: AtomicU8::new(0),
             deadline: AtomicU64::new(0),
@@ -124,8 +130,23 @@ impl Worker {
                 Err(Errno::ECHILD) if gone(self.pidfd.as_fd(), PollTimeout::ZERO) => Some(Exit::Unknown),
                 _ => None,
             };
+            if exit.is_some()
+                && let Some(group) = lock(&self.cgroup).take()
+            {
+                self.ran_out.store(group.ran_out(), Ordering::Relaxed);
+            }
         }
         *exit
+    }
+
+    /// Whether the kernel ended it for the memory its control group took.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.ran_out.load(Ordering::Relaxed)
+    }
+
+    /// What shows that it is in a control group of its own, or why not; `None` if none was made.
+    pub(crate) fn group_evidence(&self) -> Option<Result<String, String>> {
+        lock(&self.cgroup).as_ref().map(|group| group.evidence(self.pid))
     }
 
     /// Waits until it has ended by itself or by [`Worker::kill`].

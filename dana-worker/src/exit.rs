@@ -19,8 +19,12 @@ pub enum Exit {
     Bug = 68,
     /// The process was not set up as expected, or a layer of the wall could not be applied.
     Setup = 70,
+    /// The interpreter aborted, in a process namespace: its first process does not die of `SIGABRT`.
+    Aborted = 71,
     /// The host went away in the middle of a message or a turn.
     HostLost = 74,
+    /// The budget of processor time is used up, in a process namespace: there `SIGXCPU` is ignored, too.
+    Processor = 76,
 }
 
 impl Exit {

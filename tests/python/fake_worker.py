@@ -172,6 +172,41 @@ def lock(skip: str = "") -> None:
             raise OSError(ctypes.get_errno(), "seccomp")
 
 
+# Namespaces: the flags of unshare(2), by the layer that they make.
+UNSHARE = {
+    "user_namespace": 0x10000000,
+    "uts_namespace": 0x04000000,
+    "ipc_namespace": 0x08000000,
+    "cgroup_namespace": 0x02000000,
+    "net_namespace": 0x40000000,
+    "mount_namespace": 0x00020000,
+}
+
+
+def unshare(skip: str) -> None:
+    """Make every namespace but one, as root, and show the host what it looks for."""
+    for layer, flag in UNSHARE.items():
+        if layer == skip:
+            continue
+        if _LIBC.unshare(flag):
+            raise OSError(ctypes.get_errno(), layer)
+        if layer == "user_namespace":
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text("0 0 1")
+            Path("/proc/self/gid_map").write_text("0 0 1")
+        if layer == "mount_namespace":
+            _empty_root()
+
+
+def _empty_root() -> None:
+    _LIBC.mount(None, b"/", None, 0x44000, None)
+    _LIBC.mount(b"none", b"/proc", b"tmpfs", 0xF, b"nr_inodes=1")
+    os.chdir("/proc")
+    if _LIBC.syscall(155, b".", b".") or _LIBC.umount2(b".", 2):
+        raise OSError(ctypes.get_errno(), "pivot_root")
+    os.chdir("/")
+
+
 CLAIMS = [
     [name, True, "so it says"]
     for name in [
@@ -179,13 +214,19 @@ CLAIMS = [
         "fds",
         "environment",
         "session",
+        "own_user",
+        *UNSHARE,
+        "pid_namespace",
+        "securebits",
         "bounding_set",
         "capabilities",
         "dumpable",
         "no_new_privs",
         "mdwe",
         "huge_pages",
+        "speculation",
         "landlock",
+        "cgroup",
         "rlimits",
         "seccomp",
     ]
@@ -296,6 +337,12 @@ def act_liar(skip: str = "all") -> None:
         lock(skip)
     hello()
     sleep_for_ever()
+
+
+def act_boxed(skip: str = "") -> None:
+    """Be in namespaces of its own, but for one, and claim all."""
+    unshare(skip)
+    act_echo()
 
 
 def act_build() -> None:

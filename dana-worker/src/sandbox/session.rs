@@ -28,6 +28,9 @@ pub(crate) fn detach(host: Pid, is_first: bool) -> Applied {
         sys::set_disposition(signal, wanted).map_err(SetupError::at("sigaction"))?;
     }
     sys::report_faults().map_err(SetupError::at("sigaction SIGSEGV"))?;
+    if is_first {
+        sys::leave_on_signals().map_err(SetupError::at("sigaction SIGABRT"))?;
+    }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .map_err(SetupError::at("sigprocmask"))?;
     lead_session()?;

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::filter::Instruction;
+use crate::exit::Exit;
 
 /// The pipe that requests come from.
 pub fn requests() -> BorrowedFd<'static> {
@@ -76,6 +77,23 @@ pub(crate) fn report_faults() -> nix::Result<()> {
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
+}
+
+/// Ends the process on the two signals that end a worker, where it is the first process of a namespace: the kernel keeps
+/// their default from such a one, so that an abort would not end it and a forbidden call would.
+pub(crate) fn leave_on_signals() -> nix::Result<()> {
+    // The stack of the fault handler, since an overflow ends in an abort.
+    let action = SigAction::new(SigHandler::Handler(on_end), SaFlags::SA_ONSTACK, SigSet::empty());
+    for signal in [Signal::SIGABRT, Signal::SIGXCPU] {
+        // SAFETY: the handler only ends the process.
+        unsafe { sigaction(signal, &action) }?;
+    }
+    Ok(())
+}
+
+extern "C" fn on_end(signal: c_int) {
+    let status = if signal == libc::SIGXCPU { Exit::Processor } else { Exit::Aborted };
+    status.leave()
 }
 
 /// Bytes below the stack pointer within which a fault is taken for an overflow: a large frame, probed page by page.

@@ -296,8 +296,8 @@ enum Direction {
 
 fn position(call: &Call<'_>, direction: Direction) -> Result<Option<i64>, Raise> {
     let text = receiver(call)?;
-    let bounds = bounds(call)?;
     let sub = args::text(call.arg(1), "must be str")?;
+    let bounds = bounds(call)?;
     let found = match direction {
         Direction::First => text::find(&text, &sub, bounds),
         Direction::Last => text::rfind(&text, &sub, bounds),
@@ -310,9 +310,8 @@ fn found(position: Option<i64>) -> Result<Value, Raise> {
 }
 
 fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let bounds = bounds(call)?;
     let sub = args::text(call.arg(1), "must be str")?;
-    let found = text::count(&receiver(call)?, &sub, bounds);
+    let found = text::count(&receiver(call)?, &sub, bounds(call)?);
     Ok(Value::Int(i64::try_from(found).unwrap_or(i64::MAX)))
 }
 
