@@ -23,11 +23,31 @@ impl Build<'_, '_> {
         let Some(name) = node.name else { return Ok(()) };
         let text = tree.name(name.name).to_owned();
         let b = self.temp()?;
-        let decorators = tree.list(node.decorators);
-        // Decorators are evaluated in order and applied from the innermost.
+        self.decorated(id, name, b)?;
+        match node.receiver {
+            Some(receiver) => self.method(&text, receiver, true, b),
+            None => {
+                if let Some(first) = tree.list(node.parameters).first()
+                    && first.annotation.is_some()
+                {
+                    self.method(&text, *first, false, b);
+                }
+                self.write(name.name, b);
+            }
+        }
+        if want {
+            self.settle(b);
+        }
+        Ok(())
+    }
+
+    /// The function a `def` makes, after its decorators: they are evaluated in order and applied from the innermost.
+    fn decorated(&mut self, id: Id<Function>, name: Ident, b: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let node = tree.get(id);
         let first = self.next;
         let mut made = Vec::new();
-        for decorator in decorators {
+        for decorator in tree.list(node.decorators) {
             let function = self.temps(2)?;
             self.place = decorator.name.span.start;
             self.read(decorator.name.name, function);
@@ -44,6 +64,7 @@ impl Build<'_, '_> {
             made.push((function, decorator.name.span.start));
         }
         self.place = name.span.start;
+        let text = tree.name(name.name).to_owned();
         self.make_function(id, &text, b)?;
         for (function, place) in made.into_iter().rev() {
             self.emit(Op::Move { a: function + 1, b });
@@ -53,20 +74,6 @@ impl Build<'_, '_> {
         }
         self.next = first;
         self.place = name.span.start;
-        match node.receiver {
-            Some(receiver) => self.method(&text, receiver, true, b),
-            None => {
-                if let Some(first) = tree.list(node.parameters).first()
-                    && first.annotation.is_some()
-                {
-                    self.method(&text, *first, false, b);
-                }
-                self.write(name.name, b);
-            }
-        }
-        if want {
-            self.settle(b);
-        }
         Ok(())
     }
 
@@ -204,7 +211,7 @@ impl Build<'_, '_> {
             let Some(ident) = function.name else { continue };
             let text = tree.name(ident.name).to_owned();
             self.place = ident.span.start;
-            self.make_function(*method, &text, b)?;
+            self.decorated(*method, ident, b)?;
             let types = vec![Rc::clone(&name)];
             self.code.methods.push(MethodDef { name: text.into(), types, strict: true });
             let at = self.code.methods.len() as u32 - 1;

@@ -329,12 +329,7 @@ impl Walk<'_> {
             }
             StmtKind::Function(id) => {
                 let node = tree.get(id);
-                for decorator in tree.list(node.decorators) {
-                    self.read(decorator.name.name);
-                    if let Some(arguments) = decorator.arguments {
-                        self.arguments(arguments);
-                    }
-                }
+                self.decorators(node.decorators);
                 self.function(id);
                 if let Some(name) = node.name {
                     self.assign(name.name);
@@ -349,6 +344,7 @@ impl Walk<'_> {
                     }
                 }
                 for method in tree.list(node.methods) {
+                    self.decorators(tree.get(*method).decorators);
                     self.function(*method);
                 }
                 self.assign(node.name.name);
@@ -389,6 +385,15 @@ impl Walk<'_> {
                 self.top_is_shared(tree.get(id).name.name);
             }
             StmtKind::Break | StmtKind::Continue | StmtKind::Pass => {}
+        }
+    }
+
+    fn decorators(&mut self, decorators: List<Decorator>) {
+        for decorator in self.tree.list(decorators) {
+            self.read(decorator.name.name);
+            if let Some(arguments) = decorator.arguments {
+                self.arguments(arguments);
+            }
         }
     }
 

@@ -491,6 +491,7 @@ fn hints_name_the_right_form() {
         ("print 'x'", "print(...)"),
         ("use mcp", "use is a function"),
         ("if true: x", "indented lines"),
+        ("x = [1,\n  2\ny = (3]", "'[' of line 1 is still open"),
     ];
     for (source, part) in cases {
         let hint = parse(source).err().and_then(|fault| fault.hint).unwrap_or_default();

@@ -63,12 +63,37 @@ impl Parser<'_> {
             Kind::Dot if expected.starts_with("an expression") => {
                 fault.hint("there is no '...': an empty block is written pass")
             }
-            Kind::Name => match self.other_word(expected) {
+            Kind::Name if self.other_word(expected).is_some() => {
+                fault.hint(self.other_word(expected).unwrap_or_default())
+            }
+            _ => match self.open_bracket(token) {
                 Some(hint) => fault.hint(hint),
                 None => fault,
             },
-            _ => fault,
         })
+    }
+
+    /// Says so when a bracket of an earlier line is still open.
+    fn open_bracket(&self, token: Token) -> Option<String> {
+        let mut closed = 0_u32;
+        for before in self.tokens.get(..self.at)?.iter().rev() {
+            match before.kind {
+                Kind::RightParen | Kind::RightBracket | Kind::RightBrace | Kind::FClose => closed += 1,
+                Kind::LeftParen | Kind::LeftBracket | Kind::LeftBrace | Kind::FOpen if closed > 0 => {
+                    closed -= 1;
+                }
+                Kind::LeftParen | Kind::LeftBracket | Kind::LeftBrace => {
+                    let line = |at: u32| {
+                        self.text.as_bytes().iter().take(at as usize).filter(|&&b| b == b'\n').count()
+                    };
+                    let (opened, here) = (line(before.start), line(token.start));
+                    let hint = format!("the {} of line {} is still open", before.kind.describe(), opened + 1);
+                    return (opened < here).then_some(hint);
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// A reserved word used as a name: `agent = 5`, `f(from=1)`. The token is the word or the `=` after it.
