@@ -85,12 +85,6 @@ impl Facts {
         fs::read_link(own_path(name)).map(|target| target.to_string_lossy().into_owned())
     }
 
-    /// The capabilities this thread may use at once.
-    pub(crate) fn own_capabilities() -> Option<u64> {
-        let status = Facts::own_text("status").ok()?;
-        u64::from_str_radix(field(&status, "CapEff")?, 16).ok()
-    }
-
     /// Its open descriptors and where they lead, if this host may look; otherwise their number, if the
     /// kernel tells it (Linux 6.2 and later).
     pub(crate) fn descriptors(&self) -> io::Result<Result<Vec<(String, String)>, u64>> {

@@ -261,6 +261,18 @@ pub(crate) fn is_main_thread() -> bool {
     }
 }
 
+/// The capabilities this thread may use at once, a bit each; none if the kernel does not tell.
+pub(crate) fn capabilities() -> u64 {
+    const VERSION: u32 = 0x2008_0522; // _LINUX_CAPABILITY_VERSION_3
+    let mut header: [u32; 2] = [VERSION, 0];
+    // Effective, permitted and inheritable: the low halves, then the high ones.
+    let mut sets: [[u32; 3]; 2] = [[0; 3]; 2];
+    // SAFETY: the header and both halves of the sets have the layout and the size of this version.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    let [[low, ..], [high, ..]] = sets;
+    if result == 0 { u64::from(high) << 32 | u64::from(low) } else { 0 }
+}
+
 /// Sixteen bytes nobody can guess.
 pub(crate) fn random() -> Result<[u64; 2], Errno> {
     let mut words = [0_u64; 2];

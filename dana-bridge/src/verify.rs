@@ -204,11 +204,11 @@ fn not_dumpable(facts: &Facts) -> Result<Shown, String> {
     let user = facts.field("Uid")?.split_whitespace().nth(1).unwrap_or("0");
     match facts.owner() {
         Err(error) => Err(format!("its owner under /proc cannot be read: {error}")),
-        Ok(0) if facts.text("environ").is_err() => {
-            Ok(Shown::Kernel("owned by root under /proc, environment unreadable".to_owned()))
-        }
         Ok(0) if user != "0" => {
             Ok(Shown::Kernel(format!("owned by root under /proc, though its user is {user}")))
+        }
+        Ok(0) if facts.text("environ").is_err() => {
+            Ok(Shown::Kernel("its environment cannot be read".to_owned()))
         }
         Ok(0) => Ok(Shown::Untold),
         Ok(owner) => Err(format!("owned by user {owner} under /proc")),

@@ -2,8 +2,8 @@
 //!
 //! The rule: a wish decides what is tried and what is refused, never what is reported.
 
-use crate::facts::Facts;
 use crate::report::{Known, Level};
+use crate::sys::capabilities;
 
 /// A layer that failed on the host's side, and why.
 pub(crate) type Failure = (&'static str, String);
@@ -42,7 +42,7 @@ const LENIENT: u64 = 16;
 
 impl Wish {
     pub(crate) fn new(level: Level, least: Level, harden_speculation: bool) -> Self {
-        let capabilities = Facts::own_capabilities().unwrap_or(0);
+        let capabilities = capabilities();
         let has = |needed: &[u32]| needed.iter().all(|capability| capabilities >> capability & 1 == 1);
         Wish {
             level,

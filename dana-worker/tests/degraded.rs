@@ -33,6 +33,10 @@ const fn unshare(flag: c_int) -> Sabotage {
     Sabotage { call: libc::SYS_unshare, first: Some(flag), error: EPERM }
 }
 
+const fn pretending(flag: c_int) -> Sabotage {
+    Sabotage { call: libc::SYS_unshare, first: Some(flag), error: 0 }
+}
+
 fn sabotaged(sabotage: Sabotage) -> Command {
     sabotaging(&[sabotage], command())
 }
@@ -177,7 +181,16 @@ fn each_step_of_the_higher_levels_is_named_by_its_layer() {
             vec!["user_namespace"],
             "/proc/self/setgroups: EACCES",
         ));
-        cases.push((call(libc::SYS_readlink, libc::ENOENT), vec!["own_user"], "/proc/self: ENOENT"));
+        let links = [
+            "own_user",
+            "user_namespace",
+            "uts_namespace",
+            "ipc_namespace",
+            "cgroup_namespace",
+            "net_namespace",
+            "mount_namespace",
+        ];
+        cases.push((call(libc::SYS_readlink, libc::ENOENT), links.to_vec(), ": ENOENT"));
     }
     let check = |sabotages: &[Sabotage], layers: &[&str], detail: &str| {
         let worker = Worker::from(sabotaged_fully(sabotages));
@@ -187,6 +200,19 @@ fn each_step_of_the_higher_levels_is_named_by_its_layer() {
         }
         assert_eq!(worker.close().code(), Some(0));
     };
+    // What says yes and does nothing is noticed.
+    for (call, layer) in [
+        (call(libc::SYS_setresuid, 0), "own_user"),
+        (call(libc::SYS_setresgid, 0), "own_user"),
+        (pretending(libc::CLONE_NEWUSER), "user_namespace"),
+        (pretending(libc::CLONE_NEWUTS), "uts_namespace"),
+        (pretending(libc::CLONE_NEWIPC), "ipc_namespace"),
+        (pretending(libc::CLONE_NEWCGROUP), "cgroup_namespace"),
+        (pretending(libc::CLONE_NEWNET), "net_namespace"),
+        (pretending(libc::CLONE_NEWNS), "mount_namespace"),
+    ] {
+        cases.push((call, vec![layer], "did not hold"));
+    }
     check(&[harmless], &[], "");
     for (sabotage, layers, detail) in cases {
         check(&[harmless, sabotage], &layers, detail);

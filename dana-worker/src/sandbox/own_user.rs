@@ -3,7 +3,7 @@
 //! The id is the first of a range plus the worker's process id, which is as unique as an id can be and needs no book
 //! keeping: nothing is allocated, so nothing is left when the worker dies.
 
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use super::lockdown::Applied;
 use super::{SetupError, policy, sys};
@@ -18,6 +18,13 @@ pub(crate) fn become_nobody_else(first: u32) -> Applied {
     setgroups(&[]).map_err(SetupError::at("setgroups"))?;
     setresgid(group, group, group).map_err(SetupError::at("setresgid"))?;
     setresuid(user, user, user).map_err(SetupError::at("setresuid"))?;
+    let (users, groups) = (getresuid(), getresgid());
+    let changed = users.is_ok_and(|now| [now.real, now.effective, now.saved] == [user; 3])
+        && groups.is_ok_and(|now| [now.real, now.effective, now.saved] == [group; 3])
+        && getgroups().is_ok_and(|further| further.is_empty());
+    if !changed {
+        return Err(SetupError::unexpected("the change of user did not hold"));
+    }
     Ok(format!("user and group {id}, no further groups").into())
 }
 

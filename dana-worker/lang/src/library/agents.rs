@@ -10,10 +10,10 @@ use dana_wire::{Message, Question};
 use super::args::natives;
 use super::native::{Call, Continuation, Native, Step};
 use super::preloaded;
-use crate::session::{Services, Settle, Settled};
+use crate::session::{AsIs, Services};
 use crate::value::promise::PromiseState;
 use crate::value::structure::StructKind;
-use crate::value::{DictObj, Raise, StructObj, Table, Value, cycles, memory, repr};
+use crate::value::{DictObj, Raise, StructObj, Table, Value, memory, repr};
 
 /// Turns of a conversation that a new message is sent with.
 const TURNS: usize = 5;
@@ -26,16 +26,6 @@ pub fn method(kind: StructKind, name: &str) -> Option<&'static Native> {
         StructKind::Struct | StructKind::Workflow => return None,
     };
     methods.iter().find(|native| native.name == name)
-}
-
-/// The names of the methods of the type's kind.
-pub fn methods(kind: StructKind) -> impl Iterator<Item = &'static str> {
-    let methods = match kind {
-        StructKind::Agent => AGENT,
-        StructKind::Resource => RESOURCE,
-        StructKind::Struct | StructKind::Workflow => &[],
-    };
-    methods.iter().map(|native| native.name)
 }
 
 natives! {
@@ -95,18 +85,6 @@ fn hidden(it: &StructObj, name: &str) -> Result<Rc<DictObj>, Raise> {
     Ok(made)
 }
 
-/// What the model says, as it is.
-struct Reply;
-
-impl Settle for Reply {
-    fn settle(&mut self, answer: Result<Value, Raise>, _services: &mut Services) -> Settled {
-        match answer {
-            Ok(value) => Settled::Kept(value),
-            Err(raise) => Settled::Broken(crate::reason::failed(raise)),
-        }
-    }
-}
-
 /// Asks the model in the agent's name.
 fn ask(call: &mut Call<'_>, instruction: &str, more: &str) -> Result<Value, Raise> {
     let it = receiver(call)?;
@@ -128,7 +106,7 @@ fn ask(call: &mut Call<'_>, instruction: &str, more: &str) -> Result<Value, Rais
         expects: None,
         schema: None,
     };
-    let promise = call.services.ask(question, vec![Value::dict(Table::new())], Box::new(Reply))?;
+    let promise = call.services.ask(question, vec![Value::dict(Table::new())], Box::new(AsIs))?;
     Ok(Value::Promise(promise))
 }
 
@@ -180,9 +158,7 @@ fn unanswered(reply: &Value) -> bool {
 }
 
 fn remember(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let memory = hidden(receiver(call)?, "memory")?;
-    cycles::stored(&memory, call.arg(2));
-    memory.insert(call.arg(1).clone(), call.arg(2).clone())?;
+    hidden(receiver(call)?, "memory")?.insert(call.arg(1).clone(), call.arg(2).clone())?;
     Ok(Value::True)
 }
 

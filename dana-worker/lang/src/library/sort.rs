@@ -8,8 +8,7 @@ use std::rc::Rc;
 
 use crate::session::Services;
 use crate::value::error::Reason;
-use crate::value::work::{ELEMENTS, Walk};
-use crate::value::{Iter, ListObj, Raise, Value, cycles, memory, order, work};
+use crate::value::{Iter, ListObj, Raise, Value, memory, order};
 
 use super::args::{self, elements};
 use super::native::{Call, Continuation, Step};
@@ -19,7 +18,7 @@ pub(super) fn sorted(call: &mut Call<'_>) -> Result<Step, Raise> {
     let items = settled(elements(call, 0)?)?;
     let reverse = args::flag(call.given(2))?;
     let key = args::some(call, 1).cloned();
-    begin(items, key, Target::NewList, reverse)
+    begin(items, key, Target::NewList, reverse, call.services)
 }
 
 /// `list.sort(*, key=None, reverse=False)`. While a key function runs the list is empty, as in CPython; when anything
@@ -28,14 +27,16 @@ pub(super) fn sort_method(call: &mut Call<'_>) -> Result<Step, Raise> {
     let list = Rc::clone(super::sequence_methods::this(call)?);
     let reverse = args::flag(call.given(2))?;
     let key = args::some(call, 1).cloned();
-    let items = settled(memory::copied(&list.items.borrow())?)?;
+    call.services.charge(list.len() as u64)?;
+    memory::reserve_values(list.len())?;
+    let items = settled(list.to_vec())?;
     if key.is_none() {
-        let sorted = in_order(items, reverse).map_err(of_method)?;
+        let sorted = in_order(items, reverse, call.services).map_err(of_method)?;
         *list.items.borrow_mut() = sorted;
         return Ok(Step::Done(Value::None));
     }
     list.items.borrow_mut().clear();
-    begin(items, key, Target::InPlace(list), reverse)
+    begin(items, key, Target::InPlace(list), reverse, call.services)
 }
 
 /// Values that have no order are a mistake of the method's argument, as in Python, not of an operator.
@@ -88,7 +89,11 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
             | Value::Dict(_)
             | Value::View(_)
             | Value::Range(_)
-            | Value::Iter(_) => args::iterate(one)?,
+            | Value::Iter(_) => {
+                let iter = args::iterate(one)?;
+                call.services.charge(iter.remaining())?;
+                iter
+            }
             // A single value that is no collection is its own extreme.
             single => return Ok(Step::Done(single.clone())),
         },
@@ -118,16 +123,13 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
             None => Err(Raise::value_error(format!("{name}() iterable argument is empty"))),
         };
     }
-    begin(items, key, Target::One(which), false)
+    begin(items, key, Target::One(which), false, call.services)
 }
 
 /// The first of the extreme elements.
 fn champion(mut items: Iter, which: Extreme) -> Result<Option<Value>, Raise> {
-    work::foresee(items.remaining())?;
     let Some(mut found) = items.next()? else { return Ok(None) };
-    let mut walk = Walk::default();
     while let Some(item) = items.next()? {
-        walk.step()?;
         found = better(found, item, which)?;
     }
     found.observe().map(Some)
@@ -161,13 +163,19 @@ fn settled(mut items: Vec<Value>) -> Result<Vec<Value>, Raise> {
     Ok(items)
 }
 
-fn begin(items: Vec<Value>, key: Option<Value>, target: Target, reverse: bool) -> Result<Step, Raise> {
+fn begin(
+    items: Vec<Value>,
+    key: Option<Value>,
+    target: Target,
+    reverse: bool,
+    services: &mut Services,
+) -> Result<Step, Raise> {
     let Some(key) = key else {
-        return in_order(items, reverse).map(|items| Step::Done(Value::list(items)));
+        return in_order(items, reverse, services).map(|items| Step::Done(Value::list(items)));
     };
     memory::reserve_values(items.len())?;
     let keys = Vec::with_capacity(items.len());
-    next_key(Box::new(Keyed { key, items, keys, target, reverse }))
+    next_key(Box::new(Keyed { key, items, keys, target, reverse }), services)
 }
 
 /// Calls the key function for one element after the other.
@@ -179,7 +187,7 @@ struct Keyed {
     reverse: bool,
 }
 
-fn next_key(state: Box<Keyed>) -> Result<Step, Raise> {
+fn next_key(state: Box<Keyed>, services: &mut Services) -> Result<Step, Raise> {
     match state.items.get(state.keys.len()) {
         Some(item) => Ok(Step::Call {
             function: state.key.clone(),
@@ -187,27 +195,25 @@ fn next_key(state: Box<Keyed>) -> Result<Step, Raise> {
             keywords: Vec::new(),
             then: state,
         }),
-        None => state.conclude(),
+        None => state.conclude(services),
     }
 }
 
 impl Keyed {
-    fn conclude(self: Box<Self>) -> Result<Step, Raise> {
-        let copies = memory::copied(&self.items).and_then(|items| Ok((items, memory::copied(&self.keys)?)));
-        match copies.and_then(|(items, keys)| finish(items, keys, &self.target, self.reverse)) {
+    fn conclude(self: Box<Self>, services: &mut Services) -> Result<Step, Raise> {
+        let keys = self.keys.clone();
+        match finish(self.items.clone(), keys, &self.target, self.reverse, services) {
             Ok(value) => Ok(Step::Done(value)),
             // A key that holds an unanswered promise: wait for it and compare again.
             Err(raise) => match raise.into_reason() {
                 Reason::Pending(promise) => Ok(Step::Wait { promise, then: Box::new(Again(self)) }),
                 Reason::Error(error) => Err(self.restored(Raise::error(error))),
-                Reason::Stopped(reason) => Err(Raise::stopped(reason)),
             },
         }
     }
 
     fn restored(&self, raise: Raise) -> Raise {
         if let Target::InPlace(list) = &self.target {
-            cycles::stored_all(list, &self.items);
             (*list.items.borrow_mut()).clone_from(&self.items);
         }
         raise
@@ -215,7 +221,7 @@ impl Keyed {
 }
 
 impl Continuation for Keyed {
-    fn resume(mut self: Box<Self>, result: Value, _services: &mut Services) -> Result<Step, Raise> {
+    fn resume(mut self: Box<Self>, result: Value, services: &mut Services) -> Result<Step, Raise> {
         if let Value::Promise(promise) = &result
             && promise.is_pending()
         {
@@ -225,7 +231,7 @@ impl Continuation for Keyed {
             Ok(key) => self.keys.push(key),
             Err(raise) => return Err(self.restored(raise)),
         }
-        next_key(self)
+        next_key(self, services)
     }
 
     fn failed(self: Box<Self>, raise: Raise, _services: &mut Services) -> Result<Step, Raise> {
@@ -237,8 +243,8 @@ impl Continuation for Keyed {
 struct Again(Box<Keyed>);
 
 impl Continuation for Again {
-    fn resume(self: Box<Self>, _result: Value, _services: &mut Services) -> Result<Step, Raise> {
-        self.0.conclude()
+    fn resume(self: Box<Self>, _result: Value, services: &mut Services) -> Result<Step, Raise> {
+        self.0.conclude(services)
     }
 
     fn failed(self: Box<Self>, raise: Raise, _services: &mut Services) -> Result<Step, Raise> {
@@ -246,13 +252,18 @@ impl Continuation for Again {
     }
 }
 
-fn finish(items: Vec<Value>, keys: Vec<Value>, target: &Target, reverse: bool) -> Result<Value, Raise> {
+fn finish(
+    items: Vec<Value>,
+    keys: Vec<Value>,
+    target: &Target,
+    reverse: bool,
+    services: &mut Services,
+) -> Result<Value, Raise> {
     match target {
         Target::One(which) => best(&items, &keys, *which),
-        Target::NewList => Ok(Value::list(arranged(items, keys, reverse)?)),
+        Target::NewList => Ok(Value::list(arranged(items, keys, reverse, services)?)),
         Target::InPlace(list) => {
-            let sorted = arranged(items, keys, reverse).map_err(of_method)?;
-            cycles::stored_all(list, &sorted);
+            let sorted = arranged(items, keys, reverse, services).map_err(of_method)?;
             let mut place = list.items.borrow_mut();
             let touched = !place.is_empty();
             *place = sorted;
@@ -279,7 +290,8 @@ fn best(items: &[Value], keys: &[Value], which: Extreme) -> Result<Value, Raise>
 }
 
 /// Values in their own order.
-fn in_order(mut items: Vec<Value>, reverse: bool) -> Result<Vec<Value>, Raise> {
+fn in_order(mut items: Vec<Value>, reverse: bool, services: &mut Services) -> Result<Vec<Value>, Raise> {
+    services.charge(effort(items.len()))?;
     if reverse {
         items.reverse();
     }
@@ -287,20 +299,19 @@ fn in_order(mut items: Vec<Value>, reverse: bool) -> Result<Vec<Value>, Raise> {
     match uniform(items.iter()) {
         // Equal integers cannot be told apart, so they need not be moved as values.
         Some(Uniform::Ints) => {
-            work::elements(items.len())?;
             let mut numbers: Vec<i64> = items.iter().filter_map(Value::as_index).collect();
-            if numbers.len() <= Uniform::Ints.piece() {
-                work::charge(effort(numbers.len()))?;
-                numbers.sort_unstable();
-            } else {
-                numbers = in_pieces(numbers, Uniform::Ints.piece(), i64::cmp)?;
-            }
+            numbers.sort_unstable();
             for (place, number) in items.iter_mut().zip(numbers) {
                 *place = Value::Int(number);
             }
         }
-        Some(kind) => items = in_pieces(items, kind.piece(), |a, b| uniform_order(&kind, a, b))?,
-        None => items = merged(items, 1, |a, b| order::less(b, a))?,
+        Some(kind) => items.sort_by(|a, b| uniform_order(&kind, a, b)),
+        None => {
+            memory::reserve_values(items.len().saturating_mul(4))?;
+            let keys = items.clone();
+            let pairs = merged(keys.into_iter().zip(items).collect(), services)?;
+            items = pairs.into_iter().map(|(_, item)| item).collect();
+        }
     }
     if reverse {
         items.reverse();
@@ -310,20 +321,7 @@ fn in_order(mut items: Vec<Value>, reverse: bool) -> Result<Vec<Value>, Raise> {
 
 /// Steps that sorting so many elements is worth.
 fn effort(count: usize) -> u64 {
-    (count as u64).saturating_mul(u64::from(usize::BITS - count.leading_zeros())) / ELEMENTS as u64
-}
-
-/// Sorts with the standard library, in pieces that take not long each.
-fn in_pieces<T>(
-    mut items: Vec<T>,
-    piece: usize,
-    order: impl Fn(&T, &T) -> Ordering,
-) -> Result<Vec<T>, Raise> {
-    for piece in items.chunks_mut(piece) {
-        work::charge(effort(piece.len()))?;
-        piece.sort_by(&order);
-    }
-    merged(items, piece, |a, b| Ok(order(b, a) == Ordering::Less))
+    (count as u64).saturating_mul(u64::from(usize::BITS - count.leading_zeros())) / 4
 }
 
 /// The order of two values of one kind.
@@ -344,17 +342,21 @@ fn uniform_order(kind: &Uniform, a: &Value, b: &Value) -> Ordering {
 }
 
 /// `items` in the order of their keys, stable in both directions.
-fn arranged(items: Vec<Value>, keys: Vec<Value>, reverse: bool) -> Result<Vec<Value>, Raise> {
+fn arranged(
+    items: Vec<Value>,
+    keys: Vec<Value>,
+    reverse: bool,
+    services: &mut Services,
+) -> Result<Vec<Value>, Raise> {
+    services.charge(effort(items.len()))?;
     memory::reserve_values(items.len().saturating_mul(3))?;
     let mut pairs: Pairs = keys.into_iter().zip(items).collect();
     if reverse {
         pairs.reverse();
     }
     match uniform(pairs.iter().map(|(key, _)| key)) {
-        Some(kind) => {
-            pairs = in_pieces(pairs, kind.piece(), |(a, _), (b, _)| uniform_order(&kind, a, b))?;
-        }
-        None => pairs = merged(pairs, 1, |(a, _), (b, _)| order::less(b, a))?,
+        Some(kind) => pairs.sort_by(|(a, _), (b, _)| uniform_order(&kind, a, b)),
+        None => pairs = merged(pairs, services)?,
     }
     if reverse {
         pairs.reverse();
@@ -366,16 +368,6 @@ enum Uniform {
     Ints,
     Texts,
     Floats,
-}
-
-impl Uniform {
-    /// Values sorted without a look at the clock.
-    fn piece(&self) -> usize {
-        match self {
-            Uniform::Ints | Uniform::Floats => 1 << 19,
-            Uniform::Texts => 1 << 16,
-        }
-    }
 }
 
 /// The one simple kind that all values are of.
@@ -392,52 +384,37 @@ fn uniform<'a>(mut values: impl Iterator<Item = &'a Value> + Clone) -> Option<Un
     }
 }
 
-/// Bottom-up merge sort of runs of `width` that are sorted already. Runs that already stand in order are only looked at.
-/// `after` says whether its first argument belongs behind the second.
-fn merged<T>(
-    mut items: Vec<T>,
-    mut width: usize,
-    after: impl Fn(&T, &T) -> Result<bool, Raise>,
-) -> Result<Vec<T>, Raise> {
-    if width >= items.len() {
-        return Ok(items);
-    }
-    // The elements again, and two runs of them on their way.
-    memory::reserve(items.len().saturating_mul(2 * size_of::<T>()))?;
-    let mut walk = Walk::default();
-    while width < items.len() {
-        let mut source = items.into_iter().peekable();
-        let mut next: Vec<T> = Vec::with_capacity(source.len());
+/// Bottom-up merge sort: runs that already stand in order are only looked at.
+fn merged(mut pairs: Pairs, services: &mut Services) -> Result<Pairs, Raise> {
+    // The pairs again, and two runs of them on their way.
+    memory::reserve(pairs.len().saturating_mul(3 * size_of::<(Value, Value)>()))?;
+    let mut width = 1;
+    while width < pairs.len() {
+        services.charge(pairs.len() as u64)?;
+        let mut source = pairs.into_iter().peekable();
+        let mut next: Vec<(Value, Value)> = Vec::with_capacity(source.len());
         while source.peek().is_some() {
             let left: Vec<_> = source.by_ref().take(width).collect();
             let right: Vec<_> = source.by_ref().take(width).collect();
-            merge(&mut next, left, right, &after, &mut walk)?;
+            merge(&mut next, left, right)?;
         }
-        items = next;
+        pairs = next;
         width *= 2;
     }
-    Ok(items)
+    Ok(pairs)
 }
 
 type Pairs = Vec<(Value, Value)>;
 
-fn merge<T>(
-    out: &mut Vec<T>,
-    left: Vec<T>,
-    right: Vec<T>,
-    after: &impl Fn(&T, &T) -> Result<bool, Raise>,
-    walk: &mut Walk,
-) -> Result<(), Raise> {
-    work::elements(left.len())?;
+fn merge(out: &mut Pairs, left: Pairs, right: Pairs) -> Result<(), Raise> {
     let in_order = match (left.last(), right.first()) {
-        (Some(last), Some(first)) => !after(last, first)?,
+        (Some((last, _)), Some((first, _))) => !order::less(first, last)?,
         _ => true,
     };
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     if !in_order {
-        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-            walk.step()?;
-            let from = if after(a, b)? { &mut right } else { &mut left };
+        while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
+            let from = if order::less(b, a)? { &mut right } else { &mut left };
             out.extend(from.next());
         }
     }

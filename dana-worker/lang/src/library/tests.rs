@@ -338,7 +338,6 @@ fn nothing_panics() {
                 })
                 .take(given)
                 .collect();
-            crate::value::work::begin(Some(1 << 20));
             if method {
                 let fitting: Vec<&Value> = values
                     .iter()

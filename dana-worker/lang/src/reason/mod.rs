@@ -12,7 +12,7 @@ mod reply;
 mod schema;
 mod untyped;
 
-pub(crate) use functions::{FUNCTIONS, failed};
+pub(crate) use functions::FUNCTIONS;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,6 @@
 
 pub mod arith;
 pub mod bigint;
-pub mod cycles;
 pub mod eq;
 pub mod error;
 pub mod function;
@@ -24,7 +23,6 @@ pub mod structure;
 pub mod table;
 pub mod text;
 pub mod truth;
-pub mod work;
 
 use std::fmt;
 use std::mem;

@@ -11,8 +11,7 @@ use std::rc::Rc;
 use hashbrown::HashTable;
 
 use super::release::release_with;
-use super::work::Walk;
-use super::{Raise, Value, eq, hash, memory};
+use super::{Raise, Value, eq, hash};
 
 const UNINDEXED: usize = 8;
 
@@ -26,14 +25,12 @@ pub struct Entry<V> {
 pub struct Table<V> {
     entries: Vec<Entry<V>>,
     index: Option<Box<HashTable<u32>>>,
-    live: u32,
-    /// Before this position there are only holes.
-    first: u32,
+    live: usize,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Table { entries: Vec::new(), index: None, live: 0, first: 0 }
+        Table { entries: Vec::new(), index: None, live: 0 }
     }
 }
 
@@ -44,14 +41,14 @@ impl<V> Table<V> {
 
     pub fn with_capacity(count: usize) -> Self {
         let index = (count > UNINDEXED).then(|| Box::new(HashTable::with_capacity(count)));
-        Table { entries: Vec::with_capacity(count), index, live: 0, first: 0 }
+        Table { entries: Vec::with_capacity(count), index, live: 0 }
     }
 
     /// Entries whose keys are known to differ, with their hashes.
     pub fn of_distinct(entries: impl ExactSizeIterator<Item = Entry<V>>) -> Self {
         let entries: Vec<Entry<V>> = entries.collect();
-        let mut table = Table { live: entries.len() as u32, entries, index: None, first: 0 };
-        if table.len() > UNINDEXED {
+        let mut table = Table { live: entries.len(), entries, index: None };
+        if table.live > UNINDEXED {
             table.build_index();
         }
         table
@@ -59,7 +56,7 @@ impl<V> Table<V> {
 
     #[inline]
     pub fn len(&self) -> usize {
-        self.live as usize
+        self.live
     }
 
     #[inline]
@@ -69,13 +66,7 @@ impl<V> Table<V> {
 
     /// Entries in insertion order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry<V>> {
-        let entries = self.entries.get(self.first as usize..).unwrap_or_default();
-        entries.iter().filter(|entry| !entry.key.is_unset())
-    }
-
-    /// The first position that may hold an entry.
-    pub fn first(&self) -> usize {
-        self.first as usize
+        self.entries.iter().filter(|entry| !entry.key.is_unset())
     }
 
     /// Positions, holes included, for a cursor that lives across steps of a program.
@@ -98,37 +89,27 @@ impl<V> Table<V> {
         }
     }
 
-    /// Comparing keys can fail: they may be too large or nested too deeply.
     #[inline]
-    fn find(&self, hash: u64, key: &Value) -> Result<Option<usize>, Raise> {
-        let mut failed = None;
-        let mut matches = |entry: &Entry<V>| {
-            entry.hash == hash
-                && eq::keys(&entry.key, key).unwrap_or_else(|raise| {
-                    failed = Some(raise);
-                    true
+    fn find(&self, hash: u64, key: &Value) -> Option<usize> {
+        match &self.index {
+            None => self.entries.iter().position(|entry| entry.hash == hash && eq::keys(&entry.key, key)),
+            Some(index) => index
+                .find(hash, |&at| {
+                    self.entries
+                        .get(at as usize)
+                        .is_some_and(|entry| entry.hash == hash && eq::keys(&entry.key, key))
                 })
-        };
-        let found = match &self.index {
-            None => self.entries.iter().position(matches),
-            Some(index) => {
-                let at = index.find(hash, |&at| self.entries.get(at as usize).is_some_and(&mut matches));
-                at.map(|&at| at as usize)
-            }
-        };
-        match failed {
-            None => Ok(found),
-            Some(raise) => Err(raise),
+                .map(|&at| at as usize),
         }
     }
 
     pub fn get(&self, key: &Value) -> Result<Option<&V>, Raise> {
-        self.get_hashed(hash::hash(key)?, key)
+        Ok(self.get_hashed(hash::hash(key)?, key))
     }
 
     #[inline]
-    pub fn get_hashed(&self, hash: u64, key: &Value) -> Result<Option<&V>, Raise> {
-        Ok(self.find(hash, key)?.and_then(|at| self.entries.get(at)).map(|entry| &entry.value))
+    pub fn get_hashed(&self, hash: u64, key: &Value) -> Option<&V> {
+        self.find(hash, key).and_then(|at| self.entries.get(at)).map(|entry| &entry.value)
     }
 
     pub fn contains(&self, key: &Value) -> Result<bool, Raise> {
@@ -137,23 +118,23 @@ impl<V> Table<V> {
 
     /// The value of a text key.
     pub fn get_str(&self, key: &str) -> Option<&V> {
-        // Hashing and comparing a text cannot fail.
-        self.get(&Value::str(key)).ok().flatten()
+        let key = Value::str(key);
+        hash::hash(&key).ok().and_then(|hash| self.get_hashed(hash, &key))
     }
 
     /// Inserts or replaces; an existing key stays as it is. Gives the replaced value.
     pub fn insert(&mut self, key: Value, value: V) -> Result<Option<V>, Raise> {
         let key = if let Value::Promise(promise) = &key { promise.observe()? } else { key };
         let hash = hash::hash(&key)?;
-        self.insert_hashed(hash, key, value)
+        Ok(self.insert_hashed(hash, key, value))
     }
 
     #[inline]
-    pub fn insert_hashed(&mut self, hash: u64, key: Value, value: V) -> Result<Option<V>, Raise> {
-        if let Some(at) = self.find(hash, &key)? {
-            return Ok(self.entries.get_mut(at).map(|entry| mem::replace(&mut entry.value, value)));
+    pub fn insert_hashed(&mut self, hash: u64, key: Value, value: V) -> Option<V> {
+        if let Some(at) = self.find(hash, &key) {
+            return self.entries.get_mut(at).map(|entry| mem::replace(&mut entry.value, value));
         }
-        if self.entries.len() == self.entries.capacity() && self.len() < self.entries.len() / 2 {
+        if self.entries.len() == self.entries.capacity() && self.live < self.entries.len() / 2 {
             self.compact();
         }
         let at = self.entries.len() as u32;
@@ -167,7 +148,7 @@ impl<V> Table<V> {
             None if self.entries.len() > UNINDEXED => self.build_index(),
             None => {}
         }
-        Ok(None)
+        None
     }
 
     /// Takes an entry out.
@@ -176,7 +157,7 @@ impl<V> Table<V> {
         V: Default,
     {
         let hash = hash::hash(key)?;
-        let Some(at) = self.find(hash, key)? else { return Ok(None) };
+        let Some(at) = self.find(hash, key) else { return Ok(None) };
         Ok(self.remove_at(at))
     }
 
@@ -191,6 +172,15 @@ impl<V> Table<V> {
         taken
     }
 
+    /// Takes the first entry out.
+    pub fn pop_first(&mut self) -> Option<(Value, V)>
+    where
+        V: Default,
+    {
+        let at = self.entries.iter().position(|entry| !entry.key.is_unset())?;
+        self.remove_at(at)
+    }
+
     fn remove_at(&mut self, at: usize) -> Option<(Value, V)>
     where
         V: Default,
@@ -200,10 +190,6 @@ impl<V> Table<V> {
         let value = mem::take(&mut entry.value);
         let hash = entry.hash;
         self.live -= 1;
-        // Taken from the front again and again, the holes there are looked at once.
-        while self.entries.get(self.first as usize).is_some_and(|entry| entry.key.is_unset()) {
-            self.first += 1;
-        }
         if let Some(index) = &mut self.index
             && let Ok(found) = index.find_entry(hash, |&other| other as usize == at)
         {
@@ -211,7 +197,7 @@ impl<V> Table<V> {
         }
         if self.live == 0 {
             self.clear();
-        } else if self.entries.len() > 32 && self.len() < self.entries.len() / 4 {
+        } else if self.entries.len() > 32 && self.live < self.entries.len() / 4 {
             self.compact();
         }
         Some((key, value))
@@ -221,12 +207,10 @@ impl<V> Table<V> {
         self.entries.clear();
         self.index = None;
         self.live = 0;
-        self.first = 0;
     }
 
     fn compact(&mut self) {
         self.entries.retain(|entry| !entry.key.is_unset());
-        self.first = 0;
         self.index = None;
         if self.entries.len() > UNINDEXED {
             self.build_index();
@@ -250,25 +234,26 @@ impl<V> Table<V> {
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Value> {
         self.iter().map(|entry| &entry.key)
     }
+
+    /// The value of an existing key, to change in place.
+    pub fn get_mut_hashed(&mut self, hash: u64, key: &Value) -> Option<&mut V> {
+        let at = self.find(hash, key)?;
+        self.entries.get_mut(at).map(|entry| &mut entry.value)
+    }
 }
 
-impl<V: Clone> Table<V> {
-    /// A copy, within the memory limit and charged as work.
-    pub fn copied(&self) -> Result<Self, Raise> {
-        memory::reserve(self.len().saturating_mul(size_of::<Entry<V>>() + 16))?;
-        let mut copy = Table::with_capacity(self.len());
-        let mut walk = Walk::default();
+impl<V: Clone> Clone for Table<V> {
+    fn clone(&self) -> Self {
+        let mut copy = Table::with_capacity(self.live);
         for entry in self.iter() {
-            walk.step()?;
-            let (key, value) = (entry.key.clone(), entry.value.clone());
-            copy.entries.push(Entry { hash: entry.hash, key, value });
+            copy.entries.push(Entry { hash: entry.hash, key: entry.key.clone(), value: entry.value.clone() });
         }
-        copy.live = self.live;
+        copy.live = copy.entries.len();
         copy.index = None;
-        if copy.len() > UNINDEXED {
+        if copy.live > UNINDEXED {
             copy.build_index();
         }
-        Ok(copy)
+        copy
     }
 }
 
@@ -309,7 +294,7 @@ impl DictObj {
         let mut table = self.table.borrow_mut();
         let growth = table.growth();
         if growth > 0 {
-            memory::reserve(growth)?;
+            super::memory::reserve(growth)?;
         }
         let old = table.insert(key, value)?;
         drop(table);

@@ -78,8 +78,7 @@ impl Vm {
                     ($to:expr) => {{
                         let to = $to as usize;
                         if to < pc {
-                            // A long body costs more than a short one.
-                            fuel -= 1 + ((pc - to) >> 8) as i64;
+                            fuel -= 1;
                             if fuel < 0 {
                                 pc = to;
                                 break 'run Next::Refuel;
@@ -652,7 +651,6 @@ impl Vm {
                     }
                     Op::Expect { note } => *expects = Some(note),
                     Op::Return { a } => {
-                        fuel -= (pc >> 8) as i64;
                         if !code.residents.is_empty() || !frames.plain() {
                             let value = r!(a).clone();
                             break 'run Next::Leave(value);
