@@ -285,6 +285,20 @@ impl<'u, 't> Build<'u, 't> {
         label
     }
 
+    /// Takes back what was emitted since `start` if it only reads a variable of the module: the instruction and its slot.
+    pub(super) fn only_global_since(&mut self, start: u32) -> Option<(Op, u32)> {
+        let start = start as usize;
+        match self.code.ops.get(start..) {
+            Some([op @ Op::Global { slot, .. }]) => {
+                let found = (*op, *slot);
+                self.code.ops.truncate(start);
+                self.code.places.truncate(start);
+                Some(found)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn here(&self) -> u32 {
         self.code.ops.len() as u32
     }

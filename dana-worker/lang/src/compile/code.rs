@@ -153,6 +153,7 @@ impl Shape {
     }
 
     /// With the seed of the session, which is not known while a program is compiled.
+    #[inline]
     pub fn hashes(&self) -> Result<&[u64], Raise> {
         if let Some(hashes) = self.hashes.get() {
             return Ok(hashes);

@@ -469,6 +469,14 @@ pub enum Op {
         c: u8,
         site: u32,
     },
+    /// Calls the Dana function in a variable of the module with the `c` arguments after register `b`, and skips the two
+    /// instructions that follow: they load whatever else the variable is into `b`, and call it.
+    CallStage {
+        a: u8,
+        b: u8,
+        c: u8,
+        slot: u32,
+    },
     /// The receiver in `b`, arguments after it.
     Method {
         a: u8,

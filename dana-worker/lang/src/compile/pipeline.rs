@@ -65,9 +65,17 @@ impl Build<'_, '_> {
         match stage.kind {
             StageKind::Function(function) => {
                 let callee = self.temps(1 + inputs.len())?;
+                let before = self.here();
                 self.expr(function, callee)?;
+                let global = self.only_global_since(before);
                 for (at, input) in (1_u8..).zip(inputs) {
                     self.emit(Op::Move { a: callee + at, b: *input });
+                }
+                if let Some((op, slot)) = global {
+                    self.at(stage.span);
+                    self.emit(Op::CallStage { a: dst, b: callee, c: inputs.len() as u8, slot });
+                    self.place = tree.get(function).span.start;
+                    self.emit(op);
                 }
                 self.at(stage.span);
                 let site = self.call_site(CallSite::default());

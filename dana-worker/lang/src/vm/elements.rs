@@ -87,9 +87,15 @@ pub(super) fn set_field(
     if !it.kind.accepts(at as usize, value) {
         coerce::assign_field(&it.kind, at as usize, value, services)?;
     }
-    let old = it.fields.borrow_mut().get_mut(at as usize).map(|slot| std::mem::replace(slot, value.clone()));
-    if let Some(mut old) = old {
-        put(&mut old, Value::Unset);
+    let mut fields = it.fields.borrow_mut();
+    let Some(slot) = fields.get_mut(at as usize) else { return Ok(false) };
+    if slot.is_scalar() {
+        put(slot, value.clone());
+    } else {
+        let old = std::mem::replace(slot, value.clone());
+        // The object may be reachable from what goes.
+        drop(fields);
+        drop(old);
     }
     Ok(true)
 }

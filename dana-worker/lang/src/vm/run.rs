@@ -560,6 +560,22 @@ impl Vm {
                             dst: a,
                         };
                     }
+                    Op::CallStage { a, b, c, slot } => {
+                        let slots = func.module.locals.slots.borrow();
+                        if let Some(Value::Func(callee)) = slots.get(slot as usize)
+                            && callee.code.params.len() == usize::from(c)
+                        {
+                            fuel -= 1;
+                            if fuel < 0 {
+                                pc -= 1;
+                                break 'run Next::Refuel;
+                            }
+                            let callee = Rc::clone(callee);
+                            drop(slots);
+                            pc += 2;
+                            enter!(callee, *base + usize::from(b) + 1, a);
+                        }
+                    }
                     Op::Call { a, b, c, site } => {
                         fuel -= 1;
                         if fuel < 0 {
@@ -607,9 +623,13 @@ impl Vm {
                         }
                         let Some(site) = code.calls.get(at as usize) else { continue 'run };
                         let CallSite { name: Some(name), keywords, cache, .. } = site else { continue 'run };
-                        let other = Next::Method { first: b, count: c, site: at, dst: a };
+                        macro_rules! elsewhere {
+                            () => {
+                                break 'run Next::Method { first: b, count: c, site: at, dst: a }
+                            };
+                        }
                         if !keywords.is_empty() {
-                            break 'run other;
+                            elsewhere!();
                         }
                         match &r!(b) {
                             Value::Struct(it) => {
@@ -632,19 +652,19 @@ impl Vm {
                                     pc -= 1;
                                     continue 'run;
                                 }
-                                break 'run other;
+                                elsewhere!();
                             }
-                            Value::Promise(_) | Value::Module(_) | Value::Error(_) => break 'run other,
+                            Value::Promise(_) | Value::Module(_) | Value::Error(_) => elsewhere!(),
                             receiver => {
                                 let Some(native) = invoke::method(site, receiver, name, c) else {
-                                    break 'run other;
+                                    elsewhere!();
                                 };
                                 let args = (a, b, usize::from(c) + 1);
                                 match attempt!('run, invoke::invoke(win, native, args, (code, pc), services))
                                 {
                                     Invoked::Done => {}
                                     Invoked::Step(step) => break 'run Next::Step(step, a),
-                                    Invoked::Promised => break 'run other,
+                                    Invoked::Promised => elsewhere!(),
                                 }
                             }
                         }
