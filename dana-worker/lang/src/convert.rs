@@ -234,7 +234,9 @@ impl Writer<'_, '_> {
                 let handle = self.handles.keep(value);
                 self.encoder.function(handle, &name)
             }
-            Value::Module(_) | Value::Unset | Value::Cell(_) => {
+            // Nothing of a module can be used outside, so that the program's last line may name one.
+            Value::Module(module) => self.encoder.str(&format!("<module {}>", module.name)),
+            Value::Unset | Value::Cell(_) => {
                 return Err(Raise::type_error(format!(
                     "{} is a {} and cannot be sent to the host",
                     shown(&self.path),

@@ -10,7 +10,7 @@ use dana_wire::{Message, Question};
 use super::args::natives;
 use super::native::{Call, Continuation, Native, Step};
 use super::preloaded;
-use crate::session::{AsIs, Services};
+use crate::session::{Services, Settle, Settled};
 use crate::value::promise::PromiseState;
 use crate::value::structure::StructKind;
 use crate::value::{DictObj, Raise, StructObj, Table, Value, memory, repr};
@@ -26,6 +26,16 @@ pub fn method(kind: StructKind, name: &str) -> Option<&'static Native> {
         StructKind::Struct | StructKind::Workflow => return None,
     };
     methods.iter().find(|native| native.name == name)
+}
+
+/// The names of the methods of the type's kind.
+pub fn methods(kind: StructKind) -> impl Iterator<Item = &'static str> {
+    let methods = match kind {
+        StructKind::Agent => AGENT,
+        StructKind::Resource => RESOURCE,
+        StructKind::Struct | StructKind::Workflow => &[],
+    };
+    methods.iter().map(|native| native.name)
 }
 
 natives! {
@@ -85,6 +95,18 @@ fn hidden(it: &StructObj, name: &str) -> Result<Rc<DictObj>, Raise> {
     Ok(made)
 }
 
+/// What the model says, as it is.
+struct Reply;
+
+impl Settle for Reply {
+    fn settle(&mut self, answer: Result<Value, Raise>, _services: &mut Services) -> Settled {
+        match answer {
+            Ok(value) => Settled::Kept(value),
+            Err(raise) => Settled::Broken(crate::reason::failed(raise)),
+        }
+    }
+}
+
 /// Asks the model in the agent's name.
 fn ask(call: &mut Call<'_>, instruction: &str, more: &str) -> Result<Value, Raise> {
     let it = receiver(call)?;
@@ -106,7 +128,7 @@ fn ask(call: &mut Call<'_>, instruction: &str, more: &str) -> Result<Value, Rais
         expects: None,
         schema: None,
     };
-    let promise = call.services.ask(question, vec![Value::dict(Table::new())], Box::new(AsIs))?;
+    let promise = call.services.ask(question, vec![Value::dict(Table::new())], Box::new(Reply))?;
     Ok(Value::Promise(promise))
 }
 

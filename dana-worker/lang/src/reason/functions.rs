@@ -221,7 +221,7 @@ impl Settle for Conversation {
 }
 
 /// A failure of the host's model, told as one; limits stay what they are.
-fn failed(raise: Raise) -> Raise {
+pub(crate) fn failed(raise: Raise) -> Raise {
     match raise.as_error() {
         Some(error) if error.limit.is_none() => {
             Raise::sandbox(format!("LLM call failed: {}: {}", error.kind(), error.message))

@@ -12,7 +12,7 @@ mod reply;
 mod schema;
 mod untyped;
 
-pub(crate) use functions::FUNCTIONS;
+pub(crate) use functions::{FUNCTIONS, failed};
 
 #[cfg(test)]
 mod tests;

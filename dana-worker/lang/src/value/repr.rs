@@ -125,7 +125,10 @@ fn digits(number: i64) -> ([u8; 24], usize) {
 /// `Type: message (File "f", line L, column C)`, without the parts that are unknown.
 fn error_text(error: &ErrorObj) -> String {
     let place = error.place.borrow();
-    let mut out = format!("{}: {}", error.kind(), error.message);
+    let mut out = error.kind().to_owned();
+    if !error.message.is_empty() {
+        let _ = write!(out, ": {}", error.message);
+    }
     if let Some(spot) = &place.at {
         out.push_str(" (");
         if let Some(file) = &spot.file.name {
@@ -246,7 +249,9 @@ impl Printer<'_> {
             Value::Error(it) => {
                 self.out.push_str(it.kind());
                 self.out.push('(');
-                text::quote(self.out, &it.message);
+                if !it.message.is_empty() {
+                    text::quote(self.out, &it.message);
+                }
                 self.out.push(')');
             }
             Value::Iter(_) => self.out.push_str("<iterator>"),

@@ -122,7 +122,10 @@ pub(super) fn no_field(it: &Rc<StructObj>, name: &str) -> Raise {
 fn hinted(raise: Raise, object: &Value, name: &str) -> Raise {
     let mut owned: Vec<Rc<str>> = Vec::new();
     match object {
-        Value::Struct(it) => members(it, &mut owned),
+        Value::Struct(it) => {
+            members(it, &mut owned);
+            owned.extend(library::agents::methods(it.kind.kind).map(Rc::from));
+        }
         Value::Module(module) => owned.extend(module.locals.entries().into_iter().map(|(name, _)| name)),
         Value::Dict(dict) => {
             let table = dict.table.borrow();
