@@ -39,7 +39,7 @@ pub(crate) struct Core {
     report: OnceLock<Report>,
     /// Empty before the session begins, while a turn has it, and after the end.
     pub(crate) gate: Gate<Option<Room>>,
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
     over: Mutex<Option<String>>,
 }
 
@@ -54,7 +54,7 @@ impl Core {
             ends: Arc::default(),
             report: OnceLock::new(),
             gate: Gate::new(None),
-            closed: AtomicBool::new(false),
+            closed: Arc::default(),
             over: Mutex::new(None),
         }
     }
@@ -79,6 +79,11 @@ impl Core {
     /// The process the session belongs to.
     pub(crate) fn process(&self) -> u32 {
         self.process
+    }
+
+    /// Says at any time, on any thread, whether the session is closed.
+    pub(crate) fn closed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.closed)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

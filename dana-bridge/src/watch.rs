@@ -10,6 +10,7 @@ use dana_wire::{LogLevel, ToHost};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::link::Clock;
 use crate::session::Session;
 use crate::stderr::escape;
 use crate::stop::Stop;
@@ -91,6 +92,18 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// The same for an interpreter that computes on this thread.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock {
+            deadline: self.deadline,
+            closed: self.session.get().core().closed(),
+            on_main_thread: self.on_main_thread,
+            patience: SIGNAL_CHECK,
+            signals: self.signals,
+            stop: None,
+        }
+    }
+
     /// Runs the handlers of signals that came: Ctrl-C raises here.
     pub(crate) fn check_signals(&self) -> Result<(), Stop> {
         if self.on_main_thread {
@@ -156,7 +169,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn check_signals(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn check_signals(py: Python<'_>) -> PyResult<()> {
     py.check_signals()
 }
 

@@ -14,6 +14,7 @@ use dana_meter::outside;
 use dana_wire::{Capped, ToHost, ToWorker, Violation};
 
 use super::Link;
+use super::clock::wind;
 use crate::stop::Stop;
 use crate::sys::Moved;
 use crate::watch::Watch;
@@ -47,10 +48,11 @@ impl Link for Memory {
         };
         let server = self.server.as_mut().ok_or(Stop::Gone)?.get();
         watch.patience()?;
+        let wound = wind(watch.clock());
         let mut desk = Desk { incoming: &mut self.incoming, watch, stop: None };
         // A bug of the interpreter ends its session, not the host.
         let served = catch_unwind(AssertUnwindSafe(|| server.handle(header, &self.outgoing, &mut desk)));
-        match (desk.stop.take(), served) {
+        match (desk.stop.take().or_else(|| wound.stop()), served) {
             (Some(stop), _) => Err(stop),
             (None, Ok(Ok(()))) => Ok(()),
             (None, Ok(Err(error))) => Err(Stop::Bug(error.to_string())),

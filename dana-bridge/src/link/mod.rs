@@ -1,6 +1,7 @@
 //! The way to an interpreter. Everything above this module is the same for a worker process and
 //! for an interpreter in this process.
 
+mod clock;
 mod memory;
 mod pipe;
 
@@ -9,6 +10,7 @@ use dana_wire::{ToHost, ToWorker, Violation};
 use crate::stop::Stop;
 use crate::watch::Watch;
 
+pub(crate) use clock::Clock;
 pub(crate) use memory::Memory;
 pub(crate) use pipe::{Ends, Pipe};
 

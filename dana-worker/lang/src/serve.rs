@@ -19,7 +19,8 @@ use crate::syntax::error::{ParseError, SyntaxFault};
 use crate::syntax::span::Source;
 use crate::value::error::Reason;
 use crate::value::promise::PromiseState;
-use crate::value::{ErrorObj, Raise, Table, Value, hash, memory};
+use crate::value::work::Count;
+use crate::value::{ErrorObj, Raise, Table, Value, cycles, hash, memory, work};
 use crate::vm::{Exit, Vm, Watch};
 
 /// Where the session's messages go.
@@ -71,6 +72,9 @@ pub struct Server {
     meter: Meter,
     seed: [u64; 2],
     limit: usize,
+    work: Count,
+    mark: usize,
+    cycles: cycles::Notes,
     inner: Option<Box<Inner>>,
 }
 
@@ -79,7 +83,15 @@ impl Server {
         let meter = Meter::new();
         let limit =
             start.limits.memory.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        let mut server = Server { meter, seed: start.seed, limit, inner: None };
+        let mut server = Server {
+            meter,
+            seed: start.seed,
+            limit,
+            work: Count::NONE,
+            mark: 0,
+            cycles: cycles::Notes::EMPTY,
+            inner: None,
+        };
         let inner = server.inside(|_| {
             let vm = Vm::new(Services::new(start.limits, start.functions));
             Some(Box::new(Inner { vm, handles: Handles::default(), turn: None }))
@@ -105,12 +117,18 @@ impl Server {
     }
 
     /// Charges what happens to this session, under its limit and with its seed.
-    fn inside<T>(&mut self, work: impl FnOnce(&mut Server) -> T) -> T {
+    fn inside<T>(&mut self, task: impl FnOnce(&mut Server) -> T) -> T {
         let meter = self.meter.clone();
         let turn = meter.enter();
         let seed = hash::set_seed(self.seed);
         let limit = memory::set_limit(self.limit);
-        let result = work(self);
+        let count = work::replace(self.work);
+        let mark = memory::set_mark(self.mark);
+        let notes = cycles::replace(std::mem::take(&mut self.cycles));
+        let result = task(self);
+        self.cycles = cycles::replace(notes);
+        self.mark = memory::set_mark(mark);
+        self.work = work::replace(count);
         memory::set_limit(limit);
         hash::set_seed(seed);
         drop(turn);
@@ -124,6 +142,13 @@ impl Drop for Server {
             if let Some(mut inner) = server.inner.take() {
                 inner.handles = Handles::default();
                 inner.vm.dismantle();
+                drop(inner);
+                // What only holds itself by now was out of reach already.
+                memory::set_limit(usize::MAX);
+                work::begin(None);
+                if cycles::collect().is_err() {
+                    // Only the host's clock ends this early: what is left stays until the process ends.
+                }
             }
         });
     }
@@ -422,8 +447,7 @@ impl Inner {
                 Exit::Done(value) => return self.end(value, out),
                 Exit::Failed(error) => return self.fail(Raise::error(error), out),
                 Exit::Stopped(reason) => {
-                    let raise = Raise::new("Stopped", reason);
-                    return self.fail(raise, out);
+                    return self.fail(Raise::stopped(reason), out);
                 }
                 Exit::Wait(promise) => {
                     self.flush(out)?;
@@ -481,6 +505,7 @@ impl Inner {
             Reason::Pending(_) => {
                 Rc::new(ErrorObj::new("RuntimeError", "the result was still being waited for"))
             }
+            Reason::Stopped(reason) => Rc::new(ErrorObj::new("Stopped", reason)),
         };
         let fault = fault(&error);
         self.refuse(&fault, out)
@@ -499,7 +524,7 @@ impl Inner {
     fn usage(&self) -> Usage {
         let services = &self.vm.services;
         Usage {
-            steps: services.steps,
+            steps: work::steps(),
             memory_peak: dana_meter::peak() as u64,
             output_bytes: services.printed,
             asks: services.asked,

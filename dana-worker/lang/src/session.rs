@@ -8,7 +8,7 @@ use std::rc::Rc;
 use dana_wire::{LogLevel, Question, SessionLimits};
 
 use crate::library::preloaded::{FIRST_OWN, Preloaded};
-use crate::value::{PromiseObj, Raise, StructType, Value, memory};
+use crate::value::{PromiseObj, Raise, StructType, Value, memory, work};
 
 /// What to do with an answer. Runs when the answer arrives, before anybody sees the promise settle.
 pub trait Settle {
@@ -73,7 +73,6 @@ pub struct Services {
     /// This turn's promises.
     pub(crate) issued: Vec<Rc<PromiseObj>>,
     /// This turn's meters.
-    pub(crate) steps: u64,
     pub(crate) printed: u64,
     pub(crate) logged: usize,
     pub(crate) asked: u32,
@@ -100,7 +99,6 @@ impl Services {
             sources: HashMap::new(),
             fresh: false,
             issued: Vec::new(),
-            steps: 0,
             printed: 0,
             logged: 0,
             asked: 0,
@@ -108,7 +106,7 @@ impl Services {
     }
 
     pub(crate) fn begin_turn(&mut self) {
-        self.steps = 0;
+        work::begin(self.limits.steps);
         self.printed = 0;
         self.logged = 0;
         self.asked = 0;
@@ -152,15 +150,6 @@ impl Services {
         self.logged += 1;
         self.logs.push((level, text));
         Ok(())
-    }
-
-    /// Charges work that a function does in bulk, one step for each element or so.
-    pub fn charge(&mut self, steps: u64) -> Result<(), Raise> {
-        self.steps = self.steps.saturating_add(steps);
-        match self.limits.steps {
-            Some(limit) if self.steps > limit => Err(Raise::steps(limit)),
-            _ => Ok(()),
-        }
     }
 
     /// Asks the host. The promise settles when the answer is there and `settle` has seen it.

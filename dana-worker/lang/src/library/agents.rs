@@ -13,7 +13,7 @@ use super::preloaded;
 use crate::session::{Services, Settle, Settled};
 use crate::value::promise::PromiseState;
 use crate::value::structure::StructKind;
-use crate::value::{DictObj, Raise, StructObj, Table, Value, memory, repr};
+use crate::value::{DictObj, Raise, StructObj, Table, Value, cycles, memory, repr};
 
 /// Turns of a conversation that a new message is sent with.
 const TURNS: usize = 5;
@@ -180,7 +180,9 @@ fn unanswered(reply: &Value) -> bool {
 }
 
 fn remember(call: &mut Call<'_>) -> Result<Value, Raise> {
-    hidden(receiver(call)?, "memory")?.insert(call.arg(1).clone(), call.arg(2).clone())?;
+    let memory = hidden(receiver(call)?, "memory")?;
+    cycles::stored(&memory, call.arg(2));
+    memory.insert(call.arg(1).clone(), call.arg(2).clone())?;
     Ok(Value::True)
 }
 

@@ -180,10 +180,8 @@ fn unanswered(value: &Value) -> Option<Rc<PromiseObj>> {
 }
 
 /// All elements of an argument, charged as work.
-pub(super) fn elements(call: &mut Call<'_>, at: usize) -> Result<Vec<Value>, Raise> {
-    let iter = iterate(call.arg(at))?;
-    call.services.charge(iter.remaining())?;
-    iter.collect()
+pub(super) fn elements(call: &Call<'_>, at: usize) -> Result<Vec<Value>, Raise> {
+    iterate(call.arg(at))?.collect()
 }
 
 /// Declares natives: `name [parameter Take, ...] Kind body`, `Steps` before a body that may call Dana functions. A list

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::session::Services;
+use crate::value::work::Walk;
 use crate::value::{DictObj, Iter, Raise, RangeObj, Value, memory, text, truth};
 
 use super::args::{self, elements, iterate, natives, unsuitable};
@@ -73,7 +74,6 @@ fn tuple(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn set(call: &mut Call<'_>) -> Result<Value, Raise> {
     let Some(source) = call.given(0) else { return Ok(Value::set(crate::value::Table::new())) };
     let iter = iterate(source)?;
-    call.services.charge(iter.remaining())?;
     collected(iter).map(Value::set)
 }
 
@@ -83,7 +83,7 @@ fn dict(call: &mut Call<'_>) -> Result<Value, Raise> {
         if !args::is_iterable(source) {
             return Err(unsuitable(format!("'{}' object is not iterable", source.type_name())));
         }
-        for (key, value) in pairs(call, source)? {
+        for (key, value) in pairs(source)? {
             made.insert(key, value)?;
         }
     }
@@ -135,7 +135,6 @@ fn zip(call: &mut Call<'_>) -> Result<Value, Raise> {
     }
     let mut columns = Vec::with_capacity(iters.len());
     for iter in iters {
-        call.services.charge(iter.remaining())?;
         columns.push(iter.collect()?);
     }
     let first = columns.first().map_or(0, Vec::len);
@@ -166,12 +165,9 @@ fn holds(call: &mut Call<'_>, wanted: bool) -> Result<bool, Raise> {
         return Ok(if wanted { range.len() > zeros } else { zeros > 0 });
     }
     let mut iter = iterate(call.arg(0))?;
-    let mut seen = 0_u64;
+    let mut walk = Walk::default();
     while let Some(item) = iter.next()? {
-        seen += 1;
-        if seen.is_multiple_of(4096) {
-            call.services.charge(4096)?;
-        }
+        walk.step()?;
         if truth::plain(&item)? == wanted {
             return Ok(true);
         }
@@ -184,7 +180,6 @@ fn map(call: &mut Call<'_>) -> Result<Step, Raise> {
     let mut columns = vec![elements(call, 1)?];
     for other in call.rest {
         let iter = iterate(other)?;
-        call.services.charge(iter.remaining())?;
         columns.push(iter.collect()?);
     }
     let count = columns.iter().map(Vec::len).min().unwrap_or(0);
@@ -232,9 +227,11 @@ fn filter(call: &mut Call<'_>) -> Result<Step, Raise> {
     let items = elements(call, 1)?;
     if call.arg(0).is_none() {
         let mut kept = Vec::new();
+        let mut walk = Walk::default();
         for item in items {
+            walk.step()?;
             if truth::plain(&item)? {
-                kept.push(item);
+                memory::push(&mut kept, item)?;
             }
         }
         return Ok(Step::Done(Value::iterator(Iter::Values(kept.into_iter()))));
@@ -278,7 +275,7 @@ impl Continuation for Filtering {
         }
         if truth::plain(&result)? {
             let item = self.asked.clone();
-            self.kept.push(item);
+            memory::push(&mut self.kept, item)?;
         }
         Ok(self.next())
     }

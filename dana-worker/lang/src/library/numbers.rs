@@ -4,7 +4,8 @@ use num_bigint::BigInt;
 
 use crate::text;
 use crate::value::arith::{self, Arith};
-use crate::value::{Iter, Raise, RangeObj, Value, bigint, memory};
+use crate::value::work::Walk;
+use crate::value::{Iter, Raise, RangeObj, Value, bigint, memory, work};
 
 use super::args::{self, natives, unsuitable};
 use super::format::not_whole;
@@ -70,7 +71,7 @@ fn round(call: &mut Call<'_>) -> Result<Value, Raise> {
             let places = digits.filter(|&digits| digits < 0).map(i64::unsigned_abs);
             match places {
                 None => arith::identity(number),
-                Some(places) => Ok(round_integer(number, places)),
+                Some(places) => round_integer(number, places),
             }
         }
         (other, _) => Err(unsuitable(format!("type {} doesn't define __round__ method", other.type_name()))),
@@ -104,21 +105,23 @@ fn round_float(number: f64, digits: i64) -> Result<f64, Raise> {
 }
 
 /// To a multiple of `10**places`, halves to even.
-fn round_integer(number: &Value, places: u64) -> Value {
+fn round_integer(number: &Value, places: u64) -> Result<Value, Raise> {
     let number = match number {
         Value::Big(big) => (**big).clone(),
         other => BigInt::from(other.as_index().unwrap_or(0)),
     };
     // More places than the number has digits round to nothing.
     if places.saturating_mul(3) > number.bits() + 3 {
-        return Value::Int(0);
+        return Ok(Value::Int(0));
     }
+    bigint::check_bits(number.bits())?;
+    bigint::charge_product(2 * number.bits(), number.bits())?;
     let unit = BigInt::from(10).pow(u32::try_from(places).unwrap_or(u32::MAX));
     let (quotient, rest) = arith::floor_divide(&number, &unit);
     let doubled: BigInt = &rest * 2;
     let odd: BigInt = &quotient % 2;
     let up = doubled > unit || doubled == unit && odd != BigInt::ZERO;
-    Value::big((if up { quotient + 1 } else { quotient }) * unit)
+    Ok(Value::big((if up { quotient + 1 } else { quotient }) * unit))
 }
 
 /// The sum of a range, by its ends.
@@ -137,24 +140,25 @@ fn sum(call: &mut Call<'_>) -> Result<Value, Raise> {
         return arith::binary(Arith::Add, start, &sum_of_range(range));
     }
     let iter = args::iterate(call.arg(0))?;
-    call.services.charge(iter.remaining())?;
     let start = call.given(1).cloned().unwrap_or(Value::Int(0));
     if start.is_text() {
         return Err(Raise::type_error("sum() can't sum strings [use ''.join(seq) instead]"));
     }
     match start {
-        Value::List(list) => joined(iter, list.to_vec(), true),
-        Value::Tuple(tuple) => joined(iter, tuple.items().to_vec(), false),
-        start => total(call, iter, start),
+        Value::List(list) => joined(iter, memory::copied(&list.items.borrow())?, true),
+        Value::Tuple(tuple) => joined(iter, memory::copied(tuple.items())?, false),
+        start => total(iter, start),
     }
 }
 
 /// Lists or tuples one after the other, without copying what is already there.
 fn joined(mut iter: Iter, mut items: Vec<Value>, lists: bool) -> Result<Value, Raise> {
+    let mut walk = Walk::default();
     while let Some(item) = iter.next()? {
+        walk.step()?;
         let more = match (&item.observe()?, lists) {
-            (Value::List(list), true) => list.to_vec(),
-            (Value::Tuple(tuple), false) => tuple.items().to_vec(),
+            (Value::List(list), true) => memory::copied(&list.items.borrow())?,
+            (Value::Tuple(tuple), false) => memory::copied(tuple.items())?,
             (other, _) => {
                 let (this, kind) = (if lists { "list" } else { "tuple" }, other.type_name());
                 return Err(Raise::type_error(format!(
@@ -162,18 +166,21 @@ fn joined(mut iter: Iter, mut items: Vec<Value>, lists: bool) -> Result<Value, R
                 )));
             }
         };
-        memory::reserve_values(items.len().saturating_add(more.len()))?;
+        memory::grow(&mut items, more.len())?;
         items.extend(more);
     }
     Ok(if lists { Value::list(items) } else { Value::tuple(items) })
 }
 
 /// Integers exactly, floats with the compensation CPython 3.12 has.
-fn total(call: &mut Call<'_>, mut iter: Iter, start: Value) -> Result<Value, Raise> {
+fn total(mut iter: Iter, start: Value) -> Result<Value, Raise> {
     let mut sum = start;
     // What rounding has lost so far, while the sum is a float.
     let mut lost = 0.0;
+    work::foresee(iter.remaining())?;
+    let mut walk = Walk::default();
     while let Some(item) = iter.next()? {
+        walk.step()?;
         let item = if let Value::Promise(promise) = &item { promise.observe()? } else { item };
         if item.is_text() {
             let (a, b) = (sum.type_name(), item.type_name());
@@ -198,9 +205,6 @@ fn total(call: &mut Call<'_>, mut iter: Iter, start: Value) -> Result<Value, Rai
                 }
             },
             (total, more) => {
-                if let Value::Big(big) = total {
-                    call.services.charge(big.bits() / 64)?;
-                }
                 sum = arith::binary(Arith::Add, total, more)?;
             }
         }
@@ -232,6 +236,9 @@ fn sum_range(call: &mut Call<'_>) -> Result<Value, Raise> {
     if first > last {
         return Ok(Value::Int(0));
     }
+    let bits = first.bits().max(last.bits());
+    bigint::check_bits(2 * bits + 2)?;
+    bigint::charge_product(bits, bits)?;
     let count: BigInt = &last - &first + 1;
     Ok(Value::big((first + last) * count / 2))
 }
@@ -251,20 +258,22 @@ fn factorial(call: &mut Call<'_>) -> Result<Value, Raise> {
     let bits = f64::from(n) * (f64::from(n).max(2.0).log2() - 1.4) + 64.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and below 2**38")]
     bigint::check_bits(bits as u64)?;
-    call.services.charge(u64::from(n))?;
-    Ok(Value::big(product(1, n)))
+    product(1, n).map(Value::big)
 }
 
 /// `low * ... * high`, halves first so that the factors stay of one size.
-fn product(low: u32, high: u32) -> BigInt {
+fn product(low: u32, high: u32) -> Result<BigInt, Raise> {
     if high < low {
-        return BigInt::from(1);
+        return Ok(BigInt::from(1));
     }
     if high - low < 16 {
-        return (low..=high).fold(BigInt::from(1), |product, factor| product * factor);
+        work::charge(1)?;
+        return Ok((low..=high).fold(BigInt::from(1), |product, factor| product * factor));
     }
     let middle = u32::midpoint(low, high);
-    product(low, middle) * product(middle + 1, high)
+    let (lower, upper) = (product(low, middle)?, product(middle + 1, high)?);
+    bigint::charge_product(lower.bits(), upper.bits())?;
+    Ok(lower * upper)
 }
 
 fn added(call: &mut Call<'_>, more: i64) -> Result<Value, Raise> {

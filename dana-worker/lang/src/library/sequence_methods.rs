@@ -1,8 +1,11 @@
 //! Methods of `list`, `tuple` and `range`, as in Python 3.12. `list.sort` is in `sort`.
 
+use std::cell::Ref;
+use std::ops::Deref;
 use std::rc::Rc;
 
-use crate::value::{ListObj, Raise, Value, eq, memory, repr};
+use crate::value::work::Walk;
+use crate::value::{ListObj, Raise, Value, cycles, eq, memory, repr, work};
 
 use super::args::{index, natives, walk};
 use super::native::Call;
@@ -45,20 +48,40 @@ pub(super) fn this<'a>(call: &Call<'a>) -> Result<&'a Rc<ListObj>, Raise> {
     }
 }
 
-/// A copy of the elements of a list or tuple.
-fn items(call: &Call<'_>) -> Result<Vec<Value>, Raise> {
-    match call.arg(0) {
-        Value::Tuple(tuple) => Ok(tuple.items().to_vec()),
-        _ => Ok(this(call)?.to_vec()),
+/// The elements of a list or tuple. Comparing them runs no code of the program, so nothing changes them meanwhile.
+enum Items<'a> {
+    List(Ref<'a, Vec<Value>>),
+    Tuple(&'a [Value]),
+}
+
+impl Deref for Items<'_> {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        match self {
+            Items::List(items) => items,
+            Items::Tuple(items) => items,
+        }
     }
 }
 
-fn append(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let mut items = this(call)?.items.borrow_mut();
-    if items.len() == items.capacity() {
-        memory::reserve_values(items.len().max(4))?;
+fn items<'a>(call: &Call<'a>) -> Result<Items<'a>, Raise> {
+    match call.arg(0) {
+        Value::Tuple(tuple) => Ok(Items::Tuple(tuple.items())),
+        _ => Ok(Items::List(this(call)?.items.borrow())),
     }
-    items.push(call.arg(1).clone());
+}
+
+/// Charges moving so many elements by one place.
+fn moved(count: usize) -> Result<(), Raise> {
+    work::bytes(count.saturating_mul(size_of::<Value>()) / 4)
+}
+
+fn append(call: &mut Call<'_>) -> Result<Value, Raise> {
+    let list = this(call)?;
+    cycles::stored(list, call.arg(1));
+    let mut items = list.items.borrow_mut();
+    memory::push(&mut items, call.arg(1).clone())?;
     Ok(Value::None)
 }
 
@@ -70,19 +93,14 @@ fn clear(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn copy(call: &mut Call<'_>) -> Result<Value, Raise> {
     let list = this(call)?;
-    memory::reserve_values(list.len())?;
-    call.services.charge(list.len() as u64)?;
-    Ok(Value::list(list.to_vec()))
+    Ok(Value::list(memory::copied(&list.items.borrow())?))
 }
 
 fn extend(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let iter = walk(call.arg(1))?;
-    call.services.charge(iter.remaining())?;
-    let more = iter.collect()?;
+    let more = walk(call.arg(1))?.collect()?;
+    cycles::stored_all(this(call)?, &more);
     let mut items = this(call)?.items.borrow_mut();
-    if items.capacity() - items.len() < more.len() {
-        memory::reserve_values(items.len().saturating_add(more.len()))?;
-    }
+    memory::grow(&mut items, more.len())?;
     items.extend(more);
     Ok(Value::None)
 }
@@ -90,12 +108,11 @@ fn extend(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn insert(call: &mut Call<'_>) -> Result<Value, Raise> {
     let at = index(call.arg(1))?;
     let list = this(call)?;
-    call.services.charge(list.len() as u64 / 16)?;
+    cycles::stored(list, call.arg(2));
     let mut items = list.items.borrow_mut();
-    if items.len() == items.capacity() {
-        memory::reserve_values(items.len().max(4))?;
-    }
+    memory::grow(&mut items, 1)?;
     let at = clamped(at, items.len());
+    moved(items.len() - at)?;
     items.insert(at, call.arg(2).clone());
     Ok(Value::None)
 }
@@ -121,7 +138,7 @@ fn pop(call: &mut Call<'_>) -> Result<Value, Raise> {
     let place = if at < 0 { from_end } else { usize::try_from(at).ok() };
     match place.filter(|&place| place < items.len()) {
         Some(place) => {
-            call.services.charge((items.len() - place) as u64 / 16)?;
+            moved(items.len() - place)?;
             Ok(items.remove(place))
         }
         None => Err(Raise::index_error("pop index out of range")),
@@ -130,11 +147,11 @@ fn pop(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn remove(call: &mut Call<'_>) -> Result<Value, Raise> {
     let list = this(call)?;
-    call.services.charge(list.len() as u64)?;
-    let place = place_of(&list.to_vec(), call.arg(1))?;
+    let place = place_of(&list.items.borrow(), call.arg(1))?;
     let Some(place) = place else { return Err(Raise::value_error("list.remove(x): x not in list")) };
     let removed = {
         let mut items = list.items.borrow_mut();
+        moved(items.len().saturating_sub(place))?;
         if place < items.len() { items.remove(place) } else { Value::None }
     };
     crate::value::release::release_one(removed);
@@ -142,7 +159,9 @@ fn remove(call: &mut Call<'_>) -> Result<Value, Raise> {
 }
 
 fn place_of(items: &[Value], wanted: &Value) -> Result<Option<usize>, Raise> {
+    let mut walk = Walk::default();
     for (at, item) in items.iter().enumerate() {
+        walk.step()?;
         if eq::same(item, wanted) || eq::equal(item, wanted)? {
             return Ok(Some(at));
         }
@@ -152,16 +171,16 @@ fn place_of(items: &[Value], wanted: &Value) -> Result<Option<usize>, Raise> {
 
 fn reverse(call: &mut Call<'_>) -> Result<Value, Raise> {
     let list = this(call)?;
-    call.services.charge(list.len() as u64)?;
+    work::elements(list.len())?;
     list.items.borrow_mut().reverse();
     Ok(Value::None)
 }
 
 fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let items = items(call)?;
-    call.services.charge(items.len() as u64)?;
     let mut found = 0;
-    for item in &items {
+    let mut walk = Walk::default();
+    for item in items(call)?.iter() {
+        walk.step()?;
         if eq::same(item, call.arg(1)) || eq::equal(item, call.arg(1))? {
             found += 1;
         }
@@ -171,7 +190,6 @@ fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn position(call: &mut Call<'_>) -> Result<Value, Raise> {
     let items = items(call)?;
-    call.services.charge(items.len() as u64)?;
     let edge = |at: usize, default: usize| -> Result<usize, Raise> {
         let given = call.given(at);
         if given.is_some_and(|value| !matches!(value, Value::Big(_)) && value.as_index().is_none()) {

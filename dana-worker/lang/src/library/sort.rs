@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use crate::session::Services;
 use crate::value::error::Reason;
-use crate::value::{Iter, ListObj, Raise, Value, memory, order};
+use crate::value::work::{ELEMENTS, Walk};
+use crate::value::{Iter, ListObj, Raise, Value, cycles, memory, order, work};
 
 use super::args::{self, elements};
 use super::native::{Call, Continuation, Step};
@@ -18,7 +19,7 @@ pub(super) fn sorted(call: &mut Call<'_>) -> Result<Step, Raise> {
     let items = settled(elements(call, 0)?)?;
     let reverse = args::flag(call.given(2))?;
     let key = args::some(call, 1).cloned();
-    begin(items, key, Target::NewList, reverse, call.services)
+    begin(items, key, Target::NewList, reverse)
 }
 
 /// `list.sort(*, key=None, reverse=False)`. While a key function runs the list is empty, as in CPython; when anything
@@ -27,16 +28,14 @@ pub(super) fn sort_method(call: &mut Call<'_>) -> Result<Step, Raise> {
     let list = Rc::clone(super::sequence_methods::this(call)?);
     let reverse = args::flag(call.given(2))?;
     let key = args::some(call, 1).cloned();
-    call.services.charge(list.len() as u64)?;
-    memory::reserve_values(list.len())?;
-    let items = settled(list.to_vec())?;
+    let items = settled(memory::copied(&list.items.borrow())?)?;
     if key.is_none() {
-        let sorted = in_order(items, reverse, call.services).map_err(of_method)?;
+        let sorted = in_order(items, reverse).map_err(of_method)?;
         *list.items.borrow_mut() = sorted;
         return Ok(Step::Done(Value::None));
     }
     list.items.borrow_mut().clear();
-    begin(items, key, Target::InPlace(list), reverse, call.services)
+    begin(items, key, Target::InPlace(list), reverse)
 }
 
 /// Values that have no order are a mistake of the method's argument, as in Python, not of an operator.
@@ -89,11 +88,7 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
             | Value::Dict(_)
             | Value::View(_)
             | Value::Range(_)
-            | Value::Iter(_) => {
-                let iter = args::iterate(one)?;
-                call.services.charge(iter.remaining())?;
-                iter
-            }
+            | Value::Iter(_) => args::iterate(one)?,
             // A single value that is no collection is its own extreme.
             single => return Ok(Step::Done(single.clone())),
         },
@@ -123,13 +118,16 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
             None => Err(Raise::value_error(format!("{name}() iterable argument is empty"))),
         };
     }
-    begin(items, key, Target::One(which), false, call.services)
+    begin(items, key, Target::One(which), false)
 }
 
 /// The first of the extreme elements.
 fn champion(mut items: Iter, which: Extreme) -> Result<Option<Value>, Raise> {
+    work::foresee(items.remaining())?;
     let Some(mut found) = items.next()? else { return Ok(None) };
+    let mut walk = Walk::default();
     while let Some(item) = items.next()? {
+        walk.step()?;
         found = better(found, item, which)?;
     }
     found.observe().map(Some)
@@ -163,19 +161,13 @@ fn settled(mut items: Vec<Value>) -> Result<Vec<Value>, Raise> {
     Ok(items)
 }
 
-fn begin(
-    items: Vec<Value>,
-    key: Option<Value>,
-    target: Target,
-    reverse: bool,
-    services: &mut Services,
-) -> Result<Step, Raise> {
+fn begin(items: Vec<Value>, key: Option<Value>, target: Target, reverse: bool) -> Result<Step, Raise> {
     let Some(key) = key else {
-        return in_order(items, reverse, services).map(|items| Step::Done(Value::list(items)));
+        return in_order(items, reverse).map(|items| Step::Done(Value::list(items)));
     };
     memory::reserve_values(items.len())?;
     let keys = Vec::with_capacity(items.len());
-    next_key(Box::new(Keyed { key, items, keys, target, reverse }), services)
+    next_key(Box::new(Keyed { key, items, keys, target, reverse }))
 }
 
 /// Calls the key function for one element after the other.
@@ -187,7 +179,7 @@ struct Keyed {
     reverse: bool,
 }
 
-fn next_key(state: Box<Keyed>, services: &mut Services) -> Result<Step, Raise> {
+fn next_key(state: Box<Keyed>) -> Result<Step, Raise> {
     match state.items.get(state.keys.len()) {
         Some(item) => Ok(Step::Call {
             function: state.key.clone(),
@@ -195,25 +187,27 @@ fn next_key(state: Box<Keyed>, services: &mut Services) -> Result<Step, Raise> {
             keywords: Vec::new(),
             then: state,
         }),
-        None => state.conclude(services),
+        None => state.conclude(),
     }
 }
 
 impl Keyed {
-    fn conclude(self: Box<Self>, services: &mut Services) -> Result<Step, Raise> {
-        let keys = self.keys.clone();
-        match finish(self.items.clone(), keys, &self.target, self.reverse, services) {
+    fn conclude(self: Box<Self>) -> Result<Step, Raise> {
+        let copies = memory::copied(&self.items).and_then(|items| Ok((items, memory::copied(&self.keys)?)));
+        match copies.and_then(|(items, keys)| finish(items, keys, &self.target, self.reverse)) {
             Ok(value) => Ok(Step::Done(value)),
             // A key that holds an unanswered promise: wait for it and compare again.
             Err(raise) => match raise.into_reason() {
                 Reason::Pending(promise) => Ok(Step::Wait { promise, then: Box::new(Again(self)) }),
                 Reason::Error(error) => Err(self.restored(Raise::error(error))),
+                Reason::Stopped(reason) => Err(Raise::stopped(reason)),
             },
         }
     }
 
     fn restored(&self, raise: Raise) -> Raise {
         if let Target::InPlace(list) = &self.target {
+            cycles::stored_all(list, &self.items);
             (*list.items.borrow_mut()).clone_from(&self.items);
         }
         raise
@@ -221,7 +215,7 @@ impl Keyed {
 }
 
 impl Continuation for Keyed {
-    fn resume(mut self: Box<Self>, result: Value, services: &mut Services) -> Result<Step, Raise> {
+    fn resume(mut self: Box<Self>, result: Value, _services: &mut Services) -> Result<Step, Raise> {
         if let Value::Promise(promise) = &result
             && promise.is_pending()
         {
@@ -231,7 +225,7 @@ impl Continuation for Keyed {
             Ok(key) => self.keys.push(key),
             Err(raise) => return Err(self.restored(raise)),
         }
-        next_key(self, services)
+        next_key(self)
     }
 
     fn failed(self: Box<Self>, raise: Raise, _services: &mut Services) -> Result<Step, Raise> {
@@ -243,8 +237,8 @@ impl Continuation for Keyed {
 struct Again(Box<Keyed>);
 
 impl Continuation for Again {
-    fn resume(self: Box<Self>, _result: Value, services: &mut Services) -> Result<Step, Raise> {
-        self.0.conclude(services)
+    fn resume(self: Box<Self>, _result: Value, _services: &mut Services) -> Result<Step, Raise> {
+        self.0.conclude()
     }
 
     fn failed(self: Box<Self>, raise: Raise, _services: &mut Services) -> Result<Step, Raise> {
@@ -252,18 +246,13 @@ impl Continuation for Again {
     }
 }
 
-fn finish(
-    items: Vec<Value>,
-    keys: Vec<Value>,
-    target: &Target,
-    reverse: bool,
-    services: &mut Services,
-) -> Result<Value, Raise> {
+fn finish(items: Vec<Value>, keys: Vec<Value>, target: &Target, reverse: bool) -> Result<Value, Raise> {
     match target {
         Target::One(which) => best(&items, &keys, *which),
-        Target::NewList => Ok(Value::list(arranged(items, keys, reverse, services)?)),
+        Target::NewList => Ok(Value::list(arranged(items, keys, reverse)?)),
         Target::InPlace(list) => {
-            let sorted = arranged(items, keys, reverse, services).map_err(of_method)?;
+            let sorted = arranged(items, keys, reverse).map_err(of_method)?;
+            cycles::stored_all(list, &sorted);
             let mut place = list.items.borrow_mut();
             let touched = !place.is_empty();
             *place = sorted;
@@ -290,8 +279,7 @@ fn best(items: &[Value], keys: &[Value], which: Extreme) -> Result<Value, Raise>
 }
 
 /// Values in their own order.
-fn in_order(mut items: Vec<Value>, reverse: bool, services: &mut Services) -> Result<Vec<Value>, Raise> {
-    services.charge(effort(items.len()))?;
+fn in_order(mut items: Vec<Value>, reverse: bool) -> Result<Vec<Value>, Raise> {
     if reverse {
         items.reverse();
     }
@@ -299,19 +287,20 @@ fn in_order(mut items: Vec<Value>, reverse: bool, services: &mut Services) -> Re
     match uniform(items.iter()) {
         // Equal integers cannot be told apart, so they need not be moved as values.
         Some(Uniform::Ints) => {
+            work::elements(items.len())?;
             let mut numbers: Vec<i64> = items.iter().filter_map(Value::as_index).collect();
-            numbers.sort_unstable();
+            if numbers.len() <= Uniform::Ints.piece() {
+                work::charge(effort(numbers.len()))?;
+                numbers.sort_unstable();
+            } else {
+                numbers = in_pieces(numbers, Uniform::Ints.piece(), i64::cmp)?;
+            }
             for (place, number) in items.iter_mut().zip(numbers) {
                 *place = Value::Int(number);
             }
         }
-        Some(kind) => items.sort_by(|a, b| uniform_order(&kind, a, b)),
-        None => {
-            memory::reserve_values(items.len().saturating_mul(4))?;
-            let keys = items.clone();
-            let pairs = merged(keys.into_iter().zip(items).collect(), services)?;
-            items = pairs.into_iter().map(|(_, item)| item).collect();
-        }
+        Some(kind) => items = in_pieces(items, kind.piece(), |a, b| uniform_order(&kind, a, b))?,
+        None => items = merged(items, 1, |a, b| order::less(b, a))?,
     }
     if reverse {
         items.reverse();
@@ -321,7 +310,20 @@ fn in_order(mut items: Vec<Value>, reverse: bool, services: &mut Services) -> Re
 
 /// Steps that sorting so many elements is worth.
 fn effort(count: usize) -> u64 {
-    (count as u64).saturating_mul(u64::from(usize::BITS - count.leading_zeros())) / 4
+    (count as u64).saturating_mul(u64::from(usize::BITS - count.leading_zeros())) / ELEMENTS as u64
+}
+
+/// Sorts with the standard library, in pieces that take not long each.
+fn in_pieces<T>(
+    mut items: Vec<T>,
+    piece: usize,
+    order: impl Fn(&T, &T) -> Ordering,
+) -> Result<Vec<T>, Raise> {
+    for piece in items.chunks_mut(piece) {
+        work::charge(effort(piece.len()))?;
+        piece.sort_by(&order);
+    }
+    merged(items, piece, |a, b| Ok(order(b, a) == Ordering::Less))
 }
 
 /// The order of two values of one kind.
@@ -342,21 +344,17 @@ fn uniform_order(kind: &Uniform, a: &Value, b: &Value) -> Ordering {
 }
 
 /// `items` in the order of their keys, stable in both directions.
-fn arranged(
-    items: Vec<Value>,
-    keys: Vec<Value>,
-    reverse: bool,
-    services: &mut Services,
-) -> Result<Vec<Value>, Raise> {
-    services.charge(effort(items.len()))?;
+fn arranged(items: Vec<Value>, keys: Vec<Value>, reverse: bool) -> Result<Vec<Value>, Raise> {
     memory::reserve_values(items.len().saturating_mul(3))?;
     let mut pairs: Pairs = keys.into_iter().zip(items).collect();
     if reverse {
         pairs.reverse();
     }
     match uniform(pairs.iter().map(|(key, _)| key)) {
-        Some(kind) => pairs.sort_by(|(a, _), (b, _)| uniform_order(&kind, a, b)),
-        None => pairs = merged(pairs, services)?,
+        Some(kind) => {
+            pairs = in_pieces(pairs, kind.piece(), |(a, _), (b, _)| uniform_order(&kind, a, b))?;
+        }
+        None => pairs = merged(pairs, 1, |(a, _), (b, _)| order::less(b, a))?,
     }
     if reverse {
         pairs.reverse();
@@ -368,6 +366,16 @@ enum Uniform {
     Ints,
     Texts,
     Floats,
+}
+
+impl Uniform {
+    /// Values sorted without a look at the clock.
+    fn piece(&self) -> usize {
+        match self {
+            Uniform::Ints | Uniform::Floats => 1 << 19,
+            Uniform::Texts => 1 << 16,
+        }
+    }
 }
 
 /// The one simple kind that all values are of.
@@ -384,37 +392,52 @@ fn uniform<'a>(mut values: impl Iterator<Item = &'a Value> + Clone) -> Option<Un
     }
 }
 
-/// Bottom-up merge sort: runs that already stand in order are only looked at.
-fn merged(mut pairs: Pairs, services: &mut Services) -> Result<Pairs, Raise> {
-    // The pairs again, and two runs of them on their way.
-    memory::reserve(pairs.len().saturating_mul(3 * size_of::<(Value, Value)>()))?;
-    let mut width = 1;
-    while width < pairs.len() {
-        services.charge(pairs.len() as u64)?;
-        let mut source = pairs.into_iter().peekable();
-        let mut next: Vec<(Value, Value)> = Vec::with_capacity(source.len());
+/// Bottom-up merge sort of runs of `width` that are sorted already. Runs that already stand in order are only looked at.
+/// `after` says whether its first argument belongs behind the second.
+fn merged<T>(
+    mut items: Vec<T>,
+    mut width: usize,
+    after: impl Fn(&T, &T) -> Result<bool, Raise>,
+) -> Result<Vec<T>, Raise> {
+    if width >= items.len() {
+        return Ok(items);
+    }
+    // The elements again, and two runs of them on their way.
+    memory::reserve(items.len().saturating_mul(2 * size_of::<T>()))?;
+    let mut walk = Walk::default();
+    while width < items.len() {
+        let mut source = items.into_iter().peekable();
+        let mut next: Vec<T> = Vec::with_capacity(source.len());
         while source.peek().is_some() {
             let left: Vec<_> = source.by_ref().take(width).collect();
             let right: Vec<_> = source.by_ref().take(width).collect();
-            merge(&mut next, left, right)?;
+            merge(&mut next, left, right, &after, &mut walk)?;
         }
-        pairs = next;
+        items = next;
         width *= 2;
     }
-    Ok(pairs)
+    Ok(items)
 }
 
 type Pairs = Vec<(Value, Value)>;
 
-fn merge(out: &mut Pairs, left: Pairs, right: Pairs) -> Result<(), Raise> {
+fn merge<T>(
+    out: &mut Vec<T>,
+    left: Vec<T>,
+    right: Vec<T>,
+    after: &impl Fn(&T, &T) -> Result<bool, Raise>,
+    walk: &mut Walk,
+) -> Result<(), Raise> {
+    work::elements(left.len())?;
     let in_order = match (left.last(), right.first()) {
-        (Some((last, _)), Some((first, _))) => !order::less(first, last)?,
+        (Some(last), Some(first)) => !after(last, first)?,
         _ => true,
     };
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     if !in_order {
-        while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
-            let from = if order::less(b, a)? { &mut right } else { &mut left };
+        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+            walk.step()?;
+            let from = if after(a, b)? { &mut right } else { &mut left };
             out.extend(from.next());
         }
     }

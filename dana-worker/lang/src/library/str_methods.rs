@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use crate::text::{self, Bounds};
-use crate::value::{BytesObj, Raise, Table, Text, Value, memory, text as strings};
+use crate::value::work::Walk;
+use crate::value::{BytesObj, Raise, Table, Text, Value, memory, text as strings, work};
 
 use super::args::{self, bound, index, limit, natives, receiver, walk};
 use super::native::Call;
@@ -75,11 +76,15 @@ natives! {
 fn cased(call: &mut Call<'_>, convert: fn(&str) -> String) -> Result<Value, Raise> {
     let text = receiver(call)?;
     memory::reserve(text.len().saturating_mul(3))?;
-    Ok(Value::string(convert(&text)))
+    let converted = convert(&text);
+    work::check()?;
+    Ok(Value::string(converted))
 }
 
 fn judged(call: &mut Call<'_>, test: fn(&str) -> bool) -> Result<Value, Raise> {
-    Ok(Value::bool(test(&receiver(call)?)))
+    let holds = test(&receiver(call)?);
+    work::check()?;
+    Ok(Value::bool(holds))
 }
 
 type Justify = fn(&str, usize, char, usize) -> Result<String, text::Fault>;
@@ -98,17 +103,24 @@ fn justified(call: &mut Call<'_>, justify: Justify) -> Result<Value, Raise> {
             }
         }
     };
-    Ok(Value::string(justify(&text, width, fill, memory::room())?))
+    let wide = justify(&text, width, fill, memory::room())?;
+    work::bytes(wide.len())?;
+    Ok(Value::string(wide))
 }
 
 fn zfill(call: &mut Call<'_>) -> Result<Value, Raise> {
     let width = usize::try_from(index(call.arg(1))?).unwrap_or(0);
-    Ok(Value::string(text::zfill(&receiver(call)?, width, memory::room())?))
+    let wide = text::zfill(&receiver(call)?, width, memory::room())?;
+    work::bytes(wide.len())?;
+    Ok(Value::string(wide))
 }
 
 fn expandtabs(call: &mut Call<'_>) -> Result<Value, Raise> {
     let size = call.given(1).map_or(Ok(8), index)?;
-    Ok(Value::string(text::expandtabs(&receiver(call)?, usize::try_from(size).unwrap_or(0), memory::room())?))
+    let size = usize::try_from(size).unwrap_or(0);
+    let wide = text::expandtabs(&receiver(call)?, size, memory::room())?;
+    work::bytes(wide.len())?;
+    Ok(Value::string(wide))
 }
 
 type Strip = for<'a> fn(&'a str, Option<&str>) -> &'a str;
@@ -123,11 +135,16 @@ fn stripped(call: &mut Call<'_>, name: &str, strip: Strip) -> Result<Value, Rais
         },
     };
     // An unchanged text is the same object.
-    if found.len() == text.len() { Ok(call.arg(0).clone()) } else { part(found) }
+    if found.len() == text.len() {
+        return Ok(call.arg(0).clone());
+    }
+    work::bytes(text.len())?;
+    part(found)
 }
 
 fn part(text: &str) -> Result<Value, Raise> {
     memory::reserve(text.len())?;
+    work::bytes(text.len())?;
     Ok(Value::str(text))
 }
 
@@ -146,7 +163,10 @@ fn replace(call: &mut Call<'_>) -> Result<Value, Raise> {
     let old = args::text(call.arg(1), "replace() argument 1 must be str")?;
     let new = args::text(call.arg(2), "replace() argument 2 must be str")?;
     let limit = limit(call.given(3))?;
-    Ok(Value::string(text::replace(&text, &old, &new, limit, memory::room())?))
+    work::bytes(text.len())?;
+    let replaced = text::replace(&text, &old, &new, limit, memory::room())?;
+    work::bytes(replaced.len())?;
+    Ok(Value::string(replaced))
 }
 
 type Part = for<'a> fn(&'a str, &'a str) -> (&'a str, &'a str, &'a str);
@@ -157,6 +177,7 @@ fn parted(call: &mut Call<'_>, cut: Part) -> Result<Value, Raise> {
     if separator.is_empty() {
         return Err(Raise::value_error("empty separator"));
     }
+    work::bytes(text.len())?;
     let (before, mark, after) = cut(&text, &separator);
     Ok(Value::tuple(vec![part(before)?, part(mark)?, part(after)?]))
 }
@@ -177,6 +198,7 @@ fn cut(call: &mut Call<'_>, split: Split, split_space: SplitSpace) -> Result<Val
     if separator.is_some_and(|separator| separator.is_empty()) {
         return Err(Raise::value_error("empty separator"));
     }
+    work::bytes(text.len())?;
     // The pieces are borrowed texts of two words each first.
     let most = match &separator {
         _ if text.len() < SHORT => 0,
@@ -188,25 +210,32 @@ fn cut(call: &mut Call<'_>, split: Split, split_space: SplitSpace) -> Result<Val
         Some(separator) => split(&text, &separator, limit),
         None => split_space(&text, limit),
     };
-    pieces_list(call, &pieces, text)
+    pieces_list(&pieces, text)
 }
 
 fn split_lines(call: &mut Call<'_>) -> Result<Value, Raise> {
     let text = receiver(call)?;
     let keep_ends = args::flag(call.given(1))?;
+    work::bytes(text.len())?;
     if text.len() >= SHORT {
         memory::reserve(text::count_lines(&text).saturating_mul(32))?;
     }
     let pieces = text::split_lines(&text, keep_ends);
-    pieces_list(call, &pieces, text)
+    pieces_list(&pieces, text)
 }
 
-fn pieces_list(call: &mut Call<'_>, pieces: &[&str], text: Text<'_>) -> Result<Value, Raise> {
-    call.services.charge(pieces.len() as u64)?;
+fn pieces_list(pieces: &[&str], text: Text<'_>) -> Result<Value, Raise> {
+    work::elements(pieces.len().saturating_mul(4))?;
     // A piece of more than seven bytes is an object of its own beside its bytes.
     let objects = pieces.len().min(text.len() / 8).saturating_mul(96);
     memory::reserve(pieces.len().saturating_mul(16).saturating_add(objects).saturating_add(text.len()))?;
-    Ok(Value::list(pieces.iter().map(|piece| Value::str(piece)).collect()))
+    let mut walk = Walk::default();
+    let mut list = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        walk.step()?;
+        list.push(Value::str(piece));
+    }
+    Ok(Value::list(list))
 }
 
 fn join(call: &mut Call<'_>) -> Result<Value, Raise> {
@@ -222,7 +251,6 @@ fn join(call: &mut Call<'_>) -> Result<Value, Raise> {
             Err(raise) => return Err(raise),
         },
     }?;
-    call.services.charge(joined.len() as u64 / 16)?;
     Ok(Value::string(joined))
 }
 
@@ -230,7 +258,9 @@ fn joined(separator: &str, items: &[Value]) -> Result<String, Raise> {
     let mut bytes = separator.len().saturating_mul(items.len().saturating_sub(1));
     // Promises among the items are looked at once; their places are few.
     let mut settled: Vec<(usize, Value)> = Vec::new();
+    let mut walk = Walk::default();
     for (at, item) in items.iter().enumerate() {
+        walk.step()?;
         let length = |item: &Value| match item.as_text() {
             Some(text) => Ok(text.len()),
             None => {
@@ -249,9 +279,11 @@ fn joined(separator: &str, items: &[Value]) -> Result<String, Raise> {
         bytes = bytes.saturating_add(more);
     }
     memory::reserve(bytes)?;
+    work::bytes(bytes)?;
     let mut out = String::with_capacity(bytes);
     let mut settled = settled.into_iter().peekable();
     for (at, item) in items.iter().enumerate() {
+        walk.step()?;
         if at > 0 {
             out.push_str(separator);
         }
@@ -302,6 +334,14 @@ fn position(call: &Call<'_>, direction: Direction) -> Result<Option<i64>, Raise>
         Direction::First => text::find(&text, &sub, bounds),
         Direction::Last => text::rfind(&text, &sub, bounds),
     };
+    if let Some(bounds) = bounds {
+        let looked_at = match (found, direction) {
+            (None, _) => bounds.end.saturating_sub(bounds.start),
+            (Some(at), Direction::First) => at.saturating_sub(bounds.start_char),
+            (Some(at), Direction::Last) => bounds.end.saturating_sub(at),
+        };
+        work::bytes(looked_at)?;
+    }
     Ok(found.and_then(|at| i64::try_from(at).ok()))
 }
 
@@ -311,7 +351,10 @@ fn found(position: Option<i64>) -> Result<Value, Raise> {
 
 fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
     let sub = args::text(call.arg(1), "must be str")?;
-    let found = text::count(&receiver(call)?, &sub, bounds(call)?);
+    let bounds = bounds(call)?;
+    work::bytes(bounds.map_or(0, |bounds| bounds.end.saturating_sub(bounds.start)))?;
+    let found = text::count(&receiver(call)?, &sub, bounds);
+    work::check()?;
     Ok(Value::Int(i64::try_from(found).unwrap_or(i64::MAX)))
 }
 
@@ -348,7 +391,7 @@ fn translate(call: &mut Call<'_>) -> Result<Value, Raise> {
     let mut out = String::new();
     for (at, c) in text.chars().enumerate() {
         if at % 1024 == 0 {
-            call.services.charge(1024)?;
+            work::elements(1024)?;
             memory::reserve(out.len().saturating_add(4096))?;
         }
         let key = i64::from(u32::from(c));
@@ -426,7 +469,7 @@ fn make_table(call: &mut Call<'_>) -> Result<Value, Raise> {
     if from.chars().count() != to.chars().count() {
         return Err(Raise::value_error("the first two maketrans arguments must have equal length"));
     }
-    call.services.charge(from.len() as u64)?;
+    work::charge(from.len() as u64)?;
     memory::reserve_values(from.len().saturating_mul(4))?;
     for (from, to) in from.chars().zip(to.chars()) {
         table.insert(code(from), code(to))?;
@@ -449,6 +492,7 @@ fn encode(call: &mut Call<'_>) -> Result<Value, Raise> {
         Some(errors) => args::text(errors, "encode() argument 'errors' must be str")?.to_string(),
         None => "strict".to_owned(),
     };
+    work::bytes(text.len().saturating_mul(4))?;
     let highest = match name.replace('_', "-").as_str() {
         "utf-8" | "utf8" => {
             memory::reserve(text.len())?;

@@ -2,7 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::value::{DictObj, Iter, Raise, SetObj, Table, Value, ViewKind, ViewObj, memory, release, repr};
+use crate::value::table::Entry;
+use crate::value::work::Walk;
+use crate::value::{
+    DictObj, Iter, Raise, SetObj, Table, Value, ViewKind, ViewObj, cycles, memory, release, repr, work,
+};
 
 use super::args::{natives, walk};
 use super::native::Call;
@@ -74,7 +78,7 @@ fn missing(key: &Value) -> Raise {
 
 /// Passes when `count` more entries of a table may be stored.
 fn reserve_entries(count: usize) -> Result<(), Raise> {
-    memory::reserve(count.saturating_mul(size_of::<crate::value::table::Entry<Value>>() + 16))
+    memory::reserve(count.saturating_mul(size_of::<Entry<Value>>() + 16))
 }
 
 fn clear_dict(call: &mut Call<'_>) -> Result<Value, Raise> {
@@ -86,18 +90,17 @@ fn clear_dict(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn copy_dict(call: &mut Call<'_>) -> Result<Value, Raise> {
     let dict = dict(call)?;
-    call.services.charge(dict.len() as u64)?;
-    reserve_entries(dict.len())?;
-    let copy = dict.table.borrow().clone();
+    let copy = dict.table.borrow().copied()?;
     Ok(Value::dict(copy))
 }
 
 fn from_keys(call: &mut Call<'_>) -> Result<Value, Raise> {
     let made = DictObj::default();
     let mut iter = walk(call.arg(1))?;
-    call.services.charge(iter.remaining())?;
+    let mut walk = Walk::default();
     let value = call.given(2).cloned().unwrap_or(Value::None);
     while let Some(key) = iter.next()? {
+        walk.step()?;
         made.insert(key, value.clone())?;
     }
     Ok(Value::Dict(Rc::new(made)))
@@ -133,41 +136,48 @@ fn set_default(call: &mut Call<'_>) -> Result<Value, Raise> {
         return Ok(found);
     }
     let default = call.given(2).cloned().unwrap_or(Value::None);
+    cycles::stored(dict, &default);
     dict.insert(call.arg(1).clone(), default.clone())?;
     Ok(default)
 }
 
 fn update_dict(call: &mut Call<'_>) -> Result<Value, Raise> {
     let pairs = match call.given(1) {
-        Some(source) => pairs(call, source)?,
+        Some(source) => pairs(source)?,
         None => Vec::new(),
     };
     let dict = dict(call)?;
+    let mut walk = Walk::default();
     for (key, value) in pairs {
+        walk.step()?;
+        cycles::stored(dict, &value);
+        cycles::stored(dict, &key);
         dict.insert(key, value)?;
     }
     for (name, value) in call.keywords {
+        cycles::stored(dict, value);
         dict.insert(Value::str(name), value.clone())?;
     }
     Ok(Value::None)
 }
 
 /// The entries of a mapping, or of an iterable of pairs.
-pub(super) fn pairs(call: &mut Call<'_>, source: &Value) -> Result<Vec<(Value, Value)>, Raise> {
+pub(super) fn pairs(source: &Value) -> Result<Vec<(Value, Value)>, Raise> {
     if let Value::Dict(dict) = source {
-        call.services.charge(dict.len() as u64)?;
         reserve_entries(dict.len())?;
-        return Ok(dict
-            .table
-            .borrow()
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect());
+        let mut pairs = Vec::with_capacity(dict.len());
+        let mut walk = Walk::default();
+        for entry in dict.table.borrow().iter() {
+            walk.step()?;
+            pairs.push((entry.key.clone(), entry.value.clone()));
+        }
+        return Ok(pairs);
     }
     let mut iter = walk(source)?;
-    call.services.charge(iter.remaining())?;
+    let mut walk = Walk::default();
     let mut pairs = Vec::new();
     while let Some(item) = iter.next()? {
+        walk.step()?;
         let at = pairs.len();
         let item = item.observe()?;
         let Ok(parts) = Iter::of(&item) else {
@@ -182,15 +192,13 @@ pub(super) fn pairs(call: &mut Call<'_>, source: &Value) -> Result<Vec<(Value, V
                 "dictionary update sequence element #{at} has length {count}; 2 is required"
             )));
         };
-        if pairs.len() == pairs.capacity() {
-            memory::reserve_values(pairs.len().saturating_mul(4))?;
-        }
-        pairs.push((key, value));
+        memory::push(&mut pairs, (key, value))?;
     }
     Ok(pairs)
 }
 
 fn add(call: &mut Call<'_>) -> Result<Value, Raise> {
+    cycles::stored(set(call)?, call.arg(1));
     add_to(&mut set(call)?.table.borrow_mut(), call.arg(1).clone())?;
     Ok(Value::None)
 }
@@ -204,10 +212,20 @@ fn add_to(table: &mut Table<()>, value: Value) -> Result<(), Raise> {
     Ok(())
 }
 
+/// Adds a member of another table.
+fn put(table: &mut Table<()>, entry: &Entry<()>) -> Result<(), Raise> {
+    memory::reserve(table.growth())?;
+    table.insert_hashed(entry.hash, entry.key.clone(), ())?;
+    Ok(())
+}
+
 /// A set of the elements of an iterable.
 pub(super) fn collected(mut iter: Iter) -> Result<Table<()>, Raise> {
+    work::foresee(iter.remaining())?;
     let mut table = Table::new();
+    let mut walk = Walk::default();
     while let Some(item) = iter.next()? {
+        walk.step()?;
         add_to(&mut table, item)?;
     }
     Ok(table)
@@ -221,9 +239,7 @@ fn clear_set(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn copy_set(call: &mut Call<'_>) -> Result<Value, Raise> {
     let set = set(call)?;
-    call.services.charge(set.len() as u64)?;
-    reserve_entries(set.len())?;
-    let copy = set.table.borrow().clone();
+    let copy = set.table.borrow().copied()?;
     Ok(Value::set(copy))
 }
 
@@ -264,31 +280,34 @@ enum Combine {
 /// The receiver combined with all other arguments, as a new table.
 fn combination(call: &mut Call<'_>, how: Combine) -> Result<Table<()>, Raise> {
     let this = Rc::clone(set(call)?);
-    call.services.charge(this.len() as u64)?;
-    reserve_entries(this.len())?;
-    let mut result = this.table.borrow().clone();
+    let mut result = this.table.borrow().copied()?;
+    let mut pace = Walk::default();
     for other in call.rest {
         let iter = walk(other)?;
-        call.services.charge(iter.remaining())?;
+        work::foresee(iter.remaining())?;
         match how {
             Combine::Union => {
                 let mut iter = iter;
                 while let Some(item) = iter.next()? {
+                    pace.step()?;
                     add_to(&mut result, item)?;
                 }
             }
             Combine::Difference => {
                 let mut iter = iter;
                 while let Some(item) = iter.next()? {
+                    pace.step()?;
                     result.remove(&item.observe()?)?;
                 }
             }
             Combine::Intersection => {
                 let other = collected(iter)?;
                 let mut kept = Table::new();
-                for entry in result.iter().filter(|entry| other.get_hashed(entry.hash, &entry.key).is_some())
-                {
-                    kept.insert_hashed(entry.hash, entry.key.clone(), ());
+                for entry in result.iter() {
+                    pace.step()?;
+                    if other.get_hashed(entry.hash, &entry.key)?.is_some() {
+                        put(&mut kept, entry)?;
+                    }
                 }
                 result = kept;
             }
@@ -303,6 +322,7 @@ fn combined(call: &mut Call<'_>, how: Combine) -> Result<Value, Raise> {
 
 fn updated(call: &mut Call<'_>, how: Combine) -> Result<Value, Raise> {
     let result = combination(call, how)?;
+    cycles::stored_all(set(call)?, result.keys());
     let old = std::mem::replace(&mut *set(call)?.table.borrow_mut(), result);
     drop(old);
     Ok(Value::None)
@@ -317,21 +337,24 @@ enum Fate {
 fn symmetric(call: &mut Call<'_>, fate: Fate) -> Result<Value, Raise> {
     let this = Rc::clone(set(call)?);
     let iter = walk(call.arg(1))?;
-    call.services.charge(iter.remaining().saturating_add(this.len() as u64))?;
     let other = collected(iter)?;
-    reserve_entries(this.len().saturating_add(other.len()))?;
     let mut result = Table::new();
     {
         let own = this.table.borrow();
-        let lonely = own.iter().filter(|entry| other.get_hashed(entry.hash, &entry.key).is_none());
-        let strangers = other.iter().filter(|entry| own.get_hashed(entry.hash, &entry.key).is_none());
-        for entry in lonely.chain(strangers) {
-            result.insert_hashed(entry.hash, entry.key.clone(), ());
+        let mut pace = Walk::default();
+        for (these, those) in [(&*own, &other), (&other, &*own)] {
+            for entry in these.iter() {
+                pace.step()?;
+                if those.get_hashed(entry.hash, &entry.key)?.is_none() {
+                    put(&mut result, entry)?;
+                }
+            }
         }
     }
     match fate {
         Fate::New => Ok(Value::set(result)),
         Fate::InPlace => {
+            cycles::stored_all(&this, result.keys());
             let old = std::mem::replace(&mut *this.table.borrow_mut(), result);
             drop(old);
             Ok(Value::None)
@@ -352,10 +375,14 @@ fn related(call: &mut Call<'_>, relation: Relation) -> Result<Value, Raise> {
         other => Rc::new(SetObj::new(collected(walk(other)?)?)),
     };
     let iter = walk(call.arg(1))?;
-    call.services.charge(iter.remaining().saturating_add(own.len() as u64))?;
     let other = collected(iter)?;
     let own = own.table.borrow();
-    let shared = own.iter().filter(|entry| other.get_hashed(entry.hash, &entry.key).is_some()).count();
+    let mut shared = 0;
+    let mut pace = Walk::default();
+    for entry in own.iter() {
+        pace.step()?;
+        shared += usize::from(other.get_hashed(entry.hash, &entry.key)?.is_some());
+    }
     Ok(Value::bool(match relation {
         Relation::Subset => shared == own.len(),
         Relation::Superset => shared == other.len(),

@@ -338,6 +338,7 @@ fn nothing_panics() {
                 })
                 .take(given)
                 .collect();
+            crate::value::work::begin(Some(1 << 20));
             if method {
                 let fitting: Vec<&Value> = values
                     .iter()

@@ -3,18 +3,30 @@
 //! A result has at most three times the characters of its argument; the caller charges for that.
 
 use super::{case_tables as table, unicode};
+use crate::value::work;
 
 pub fn lower(text: &str) -> String {
-    text.to_lowercase()
+    let mut out = String::with_capacity(text.len());
+    if text.contains('Σ') {
+        // Its lower case depends on what is around it.
+        for (at, c) in work::paced(text.char_indices()) {
+            push_lower(&mut out, text, at, c);
+        }
+    } else {
+        work::pieces(text).for_each(|piece| out.push_str(&piece.to_lowercase()));
+    }
+    out
 }
 
 pub fn upper(text: &str) -> String {
-    text.to_uppercase()
+    let mut out = String::with_capacity(text.len());
+    work::pieces(text).for_each(|piece| out.push_str(&piece.to_uppercase()));
+    out
 }
 
 pub fn casefold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in work::paced(text.chars()) {
         if c.is_ascii() {
             out.push(c.to_ascii_lowercase());
         } else if !unicode::push_mapped(&mut out, &table::FOLDS, c) {
@@ -27,7 +39,7 @@ pub fn casefold(text: &str) -> String {
 /// First character in title case, the rest in lower case.
 pub fn capitalize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
+    for (at, c) in work::paced(text.char_indices()) {
         if at == 0 { push_title(&mut out, c) } else { push_lower(&mut out, text, at, c) }
     }
     out
@@ -37,7 +49,7 @@ pub fn capitalize(text: &str) -> String {
 pub fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
-    for (at, c) in text.char_indices() {
+    for (at, c) in work::paced(text.char_indices()) {
         if inside {
             push_lower(&mut out, text, at, c);
         } else {
@@ -50,7 +62,7 @@ pub fn title(text: &str) -> String {
 
 pub fn swapcase(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
+    for (at, c) in work::paced(text.char_indices()) {
         if unicode::upper(c) {
             push_lower(&mut out, text, at, c);
         } else if unicode::lower(c) {

@@ -1,5 +1,7 @@
 //! Filling a text up to a width counted in code points.
 
+use crate::value::work;
+
 use super::{Fault, fault::fits, search::char_len};
 
 pub fn ljust(text: &str, width: usize, fill: char, room: usize) -> Result<String, Fault> {
@@ -35,7 +37,7 @@ pub fn expandtabs(text: &str, size: usize, room: usize) -> Result<String, Fault>
     let tabs = text.bytes().filter(|&byte| byte == b'\t').count();
     let (mut column, mut out) = (0, String::new());
     fits(text.len().saturating_add(tabs.saturating_mul(size)), room)?;
-    for c in text.chars() {
+    for c in work::paced(text.chars()) {
         match c {
             '\t' if size > 0 => {
                 let gap = size - column % size;

@@ -1,6 +1,7 @@
 //! The `is…` methods of `str`. All but `is_ascii` and `is_printable` are false for the empty text.
 
 use super::unicode;
+use crate::value::work;
 
 pub fn is_alpha(text: &str) -> bool {
     all(text, unicode::alpha)
@@ -31,28 +32,30 @@ pub fn is_ascii(text: &str) -> bool {
 }
 
 pub fn is_printable(text: &str) -> bool {
-    text.chars().all(unicode::printable)
+    work::paced(text.chars()).all(unicode::printable)
 }
 
 pub fn is_identifier(text: &str) -> bool {
-    let mut chars = text.chars();
+    let mut chars = work::paced(text.chars());
     chars.next().is_some_and(unicode::name_start) && chars.all(unicode::name_part)
 }
 
 /// At least one cased letter, and none that is lower or title case.
 pub fn is_upper(text: &str) -> bool {
-    !text.chars().any(|c| unicode::lower(c) || unicode::title(c)) && text.chars().any(unicode::upper)
+    !work::paced(text.chars()).any(|c| unicode::lower(c) || unicode::title(c))
+        && work::paced(text.chars()).any(unicode::upper)
 }
 
 /// At least one cased letter, and none that is upper or title case.
 pub fn is_lower(text: &str) -> bool {
-    !text.chars().any(|c| unicode::upper(c) || unicode::title(c)) && text.chars().any(unicode::lower)
+    !work::paced(text.chars()).any(|c| unicode::upper(c) || unicode::title(c))
+        && work::paced(text.chars()).any(unicode::lower)
 }
 
 /// Upper case only after uncased characters, lower case only after cased ones, and at least one cased.
 pub fn is_title(text: &str) -> bool {
     let (mut cased, mut previous) = (false, false);
-    for c in text.chars() {
+    for c in work::paced(text.chars()) {
         if unicode::upper(c) || unicode::title(c) {
             if previous {
                 return false;
@@ -71,5 +74,5 @@ pub fn is_title(text: &str) -> bool {
 }
 
 fn all(text: &str, test: impl Fn(char) -> bool) -> bool {
-    !text.is_empty() && text.chars().all(test)
+    !text.is_empty() && work::paced(text.chars()).all(test)
 }

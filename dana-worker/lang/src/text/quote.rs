@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use super::unicode;
+use crate::value::work;
 
 /// Appends `text` in quotes as Python shows it: single quotes unless that would need an escape that double quotes do
 /// not, escapes for what cannot be printed.
 pub fn quote(out: &mut String, text: &str) {
     let mark = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(mark);
-    for c in text.chars() {
+    for c in work::paced(text.chars()) {
         match c {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
@@ -36,7 +37,7 @@ pub fn quote_bytes(out: &mut String, bytes: &[u8]) {
     let mark = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { b'"' } else { b'\'' };
     out.push('b');
     out.push(char::from(mark));
-    for &byte in bytes {
+    for &byte in work::paced(bytes.iter()) {
         match byte {
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),

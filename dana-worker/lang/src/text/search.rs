@@ -3,6 +3,7 @@
 //! Searching is the standard library's two-way algorithm: linear whatever the text. Positions are code points.
 
 use super::{Fault, fault::fits};
+use crate::value::work;
 
 /// A part of a text: where it begins and ends in bytes, and where it begins in code points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub fn count(text: &str, sub: &str, bounds: Option<Bounds>) -> usize {
     match bounds {
         None => 0,
         Some(bounds) if sub.is_empty() => char_len(within(text, bounds)) + 1,
-        Some(bounds) => within(text, bounds).matches(sub).count(),
+        Some(bounds) => work::paced(within(text, bounds).matches(sub)).count(),
     }
 }
 
@@ -98,7 +99,7 @@ pub fn replace(text: &str, old: &str, new: &str, limit: Option<usize>, room: usi
     let mut out = String::with_capacity(bytes);
     if !old.is_empty() {
         let mut rest = text;
-        for _ in 0..found {
+        for _ in work::paced(0..found) {
             let Some((before, after)) = rest.split_once(old) else { break };
             out.push_str(before);
             out.push_str(new);
@@ -108,7 +109,7 @@ pub fn replace(text: &str, old: &str, new: &str, limit: Option<usize>, room: usi
         return Ok(out);
     }
     let mut left = found;
-    for c in text.chars() {
+    for c in work::paced(text.chars()) {
         if left > 0 {
             out.push_str(new);
             left -= 1;

@@ -3,20 +3,21 @@
 //! All pieces borrow from the text; the caller charges for what it copies.
 
 use super::unicode;
+use crate::value::work;
 
 /// `split(sep, limit)`; `sep` is not empty.
 pub fn split<'a>(text: &'a str, separator: &str, limit: Option<usize>) -> Vec<&'a str> {
     match limit {
-        Some(limit) => text.splitn(limit.saturating_add(1), separator).collect(),
-        None => text.split(separator).collect(),
+        Some(limit) => work::paced(text.splitn(limit.saturating_add(1), separator)).collect(),
+        None => work::paced(text.split(separator)).collect(),
     }
 }
 
 /// `rsplit(sep, limit)`; `sep` is not empty.
 pub fn rsplit<'a>(text: &'a str, separator: &str, limit: Option<usize>) -> Vec<&'a str> {
     let mut pieces: Vec<&str> = match limit {
-        Some(limit) => text.rsplitn(limit.saturating_add(1), separator).collect(),
-        None => text.rsplit(separator).collect(),
+        Some(limit) => work::paced(text.rsplitn(limit.saturating_add(1), separator)).collect(),
+        None => work::paced(text.rsplit(separator)).collect(),
     };
     pieces.reverse();
     pieces
@@ -26,7 +27,8 @@ pub fn rsplit<'a>(text: &'a str, separator: &str, limit: Option<usize>) -> Vec<&
 pub fn split_space(text: &str, limit: Option<usize>) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim_start_matches(unicode::space);
-    while !rest.is_empty() {
+    let mut pace = work::paced(std::iter::repeat(()));
+    while !rest.is_empty() && pace.next().is_some() {
         if limit == Some(pieces.len()) {
             pieces.push(rest);
             break;
@@ -43,7 +45,7 @@ pub fn split_space(text: &str, limit: Option<usize>) -> Vec<&str> {
 pub fn count_words(text: &str) -> usize {
     let mut words = 0;
     let mut inside = false;
-    for c in text.chars() {
+    for c in work::paced(text.chars()) {
         let blank = unicode::space(c);
         words += usize::from(!blank && !inside);
         inside = !blank;
@@ -55,7 +57,8 @@ pub fn count_words(text: &str) -> usize {
 pub fn rsplit_space(text: &str, limit: Option<usize>) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim_end_matches(unicode::space);
-    while !rest.is_empty() {
+    let mut pace = work::paced(std::iter::repeat(()));
+    while !rest.is_empty() && pace.next().is_some() {
         if limit == Some(pieces.len()) {
             pieces.push(rest);
             break;
@@ -74,7 +77,7 @@ pub fn rsplit_space(text: &str, limit: Option<usize>) -> Vec<&str> {
 pub fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut start = 0;
-    let mut chars = text.char_indices().peekable();
+    let mut chars = work::paced(text.char_indices()).peekable();
     while let Some((at, c)) = chars.next() {
         if !line_end(c) {
             continue;
@@ -94,7 +97,7 @@ pub fn split_lines(text: &str, keep_ends: bool) -> Vec<&str> {
 
 /// At least as many lines as `split_lines` finds.
 pub fn count_lines(text: &str) -> usize {
-    text.chars().filter(|&c| line_end(c)).count() + 1
+    work::paced(text.chars()).filter(|&c| line_end(c)).count() + 1
 }
 
 fn line_end(c: char) -> bool {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use num_bigint::{BigInt, Sign};
 
-use super::{Raise, Table, Value, bigint, memory, repr};
+use super::work::Walk;
+use super::{Raise, Table, Value, bigint, cycles, memory, repr, work};
 
 /// The arithmetic operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,21 +54,15 @@ pub fn augmented(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
     match (op, a) {
         (Arith::Add, Value::List(list)) => {
             let more = super::Iter::of(b)?.collect()?;
+            cycles::stored_all(list, &more);
             let mut items = list.items.borrow_mut();
-            grow(&mut items, more.len())?;
+            memory::grow(&mut items, more.len())?;
             items.extend(more);
             drop(items);
             Ok(a.clone())
         }
         _ => plain(op, a, b),
     }
-}
-
-fn grow(items: &mut Vec<Value>, more: usize) -> Result<(), Raise> {
-    if items.capacity() - items.len() < more {
-        memory::reserve_values(items.len().saturating_add(more).max(items.capacity()))?;
-    }
-    Ok(())
 }
 
 /// Text and a number: the number's printed form joins; a bool in lower case.
@@ -138,10 +133,12 @@ fn big_by_int(op: Arith, a: &BigInt, b: i64) -> Result<Value, Raise> {
             Ok(Value::big(a * b))
         }
         Arith::Modulo if b != 0 => {
+            work::bytes((a.bits() / 8) as usize)?;
             let rest = i64::try_from(a % b).unwrap_or(0);
             Ok(Value::Int(if rest != 0 && apart { rest + b } else { rest }))
         }
         Arith::FloorDivide if b != 0 => {
+            bigint::check_bits(a.bits())?;
             let quotient = a / b;
             let inexact = apart && (a % b).sign() != Sign::NoSign;
             Ok(Value::big(if inexact { quotient - 1 } else { quotient }))
@@ -211,6 +208,8 @@ fn divide_bigs(a: &BigInt, b: &BigInt) -> Result<Value, Raise> {
     if b.sign() == Sign::NoSign {
         return Err(zero("division by zero"));
     }
+    memory::reserve(((a.bits() + b.bits()) / 2) as usize)?;
+    bigint::charge_product(a.bits(), b.bits())?;
     // Scale so that the quotient has 66 bits or more, then let a sticky bit stand for the remainder.
     let shift = b.bits() as i64 - a.bits() as i64 + 66;
     let (mut numerator, mut denominator) =
@@ -251,20 +250,26 @@ fn bigs(op: Arith, a: &BigInt, b: &BigInt) -> Result<Value, Raise> {
         }
         Arith::Multiply => {
             bigint::check_bits(a.bits() + b.bits())?;
+            bigint::charge_product(a.bits(), b.bits())?;
             a * b
         }
         Arith::Divide => return divide_bigs(a, b),
         Arith::FloorDivide if none => return Err(zero("integer division or modulo by zero")),
         Arith::Modulo if none => return Err(zero("integer modulo by zero")),
-        Arith::FloorDivide => floor_divide(a, b).0,
-        Arith::Modulo => floor_divide(a, b).1,
+        Arith::FloorDivide | Arith::Modulo => {
+            bigint::charge_product(a.bits(), b.bits())?;
+            memory::reserve((a.bits() / 2) as usize)?;
+            let (quotient, rest) = floor_divide(a, b);
+            if op == Arith::Modulo { rest } else { quotient }
+        }
         Arith::Power => return power_bigs(a, b),
     }))
 }
 
 /// Quotient towards minus infinity, and the remainder that goes with it.
 pub fn floor_divide(a: &BigInt, b: &BigInt) -> (BigInt, BigInt) {
-    let (quotient, rest) = (a / b, a % b);
+    let quotient = a / b;
+    let rest = a - &quotient * b;
     if rest.sign() != Sign::NoSign && rest.sign() != b.sign() {
         (quotient - 1, rest + b)
     } else {
@@ -301,7 +306,9 @@ fn power_bigs(a: &BigInt, b: &BigInt) -> Result<Value, Raise> {
     let exponent = u32::try_from(b).map_err(|_| {
         bigint::check_bits(u64::MAX).err().unwrap_or_else(|| Raise::overflow("integer too large"))
     })?;
-    bigint::check_bits(a.bits().saturating_mul(u64::from(exponent)))?;
+    let bits = a.bits().saturating_mul(u64::from(exponent));
+    bigint::check_bits(bits)?;
+    bigint::charge_product(bits, bits)?;
     Ok(Value::big(a.pow(exponent)))
 }
 
@@ -369,23 +376,32 @@ fn others(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
             let (x, y) = (x.items.borrow(), y.items.borrow());
             memory::reserve_values(x.len() + y.len())?;
             let mut items = Vec::with_capacity(x.len() + y.len());
-            items.extend(x.iter().cloned());
-            items.extend(y.iter().cloned());
+            memory::copy_onto(&mut items, &x)?;
+            memory::copy_onto(&mut items, &y)?;
             Ok(Value::list(items))
         }
         (Arith::Add, Value::Tuple(x), Value::Tuple(y)) => {
             memory::reserve_values(x.items().len() + y.items().len())?;
-            Ok(Value::tuple(x.items().iter().chain(y.items()).cloned().collect()))
+            let mut items = Vec::with_capacity(x.items().len() + y.items().len());
+            memory::copy_onto(&mut items, x.items())?;
+            memory::copy_onto(&mut items, y.items())?;
+            Ok(Value::tuple(items))
         }
         (Arith::Add, Value::Bytes(x), Value::Bytes(y)) => {
             memory::reserve(x.0.len() + y.0.len())?;
+            work::bytes(x.0.len() + y.0.len())?;
             Ok(Value::bytes([x.0.as_slice(), y.0.as_slice()].concat()))
         }
         (Arith::Subtract, Value::Set(x), Value::Set(y)) => {
             let (x, y) = (x.table.borrow(), y.table.borrow());
             let mut left = Table::new();
-            for entry in x.iter().filter(|entry| y.get_hashed(entry.hash, &entry.key).is_none()) {
-                left.insert_hashed(entry.hash, entry.key.clone(), ());
+            let mut walk = Walk::default();
+            for entry in x.iter() {
+                walk.step()?;
+                if y.get_hashed(entry.hash, &entry.key)?.is_none() {
+                    memory::reserve(left.growth())?;
+                    left.insert_hashed(entry.hash, entry.key.clone(), ())?;
+                }
             }
             Ok(Value::set(left))
         }
@@ -414,8 +430,10 @@ fn repeat(value: &Value, times: usize) -> Result<Value, Raise> {
     let many = |items: &[Value]| -> Result<Vec<Value>, Raise> {
         memory::reserve_values(items.len().saturating_mul(times))?;
         let mut out = Vec::with_capacity(items.len() * times);
+        let mut walk = Walk::default();
         for _ in 0..if items.is_empty() { 0 } else { times } {
-            out.extend(items.iter().cloned());
+            walk.step()?;
+            memory::copy_onto(&mut out, items)?;
         }
         Ok(out)
     };
@@ -424,11 +442,13 @@ fn repeat(value: &Value, times: usize) -> Result<Value, Raise> {
         Value::Tuple(tuple) => Ok(Value::tuple(many(tuple.items())?)),
         Value::Bytes(bytes) => {
             memory::reserve(bytes.0.len().saturating_mul(times))?;
+            work::bytes(bytes.0.len() * times)?;
             Ok(Value::bytes(bytes.0.repeat(times)))
         }
         other => {
             let text = other.as_text().unwrap_or(super::Text::Heap(""));
             memory::reserve(text.len().saturating_mul(times))?;
+            work::bytes(text.len() * times)?;
             Ok(Value::string(text.repeat(if text.is_empty() { 0 } else { times })))
         }
     }
@@ -442,6 +462,7 @@ fn concat(a: &Value, b: &Value) -> Result<Value, Raise> {
     }
     let (Some(a), Some(b)) = (a.as_text(), b.as_text()) else { return Ok(Value::str("")) };
     memory::reserve(a.len() + b.len())?;
+    work::bytes(a.len() + b.len())?;
     let mut text = String::with_capacity(a.len() + b.len());
     text.push_str(&a);
     text.push_str(&b);
@@ -455,8 +476,11 @@ pub fn add_to(a: Value, b: &Value) -> Result<Value, (Value, Raise)> {
             let Some(more) = b.as_text() else { return Ok(Value::Str(text)) };
             if let Some(own) = Rc::get_mut(&mut text) {
                 if own.spare() < more.len()
-                    && let Err(raise) = memory::reserve(own.as_str().len() * 2 + more.len())
+                    && let Err(raise) = own.grow(more.len())
                 {
+                    return Err((Value::Str(text), raise));
+                }
+                if let Err(raise) = work::bytes(more.len()) {
                     return Err((Value::Str(text), raise));
                 }
                 own.push_str(&more);

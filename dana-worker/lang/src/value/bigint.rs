@@ -2,9 +2,9 @@
 
 use num_bigint::{BigInt, Sign};
 
-use super::{Raise, memory};
+use super::{Raise, memory, work};
 
-/// Largest integer in bits; its multiplication still takes well under a second.
+/// Largest integer in bits: one operation on it still takes about a tenth of a second.
 pub const MAX_BITS: u64 = 1 << 22;
 
 /// The exact integer value of a finite float without a fraction; none for infinities and NaN.
@@ -57,5 +57,14 @@ pub fn check_bits(bits: u64) -> Result<(), Raise> {
     if bits > MAX_BITS {
         return Err(Raise::overflow(format!("integer too large: more than {MAX_BITS} bits")));
     }
-    memory::reserve((bits / 4) as usize)
+    let bytes = (bits / 8) as usize;
+    work::bytes(bytes)?;
+    memory::reserve(bytes.saturating_mul(2))
+}
+
+/// Charges multiplying, or dividing by, a number of `small` bits where the larger one has `large`. At the largest
+/// integer this takes a tenth of a second, the longest that anything goes without a look at the clock.
+pub fn charge_product(large: u64, small: u64) -> Result<(), Raise> {
+    let (large, small) = (large.max(small) / 64, large.min(small) / 64);
+    work::charge(large.saturating_mul(small.isqrt()))
 }

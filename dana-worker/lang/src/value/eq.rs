@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::{BigInt, MAX_VISITS, Raise, Value, ViewKind, ViewObj, bigint};
+use super::work::ELEMENTS;
+use super::{BigInt, MAX_VISITS, Raise, StrObj, Table, Value, ViewKind, ViewObj, bigint, work};
 
 const MAX_NESTING: u32 = 200;
 
@@ -15,26 +16,39 @@ thread_local! {
 fn visit() -> Result<(), Raise> {
     let visits = VISITS.get() + 1;
     VISITS.set(visits);
-    if visits > MAX_VISITS { Err(Raise::size("comparing")) } else { Ok(()) }
+    if visits > MAX_VISITS {
+        return Err(Raise::size("comparing"));
+    }
+    if visits.is_multiple_of(ELEMENTS as u64) { work::charge(1) } else { Ok(()) }
 }
 
 /// Equality of hashable values, as a table needs it. Their promises are settled: hashing observed them.
 #[inline]
-pub fn keys(a: &Value, b: &Value) -> bool {
+pub fn keys(a: &Value, b: &Value) -> Result<bool, Raise> {
     match (a, b) {
-        (Value::Small(a), Value::Small(b)) => a.bits() == b.bits(),
-        (Value::Int(a), Value::Int(b)) => a == b,
-        (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
+        (Value::Small(a), Value::Small(b)) => Ok(a.bits() == b.bits()),
+        (Value::Int(a), Value::Int(b)) => Ok(a == b),
+        (Value::Str(a), Value::Str(b)) => Ok(Rc::ptr_eq(a, b) || texts(a, b)?),
         // A NaN key is found again when it is the same one.
-        (Value::Float(a), Value::Float(b)) if a == b => true,
+        (Value::Float(a), Value::Float(b)) if a == b => Ok(true),
         _ => {
             // May be a part of a comparison, whose count goes on.
             let before = VISITS.replace(0);
-            let equal = nested(a, b, 0).unwrap_or(false);
+            let equal = nested(a, b, 0);
             VISITS.set(before.saturating_add(VISITS.get()));
             equal
         }
     }
+}
+
+/// Texts, charged as work.
+fn texts(a: &StrObj, b: &StrObj) -> Result<bool, Raise> {
+    let (a, b) = (a.as_str(), b.as_str());
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    work::bytes(a.len())?;
+    Ok(a == b)
 }
 
 /// `a == b` without the coercions between text and numbers.
@@ -59,7 +73,7 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
         (other, Value::Promise(promise)) => nested(other, &promise.observe()?, depth + 1)?,
         (Value::None, Value::None) | (Value::Unset, Value::Unset) => true,
         (Value::Small(a), Value::Small(b)) => a.bits() == b.bits(),
-        (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.as_str() == b.as_str(),
+        (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || texts(a, b)?,
         (Value::Type(a), Value::Type(b)) => a == b,
         (Value::Type(a), text) | (text, Value::Type(a)) => text.as_text().is_some_and(|text| *text == *a.0),
         (Value::List(a), Value::List(b)) => {
@@ -78,7 +92,7 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
                 return Ok(false);
             }
             for entry in a.iter() {
-                let Some(other) = b.get_hashed(entry.hash, &entry.key) else { return Ok(false) };
+                let Some(other) = b.get_hashed(entry.hash, &entry.key)? else { return Ok(false) };
                 if !same_or_equal(&entry.value, other, depth)? {
                     return Ok(false);
                 }
@@ -87,7 +101,7 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
         }
         (Value::Set(a), Value::Set(b)) => {
             let (a, b) = (a.table.borrow(), b.table.borrow());
-            a.len() == b.len() && a.iter().all(|entry| b.get_hashed(entry.hash, &entry.key).is_some())
+            a.len() == b.len() && all_in(&a, &b)?
         }
         (Value::Struct(a), Value::Struct(b)) => {
             if Rc::ptr_eq(a, b) {
@@ -97,7 +111,10 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
                 && sequences(a.declared(&a.fields.borrow()), b.declared(&b.fields.borrow()), depth)?
         }
         (Value::Range(a), Value::Range(b)) => a == b,
-        (Value::Bytes(a), Value::Bytes(b)) => a == b,
+        (Value::Bytes(a), Value::Bytes(b)) => {
+            work::bytes(a.0.len().min(b.0.len()))?;
+            a == b
+        }
         (Value::Native(a), Value::Native(b)) => std::ptr::eq(*a, *b),
         (Value::Func(a), Value::Func(b)) => Rc::ptr_eq(a, b),
         (Value::Bound(a), Value::Bound(b)) => {
@@ -113,6 +130,17 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
     })
 }
 
+/// Whether each key of a table is in another.
+fn all_in<A, B>(a: &Table<A>, b: &Table<B>) -> Result<bool, Raise> {
+    for entry in a.iter() {
+        visit()?;
+        if b.get_hashed(entry.hash, &entry.key)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Keys and pairs of a dict are equal as sets are; values only to themselves.
 fn views(a: &Rc<ViewObj>, b: &Value, depth: u32) -> Result<bool, Raise> {
     let entries = a.dict.table.borrow();
@@ -120,13 +148,11 @@ fn views(a: &Rc<ViewObj>, b: &Value, depth: u32) -> Result<bool, Raise> {
         (_, Value::View(b)) if Rc::ptr_eq(a, b) => Ok(true),
         (ViewKind::Keys, Value::View(b)) if b.which == ViewKind::Keys => {
             let b = b.dict.table.borrow();
-            Ok(entries.len() == b.len()
-                && entries.iter().all(|entry| b.get_hashed(entry.hash, &entry.key).is_some()))
+            Ok(entries.len() == b.len() && all_in(&entries, &b)?)
         }
         (ViewKind::Keys, Value::Set(b)) => {
             let b = b.table.borrow();
-            Ok(entries.len() == b.len()
-                && entries.iter().all(|entry| b.get_hashed(entry.hash, &entry.key).is_some()))
+            Ok(entries.len() == b.len() && all_in(&entries, &b)?)
         }
         (ViewKind::Items, Value::View(b)) if b.which == ViewKind::Items => {
             nested(&Value::Dict(Rc::clone(&a.dict)), &Value::Dict(Rc::clone(&b.dict)), depth + 1)

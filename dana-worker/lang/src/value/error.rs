@@ -119,6 +119,8 @@ pub enum Reason {
     Error(Rc<ErrorObj>),
     /// An operand is a promise without an answer: wait, then execute the operation again.
     Pending(Rc<PromiseObj>),
+    /// The host ends the turn; no program sees that.
+    Stopped(String),
 }
 
 impl Raise {
@@ -137,6 +139,11 @@ impl Raise {
         Raise(Box::new(Reason::Pending(Rc::clone(promise))))
     }
 
+    #[cold]
+    pub fn stopped(reason: String) -> Raise {
+        Raise(Box::new(Reason::Stopped(reason)))
+    }
+
     pub fn reason(&self) -> &Reason {
         &self.0
     }
@@ -145,11 +152,11 @@ impl Raise {
         *self.0
     }
 
-    /// The error, unless it is a wait.
+    /// The error, unless it is a wait or the host's end of the turn.
     pub fn as_error(&self) -> Option<&Rc<ErrorObj>> {
         match &*self.0 {
             Reason::Error(error) => Some(error),
-            Reason::Pending(_) => None,
+            Reason::Pending(_) | Reason::Stopped(_) => None,
         }
     }
 
@@ -256,6 +263,7 @@ impl std::fmt::Debug for Raise {
         match &*self.0 {
             Reason::Error(error) => write!(f, "{}: {}", error.kind, error.message),
             Reason::Pending(promise) => write!(f, "waiting for ask {}", promise.ask.get()),
+            Reason::Stopped(reason) => write!(f, "stopped: {reason}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use num_bigint::BigInt;
 
-use super::{MAX_VISITS, Raise, Value};
+use super::{MAX_VISITS, Raise, Value, memory, work};
 
 const FOLD: u64 = 0x9E37_79B9_7F4A_7C15;
 const MAX_NESTING: u32 = 200;
@@ -83,17 +83,25 @@ fn hash_nested(value: &Value, depth: u32) -> Result<u64, Raise> {
         Value::False => word(0),
         Value::None => word(0x6E6F_6E65),
         Value::Float(number) => float(number.get()),
-        Value::Big(number) => big(number),
+        Value::Big(number) => {
+            work::bytes((number.bits() / 8) as usize)?;
+            memory::reserve((number.bits() / 8) as usize)?;
+            big(number)
+        }
         Value::Str(text) => {
             let cached = text.cached_hash();
             if cached != 0 {
                 return Ok(cached);
             }
+            work::bytes(text.as_str().len())?;
             let hash = bytes(text.as_str().as_bytes()).max(1);
             text.set_hash(hash);
             hash
         }
-        Value::Bytes(it) => bytes(&it.0),
+        Value::Bytes(it) => {
+            work::bytes(it.0.len())?;
+            bytes(&it.0)
+        }
         Value::Tuple(tuple) => {
             if depth > MAX_NESTING {
                 return Err(Raise::nesting("hashing"));
@@ -104,6 +112,7 @@ fn hash_nested(value: &Value, depth: u32) -> Result<u64, Raise> {
                 return Err(Raise::size("hashing"));
             }
             VISITS.set(visits);
+            work::elements(tuple.items().len())?;
             for item in tuple.items() {
                 state = fold(state ^ hash_nested(item, depth + 1)?, FOLD).wrapping_add(state.rotate_left(17));
             }

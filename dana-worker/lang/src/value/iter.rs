@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::release::release;
-use super::{DictObj, ListObj, Raise, RangeObj, SetObj, TupleObj, Value, ViewKind, ViewObj};
+use super::work::Walk;
+use super::{DictObj, ListObj, Raise, RangeObj, SetObj, TupleObj, Value, ViewKind, ViewObj, memory, work};
 
 /// Iterators over iterators over iterators, and so on.
 const MAX_NESTING: u32 = 200;
@@ -79,7 +80,9 @@ impl Iter {
             Value::Tuple(tuple) => Iter::Tuple { tuple: Rc::clone(tuple), at: 0 },
             Value::Dict(dict) => Iter::dict(dict, ViewKind::Keys),
             Value::View(view) => Iter::dict(&view.dict, view.which),
-            Value::Set(set) => Iter::Set { set: Rc::clone(set), at: 0, size: set.len() },
+            Value::Set(set) => {
+                Iter::Set { set: Rc::clone(set), at: set.table.borrow().first(), size: set.len() }
+            }
             Value::Small(_) | Value::Str(_) => Iter::Text { text: value.clone(), byte: 0 },
             Value::Range(range) => Iter::range(range),
             Value::Bytes(_) => Iter::Bytes { bytes: value.clone(), at: 0 },
@@ -96,7 +99,7 @@ impl Iter {
     }
 
     fn dict(dict: &Rc<DictObj>, which: ViewKind) -> Iter {
-        Iter::Dict { dict: Rc::clone(dict), which, at: 0, size: dict.len() }
+        Iter::Dict { dict: Rc::clone(dict), which, at: dict.table.borrow().first(), size: dict.len() }
     }
 
     /// From the back of a list, tuple, string, range, dict or view.
@@ -286,16 +289,19 @@ impl Iter {
         }
     }
 
-    /// Everything left, within the memory limit.
+    /// Everything left, within the memory limit and charged as work.
     pub fn collect(mut self) -> Result<Vec<Value>, Raise> {
         let count = usize::try_from(self.remaining()).unwrap_or(usize::MAX);
-        super::memory::reserve_values(count)?;
+        work::foresee(self.remaining())?;
+        memory::reserve_values(count)?;
+        if let Iter::List { list, at } = &self {
+            return memory::copied(list.items.borrow().get(*at..).unwrap_or_default());
+        }
         let mut items = Vec::with_capacity(count.min(1 << 20));
+        let mut walk = Walk::default();
         while let Some(item) = self.next()? {
-            if items.len() == items.capacity() {
-                super::memory::reserve_values(items.len())?;
-            }
-            items.push(item);
+            walk.step()?;
+            memory::push(&mut items, item)?;
         }
         Ok(items)
     }

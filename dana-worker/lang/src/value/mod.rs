@@ -6,6 +6,7 @@
 
 pub mod arith;
 pub mod bigint;
+pub mod cycles;
 pub mod eq;
 pub mod error;
 pub mod function;
@@ -23,6 +24,7 @@ pub mod structure;
 pub mod table;
 pub mod text;
 pub mod truth;
+pub mod work;
 
 use std::fmt;
 use std::mem;

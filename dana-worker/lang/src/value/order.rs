@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{BigInt, Raise, Value, bigint, eq};
+use super::work::Walk;
+use super::{BigInt, Raise, Value, bigint, eq, work};
 
 const MAX_NESTING: u32 = 200;
 
@@ -31,15 +32,24 @@ fn nested(a: &Value, b: &Value, symbol: &str, depth: u32) -> Result<Option<Order
     }
     if let (Some(a), Some(b)) = (a.as_text(), b.as_text()) {
         // UTF-8 order is code point order.
+        work::bytes(a.len().min(b.len()))?;
         return Ok(Some(a.as_bytes().cmp(b.as_bytes())));
     }
     match (a, b) {
         (Value::List(a), Value::List(b)) => sequences(&a.items.borrow(), &b.items.borrow(), symbol, depth),
         (Value::Tuple(a), Value::Tuple(b)) => sequences(a.items(), b.items(), symbol, depth),
-        (Value::Bytes(a), Value::Bytes(b)) => Ok(Some(a.0.cmp(&b.0))),
+        (Value::Bytes(a), Value::Bytes(b)) => {
+            work::bytes(a.0.len().min(b.0.len()))?;
+            Ok(Some(a.0.cmp(&b.0)))
+        }
         (Value::Set(a), Value::Set(b)) => {
             let (a, b) = (a.table.borrow(), b.table.borrow());
-            let inside = a.iter().filter(|entry| b.get_hashed(entry.hash, &entry.key).is_some()).count();
+            let mut inside = 0;
+            let mut walk = Walk::default();
+            for entry in a.iter() {
+                walk.step()?;
+                inside += usize::from(b.get_hashed(entry.hash, &entry.key)?.is_some());
+            }
             Ok(match (inside == a.len(), inside == b.len()) {
                 (true, true) => Some(Ordering::Equal),
                 (true, false) => Some(Ordering::Less),
@@ -60,7 +70,9 @@ fn unordered(a: &Value, b: &Value, symbol: &str) -> Raise {
 }
 
 fn sequences(a: &[Value], b: &[Value], symbol: &str, depth: u32) -> Result<Option<Ordering>, Raise> {
+    let mut walk = Walk::default();
     for (a, b) in a.iter().zip(b) {
+        walk.step()?;
         if !(eq::same(a, b) || eq::equal(a, b)?) {
             return nested(a, b, symbol, depth + 1);
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::error::Spot;
 use super::structure::Annotation;
-use super::{Raise, Value};
+use super::{Raise, Value, cycles};
 
 /// Where a promise stands.
 pub enum PromiseState {
@@ -42,7 +42,10 @@ impl PromiseObj {
     }
 
     /// Settles it; a second answer is ignored.
-    pub fn settle(&self, outcome: Result<Value, Raise>) {
+    pub fn settle(self: &Rc<Self>, outcome: Result<Value, Raise>) {
+        if let Ok(value) = &outcome {
+            cycles::stored(self, value);
+        }
         let mut state = self.state.borrow_mut();
         if matches!(*state, PromiseState::Pending) {
             *state = match outcome {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::{ErrorObj, MAX_VISITS, Raise, Value, ViewKind, ViewObj, memory};
+use super::{ErrorObj, MAX_VISITS, Raise, Value, ViewKind, ViewObj, memory, work};
 use crate::text;
 
 const MAX_NESTING: usize = 200;
@@ -55,6 +55,7 @@ pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
         Value::Small(small) => out.push_str(&small.text()),
         Value::Str(text) => {
             memory::reserve(text.as_str().len())?;
+            work::bytes(text.as_str().len())?;
             out.push_str(text.as_str());
         }
         Value::Int(number) => push_int(out, *number),
@@ -163,18 +164,21 @@ impl Printer<'_> {
                 let text = it.as_str();
                 let escaped = text.bytes().filter(|byte| !(b' '..=b'~').contains(byte) || *byte == b'\\');
                 memory::reserve(text.len().saturating_add(escaped.count().saturating_mul(3)))?;
+                work::bytes(text.len().saturating_mul(4))?;
                 text::quote(self.out, it.as_str());
+                work::check()?;
             }
             Value::Big(number) => self.out.push_str(
                 &text::format_bigint(number).map_err(|fault| Raise::value_error(fault.to_string()))?,
             ),
             Value::Bytes(bytes) => {
                 memory::reserve(bytes.0.len().saturating_mul(4))?;
+                work::bytes(bytes.0.len().saturating_mul(4))?;
                 text::quote_bytes(self.out, &bytes.0);
+                work::check()?;
             }
             Value::List(list) => {
-                memory::reserve_values(list.len())?;
-                let items = list.to_vec();
+                let items = memory::copied(&list.items.borrow())?;
                 self.nested(Rc::as_ptr(list) as usize, "[...]", |p| p.sequence("[", &items, "]"))?;
             }
             Value::Tuple(tuple) => {
@@ -185,11 +189,13 @@ impl Printer<'_> {
                 if set.is_empty() {
                     self.out.push_str("set()");
                 } else {
+                    memory::reserve_values(set.len())?;
                     let items: Vec<Value> = set.table.borrow().keys().cloned().collect();
                     self.nested(Rc::as_ptr(set) as usize, "{...}", |p| p.sequence("{", &items, "}"))?;
                 }
             }
             Value::Dict(dict) => {
+                memory::reserve_values(dict.len().saturating_mul(2))?;
                 let entries: Vec<(Value, Value)> =
                     dict.table.borrow().iter().map(|e| (e.key.clone(), e.value.clone())).collect();
                 self.nested(Rc::as_ptr(dict) as usize, "{...}", |p| {
@@ -222,6 +228,7 @@ impl Printer<'_> {
             Value::View(view) => {
                 self.out.push_str(view.which.type_name());
                 let which: ViewKind = view.which;
+                memory::reserve_values(view.dict.len().saturating_mul(6))?;
                 let items: Vec<Value> =
                     view.dict.table.borrow().iter().map(|e| ViewObj::element(which, e)).collect();
                 self.nested(Rc::as_ptr(&view.dict) as usize, "(...)", |p| p.sequence("([", &items, "])"))?;
@@ -272,6 +279,9 @@ impl Printer<'_> {
         self.visits += 1;
         if self.visits > MAX_VISITS {
             return Err(Raise::size("printing"));
+        }
+        if self.visits.is_multiple_of(4) {
+            work::charge(1)?;
         }
         if self.out.len() >= self.checked.saturating_add(CHUNK) {
             memory::reserve(self.out.capacity())?;

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use hashbrown::HashTable;
 
 use super::release::release_with;
-use super::{Raise, Value, eq, hash};
+use super::work::Walk;
+use super::{Raise, Value, eq, hash, memory};
 
 const UNINDEXED: usize = 8;
 
@@ -25,12 +26,14 @@ pub struct Entry<V> {
 pub struct Table<V> {
     entries: Vec<Entry<V>>,
     index: Option<Box<HashTable<u32>>>,
-    live: usize,
+    live: u32,
+    /// Before this position there are only holes.
+    first: u32,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Table { entries: Vec::new(), index: None, live: 0 }
+        Table { entries: Vec::new(), index: None, live: 0, first: 0 }
     }
 }
 
@@ -41,14 +44,14 @@ impl<V> Table<V> {
 
     pub fn with_capacity(count: usize) -> Self {
         let index = (count > UNINDEXED).then(|| Box::new(HashTable::with_capacity(count)));
-        Table { entries: Vec::with_capacity(count), index, live: 0 }
+        Table { entries: Vec::with_capacity(count), index, live: 0, first: 0 }
     }
 
     /// Entries whose keys are known to differ, with their hashes.
     pub fn of_distinct(entries: impl ExactSizeIterator<Item = Entry<V>>) -> Self {
         let entries: Vec<Entry<V>> = entries.collect();
-        let mut table = Table { live: entries.len(), entries, index: None };
-        if table.live > UNINDEXED {
+        let mut table = Table { live: entries.len() as u32, entries, index: None, first: 0 };
+        if table.len() > UNINDEXED {
             table.build_index();
         }
         table
@@ -56,7 +59,7 @@ impl<V> Table<V> {
 
     #[inline]
     pub fn len(&self) -> usize {
-        self.live
+        self.live as usize
     }
 
     #[inline]
@@ -66,7 +69,13 @@ impl<V> Table<V> {
 
     /// Entries in insertion order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry<V>> {
-        self.entries.iter().filter(|entry| !entry.key.is_unset())
+        let entries = self.entries.get(self.first as usize..).unwrap_or_default();
+        entries.iter().filter(|entry| !entry.key.is_unset())
+    }
+
+    /// The first position that may hold an entry.
+    pub fn first(&self) -> usize {
+        self.first as usize
     }
 
     /// Positions, holes included, for a cursor that lives across steps of a program.
@@ -89,27 +98,37 @@ impl<V> Table<V> {
         }
     }
 
+    /// Comparing keys can fail: they may be too large or nested too deeply.
     #[inline]
-    fn find(&self, hash: u64, key: &Value) -> Option<usize> {
-        match &self.index {
-            None => self.entries.iter().position(|entry| entry.hash == hash && eq::keys(&entry.key, key)),
-            Some(index) => index
-                .find(hash, |&at| {
-                    self.entries
-                        .get(at as usize)
-                        .is_some_and(|entry| entry.hash == hash && eq::keys(&entry.key, key))
+    fn find(&self, hash: u64, key: &Value) -> Result<Option<usize>, Raise> {
+        let mut failed = None;
+        let mut matches = |entry: &Entry<V>| {
+            entry.hash == hash
+                && eq::keys(&entry.key, key).unwrap_or_else(|raise| {
+                    failed = Some(raise);
+                    true
                 })
-                .map(|&at| at as usize),
+        };
+        let found = match &self.index {
+            None => self.entries.iter().position(matches),
+            Some(index) => {
+                let at = index.find(hash, |&at| self.entries.get(at as usize).is_some_and(&mut matches));
+                at.map(|&at| at as usize)
+            }
+        };
+        match failed {
+            None => Ok(found),
+            Some(raise) => Err(raise),
         }
     }
 
     pub fn get(&self, key: &Value) -> Result<Option<&V>, Raise> {
-        Ok(self.get_hashed(hash::hash(key)?, key))
+        self.get_hashed(hash::hash(key)?, key)
     }
 
     #[inline]
-    pub fn get_hashed(&self, hash: u64, key: &Value) -> Option<&V> {
-        self.find(hash, key).and_then(|at| self.entries.get(at)).map(|entry| &entry.value)
+    pub fn get_hashed(&self, hash: u64, key: &Value) -> Result<Option<&V>, Raise> {
+        Ok(self.find(hash, key)?.and_then(|at| self.entries.get(at)).map(|entry| &entry.value))
     }
 
     pub fn contains(&self, key: &Value) -> Result<bool, Raise> {
@@ -118,23 +137,23 @@ impl<V> Table<V> {
 
     /// The value of a text key.
     pub fn get_str(&self, key: &str) -> Option<&V> {
-        let key = Value::str(key);
-        hash::hash(&key).ok().and_then(|hash| self.get_hashed(hash, &key))
+        // Hashing and comparing a text cannot fail.
+        self.get(&Value::str(key)).ok().flatten()
     }
 
     /// Inserts or replaces; an existing key stays as it is. Gives the replaced value.
     pub fn insert(&mut self, key: Value, value: V) -> Result<Option<V>, Raise> {
         let key = if let Value::Promise(promise) = &key { promise.observe()? } else { key };
         let hash = hash::hash(&key)?;
-        Ok(self.insert_hashed(hash, key, value))
+        self.insert_hashed(hash, key, value)
     }
 
     #[inline]
-    pub fn insert_hashed(&mut self, hash: u64, key: Value, value: V) -> Option<V> {
-        if let Some(at) = self.find(hash, &key) {
-            return self.entries.get_mut(at).map(|entry| mem::replace(&mut entry.value, value));
+    pub fn insert_hashed(&mut self, hash: u64, key: Value, value: V) -> Result<Option<V>, Raise> {
+        if let Some(at) = self.find(hash, &key)? {
+            return Ok(self.entries.get_mut(at).map(|entry| mem::replace(&mut entry.value, value)));
         }
-        if self.entries.len() == self.entries.capacity() && self.live < self.entries.len() / 2 {
+        if self.entries.len() == self.entries.capacity() && self.len() < self.entries.len() / 2 {
             self.compact();
         }
         let at = self.entries.len() as u32;
@@ -148,7 +167,7 @@ impl<V> Table<V> {
             None if self.entries.len() > UNINDEXED => self.build_index(),
             None => {}
         }
-        None
+        Ok(None)
     }
 
     /// Takes an entry out.
@@ -157,7 +176,7 @@ impl<V> Table<V> {
         V: Default,
     {
         let hash = hash::hash(key)?;
-        let Some(at) = self.find(hash, key) else { return Ok(None) };
+        let Some(at) = self.find(hash, key)? else { return Ok(None) };
         Ok(self.remove_at(at))
     }
 
@@ -172,15 +191,6 @@ impl<V> Table<V> {
         taken
     }
 
-    /// Takes the first entry out.
-    pub fn pop_first(&mut self) -> Option<(Value, V)>
-    where
-        V: Default,
-    {
-        let at = self.entries.iter().position(|entry| !entry.key.is_unset())?;
-        self.remove_at(at)
-    }
-
     fn remove_at(&mut self, at: usize) -> Option<(Value, V)>
     where
         V: Default,
@@ -190,6 +200,10 @@ impl<V> Table<V> {
         let value = mem::take(&mut entry.value);
         let hash = entry.hash;
         self.live -= 1;
+        // Taken from the front again and again, the holes there are looked at once.
+        while self.entries.get(self.first as usize).is_some_and(|entry| entry.key.is_unset()) {
+            self.first += 1;
+        }
         if let Some(index) = &mut self.index
             && let Ok(found) = index.find_entry(hash, |&other| other as usize == at)
         {
@@ -197,7 +211,7 @@ impl<V> Table<V> {
         }
         if self.live == 0 {
             self.clear();
-        } else if self.entries.len() > 32 && self.live < self.entries.len() / 4 {
+        } else if self.entries.len() > 32 && self.len() < self.entries.len() / 4 {
             self.compact();
         }
         Some((key, value))
@@ -207,10 +221,12 @@ impl<V> Table<V> {
         self.entries.clear();
         self.index = None;
         self.live = 0;
+        self.first = 0;
     }
 
     fn compact(&mut self) {
         self.entries.retain(|entry| !entry.key.is_unset());
+        self.first = 0;
         self.index = None;
         if self.entries.len() > UNINDEXED {
             self.build_index();
@@ -234,26 +250,25 @@ impl<V> Table<V> {
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Value> {
         self.iter().map(|entry| &entry.key)
     }
-
-    /// The value of an existing key, to change in place.
-    pub fn get_mut_hashed(&mut self, hash: u64, key: &Value) -> Option<&mut V> {
-        let at = self.find(hash, key)?;
-        self.entries.get_mut(at).map(|entry| &mut entry.value)
-    }
 }
 
-impl<V: Clone> Clone for Table<V> {
-    fn clone(&self) -> Self {
-        let mut copy = Table::with_capacity(self.live);
+impl<V: Clone> Table<V> {
+    /// A copy, within the memory limit and charged as work.
+    pub fn copied(&self) -> Result<Self, Raise> {
+        memory::reserve(self.len().saturating_mul(size_of::<Entry<V>>() + 16))?;
+        let mut copy = Table::with_capacity(self.len());
+        let mut walk = Walk::default();
         for entry in self.iter() {
-            copy.entries.push(Entry { hash: entry.hash, key: entry.key.clone(), value: entry.value.clone() });
+            walk.step()?;
+            let (key, value) = (entry.key.clone(), entry.value.clone());
+            copy.entries.push(Entry { hash: entry.hash, key, value });
         }
-        copy.live = copy.entries.len();
+        copy.live = self.live;
         copy.index = None;
-        if copy.live > UNINDEXED {
+        if copy.len() > UNINDEXED {
             copy.build_index();
         }
-        copy
+        Ok(copy)
     }
 }
 
@@ -294,7 +309,7 @@ impl DictObj {
         let mut table = self.table.borrow_mut();
         let growth = table.growth();
         if growth > 0 {
-            super::memory::reserve(growth)?;
+            memory::reserve(growth)?;
         }
         let old = table.insert(key, value)?;
         drop(table);

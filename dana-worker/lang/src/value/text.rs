@@ -6,6 +6,8 @@
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 
+use super::{Raise, memory};
+
 const MARK_EVERY: usize = 64;
 
 /// At most seven bytes of UTF-8: the bytes from the lowest up, the length in the highest.
@@ -126,7 +128,19 @@ pub struct StrObj {
 struct CharTable {
     count: usize,
     /// Byte position of every 64th code point.
-    marks: Box<[u32]>,
+    marks: Vec<u32>,
+}
+
+impl CharTable {
+    /// Counts on where a text of `start` bytes grows by `more`.
+    fn extend(&mut self, start: usize, more: &str) {
+        for (at, _) in more.char_indices() {
+            if self.count.is_multiple_of(MARK_EVERY) {
+                self.marks.push((start + at) as u32);
+            }
+            self.count += 1;
+        }
+    }
 }
 
 impl StrObj {
@@ -157,12 +171,30 @@ impl StrObj {
         self.text.capacity() - self.text.len()
     }
 
+    /// Makes room to append so many bytes, within the memory limit.
+    pub fn grow(&mut self, more: usize) -> Result<(), Raise> {
+        let len = self.text.len();
+        let wanted = match memory::reserve(len.saturating_mul(2).saturating_add(more)) {
+            Ok(()) => len.max(more),
+            // Near the limit it grows by little.
+            Err(_) => {
+                let wanted = more.saturating_add(len / 8);
+                memory::reserve(len.saturating_add(wanted))?;
+                wanted
+            }
+        };
+        self.text.reserve_exact(wanted);
+        Ok(())
+    }
+
     /// Appends in place; only for a string nobody else holds.
     pub fn push_str(&mut self, more: &str) {
         self.ascii = self.ascii && more.is_ascii();
+        if let Some(table) = self.chars.get_mut() {
+            table.extend(self.text.len(), more);
+        }
         self.text.push_str(more);
         self.hash.set(0);
-        self.chars.take();
     }
 
     #[inline]
@@ -177,15 +209,10 @@ impl StrObj {
 
     fn table(&self) -> &CharTable {
         self.chars.get_or_init(|| {
-            let mut marks = Vec::new();
-            let mut count = 0;
-            for (at, _) in self.text.char_indices() {
-                if count % MARK_EVERY == 0 {
-                    marks.push(at as u32);
-                }
-                count += 1;
-            }
-            Box::new(CharTable { count, marks: marks.into() })
+            let mut table =
+                CharTable { count: 0, marks: Vec::with_capacity(self.text.len() / MARK_EVERY / 2) };
+            table.extend(0, &self.text);
+            Box::new(table)
         })
     }
 

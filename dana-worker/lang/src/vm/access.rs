@@ -9,7 +9,7 @@ use crate::coerce;
 use crate::library;
 use crate::session::Services;
 use crate::value::error::Spot;
-use crate::value::{BoundObj, ErrorObj, Raise, StructObj, Value};
+use crate::value::{BoundObj, ErrorObj, Raise, StructObj, Value, cycles};
 
 impl Vm {
     /// `object.name`; none after entering a submodule that must run first.
@@ -109,6 +109,7 @@ pub(super) fn set_attribute(
                 return Err(no_field(it, name));
             };
             coerce::assign_field(&owner.kind, at, value, services)?;
+            cycles::stored(&owner, value);
             let old =
                 owner.fields.borrow_mut().get_mut(at).map(|slot| std::mem::replace(slot, value.clone()));
             drop(old);

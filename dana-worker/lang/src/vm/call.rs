@@ -12,7 +12,7 @@ use crate::library;
 use crate::library::native::{Body, Call, Continuation, Native, Step};
 use crate::session::Services;
 use crate::value::structure::Annotation;
-use crate::value::{FuncObj, Raise, StructObj, Value, put};
+use crate::value::{FuncObj, Raise, StructObj, Value, put, work};
 
 /// What a call came to.
 pub(super) enum Invoked {
@@ -254,7 +254,7 @@ impl Vm {
                     return Ok(None);
                 }
                 Step::Call { function, args, keywords, then } => {
-                    self.services.charge(1)?;
+                    work::charge(1)?;
                     self.thens.push(then);
                     let at = self.base + usize::from(self.func.code.registers);
                     let invoked = self.invoke(function, args, keywords, dst, FrameKind::Then, at);

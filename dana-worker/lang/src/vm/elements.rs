@@ -7,7 +7,7 @@ use super::slow::Window;
 use crate::coerce;
 use crate::compile::code::AttrSite;
 use crate::session::Services;
-use crate::value::{Iter, Raise, SmallStr, StructObj, Value, memory, put};
+use crate::value::{Iter, Raise, SmallStr, StructObj, Value, cycles, memory, put};
 
 #[inline(always)]
 pub(super) fn get(container: &Value, key: &Value) -> Result<Value, Raise> {
@@ -55,6 +55,7 @@ pub(super) fn set(container: &Value, key: &Value, value: &Value) -> Result<(), R
         && let Some(slot) = list.items.borrow_mut().get_mut(at)
         && slot.is_scalar()
     {
+        cycles::stored(list, value);
         put(slot, value.clone());
         return Ok(());
     }
@@ -79,7 +80,6 @@ pub(super) fn set_field(
     services: &Services,
 ) -> Result<bool, Raise> {
     let (Value::Struct(it), Some(site)) = (object, site) else { return Ok(false) };
-    let it: &StructObj = it;
     let (id, at) = site.cache.get();
     if id != it.kind.id {
         return Ok(false);
@@ -87,6 +87,7 @@ pub(super) fn set_field(
     if !it.kind.accepts(at as usize, value) {
         coerce::assign_field(&it.kind, at as usize, value, services)?;
     }
+    cycles::stored(it, value);
     let mut fields = it.fields.borrow_mut();
     let Some(slot) = fields.get_mut(at as usize) else { return Ok(false) };
     if slot.is_scalar() {
@@ -105,10 +106,9 @@ pub(super) fn set_field(
 pub(super) fn push(win: &Window, a: u8, first: u8, count: u8) -> Result<(), Raise> {
     if let Value::List(list) = &win[usize::from(a)] {
         let mut items = list.items.borrow_mut();
-        if items.capacity() - items.len() < usize::from(count) {
-            memory::reserve_values(items.len() + usize::from(count))?;
-        }
+        memory::grow(&mut items, usize::from(count))?;
         for at in first..first.saturating_add(count) {
+            cycles::stored(list, &win[usize::from(at)]);
             items.push(win[usize::from(at)].clone());
         }
     }
@@ -119,11 +119,8 @@ pub(super) fn push(win: &Window, a: u8, first: u8, count: u8) -> Result<(), Rais
 #[inline(always)]
 pub(super) fn append(list: &Value, item: &Value) -> Result<bool, Raise> {
     let Value::List(list) = list else { return Ok(false) };
-    let mut items = list.items.borrow_mut();
-    if items.len() == items.capacity() {
-        memory::reserve_values(items.len())?;
-    }
-    items.push(item.clone());
+    cycles::stored(list, item);
+    memory::push(&mut list.items.borrow_mut(), item.clone())?;
     Ok(true)
 }
 

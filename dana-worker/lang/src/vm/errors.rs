@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::compile::code::Code;
 use crate::compile::op::Failure;
-use crate::value::{ErrorObj, Raise, Value, eq, repr};
+use crate::value::{ErrorObj, Raise, Value, cycles, eq, repr};
 
 /// What `raise value` raises.
 #[inline(never)]
@@ -28,6 +28,7 @@ pub(super) fn raised(value: &Value, cause: Option<&Value>) -> Raise {
         && !eq::same(&Value::Error(Rc::clone(cause)), &Value::Error(Rc::clone(&error)))
         && error.cause.borrow().is_none()
     {
+        cycles::stored(&error, &Value::Error(Rc::clone(cause)));
         *error.cause.borrow_mut() = Some(Rc::clone(cause));
     }
     Raise::error(error)

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::value::{Iter, Raise, RangeObj, Value, arith, eq, memory, repr, text};
+use crate::value::work::Walk;
+use crate::value::{Iter, Raise, RangeObj, Value, arith, cycles, eq, memory, repr, text, work};
 
 pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
     if let (Value::Promise(_), _) | (_, Value::Promise(_)) = (object, index) {
@@ -79,11 +80,16 @@ pub(super) fn set(object: &Value, index: &Value, value: Value) -> Result<(), Rai
     match object {
         Value::List(list) => {
             let at = position(object, index, list.len())?;
+            cycles::stored(list, &value);
             let old = list.items.borrow_mut().get_mut(at).map(|slot| std::mem::replace(slot, value));
             drop(old);
             Ok(())
         }
-        Value::Dict(dict) => dict.insert(index.clone(), value),
+        Value::Dict(dict) => {
+            cycles::stored(dict, &value);
+            cycles::stored(dict, index);
+            dict.insert(index.clone(), value)
+        }
         other => {
             Err(Raise::type_error(format!("'{}' object does not support item assignment", other.type_name())))
         }
@@ -195,19 +201,17 @@ fn whole(object: &Value, from: usize, to: usize) -> Result<Value, Raise> {
     let count = to.saturating_sub(from);
     Ok(match object {
         Value::List(list) => {
-            memory::reserve_values(count)?;
-            Value::list(list.items.borrow().get(from..to).unwrap_or_default().to_vec())
+            Value::list(memory::copied(list.items.borrow().get(from..to).unwrap_or_default())?)
         }
-        Value::Tuple(tuple) => {
-            memory::reserve_values(count)?;
-            Value::tuple(tuple.items().get(from..to).unwrap_or_default().to_vec())
-        }
+        Value::Tuple(tuple) => Value::tuple(memory::copied(tuple.items().get(from..to).unwrap_or_default())?),
         Value::Bytes(bytes) => {
             memory::reserve(count)?;
+            work::bytes(count)?;
             Value::bytes(bytes.0.get(from..to).unwrap_or_default().to_vec())
         }
         text_value => {
             memory::reserve(count.saturating_mul(4))?;
+            work::bytes(count)?;
             text::slice(text_value, from, to)
         }
     })
@@ -215,9 +219,18 @@ fn whole(object: &Value, from: usize, to: usize) -> Result<Value, Raise> {
 
 fn pick(object: &Value, positions: &[usize]) -> Result<Value, Raise> {
     memory::reserve_values(positions.len())?;
+    work::charge((positions.len() / 4) as u64)?;
     match object {
         Value::Small(_) | Value::Str(_) => {
-            let chars: Vec<char> = object.as_text().map(|text| text.chars().collect()).unwrap_or_default();
+            let text = object.as_text().unwrap_or(crate::value::Text::Heap(""));
+            if text.is_ascii() {
+                let bytes = text.as_bytes();
+                let picked = positions.iter().filter_map(|at| bytes.get(*at)).map(|byte| char::from(*byte));
+                return Ok(Value::string(picked.collect()));
+            }
+            memory::reserve(text.len().saturating_mul(4).saturating_add(positions.len().saturating_mul(4)))?;
+            work::bytes(text.len())?;
+            let chars: Vec<char> = text.chars().collect();
             Ok(Value::string(positions.iter().filter_map(|at| chars.get(*at)).collect()))
         }
         Value::Bytes(bytes) => {
@@ -257,9 +270,11 @@ pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> R
         if step == 1 { "can only assign an iterable" } else { "must assign iterable to extended slice" };
     let new = Iter::of(value).map_err(|_| Raise::type_error(refusal))?.collect()?;
     let (from, to) = resolve(start, stop, step, list.len());
+    cycles::stored_all(list, &new);
     memory::reserve_values(new.len() + list.len())?;
     let old: Vec<Value> = if step == 1 {
         let (from, to) = (from.max(0) as usize, to.max(from).max(0) as usize);
+        work::elements(list.len() - from)?;
         list.items.borrow_mut().splice(from..to, new).collect()
     } else {
         let count = RangeObj { start: from, stop: to, step }.len();
@@ -293,7 +308,10 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         Value::Dict(dict) => dict.table.borrow().contains(needle),
         Value::Set(set) => set.table.borrow().contains(needle),
         Value::Small(_) | Value::Str(_) => match (object.as_text(), needle.as_text()) {
-            (Some(text), Some(part)) => Ok(text.contains(&*part)),
+            (Some(text), Some(part)) => {
+                work::bytes(text.len())?;
+                Ok(text.contains(&*part))
+            }
             _ => Err(Raise::sandbox(format!(
                 "'in <string>' requires string as left operand, not {}",
                 needle.type_name()
@@ -311,7 +329,9 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         },
         Value::List(list) => {
             let items = list.items.borrow();
+            let mut walk = Walk::default();
             for item in items.iter() {
+                walk.step()?;
                 if eq::same(item, needle) || eq::equal(item, needle)? {
                     return Ok(true);
                 }
@@ -323,7 +343,9 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         }
         Value::Tuple(_) | Value::Iter(_) | Value::View(_) | Value::Bytes(_) => {
             let mut iter = Iter::of(object)?;
+            let mut walk = Walk::default();
             while let Some(item) = iter.next()? {
+                walk.step()?;
                 if eq::same(&item, needle) || eq::equal(&item, needle)? {
                     return Ok(true);
                 }

@@ -81,7 +81,10 @@ pub struct Vm {
     pc: usize,
     base: usize,
     resume: Resume,
-    since_pulse: u64,
+    /// Steps given at the last look at limits.
+    round: i64,
+    /// Steps at the last pulse.
+    pulsed: u64,
     /// Changes whenever a method is defined: what call sites remember is stale.
     methods: u32,
     expects: Option<u32>,
@@ -110,7 +113,8 @@ impl Vm {
             pc: 0,
             base: 0,
             resume: Resume::Execute,
-            since_pulse: 0,
+            round: 0,
+            pulsed: 0,
             methods: 0,
             expects: None,
             services,

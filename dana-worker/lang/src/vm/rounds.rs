@@ -9,15 +9,16 @@ use super::{Exit, FrameKind, Next, PULSE, ROUND, Resume, Vm, Watch, access};
 use crate::compile::op::Op;
 use crate::value::arith::{self, Arith};
 use crate::value::error::Reason;
-use crate::value::{Raise, Value, memory, put, take};
+use crate::value::{Raise, Value, memory, put, take, work};
 
 impl Vm {
     /// Runs until the program ends, fails or must wait.
     pub fn run(&mut self, watch: &mut dyn Watch) -> Exit {
-        let mut fuel = ROUND;
+        self.round = round();
+        let mut fuel = self.round;
         let exit = self.run_with(watch, &mut fuel);
-        let spent = (ROUND - fuel.max(0)).max(0) as u64;
-        self.services.steps = self.services.steps.saturating_add(spent);
+        // What is over the limit is found when the turn goes on.
+        let _ = work::charge((self.round - fuel).max(0) as u64);
         exit
     }
 
@@ -45,15 +46,11 @@ impl Vm {
                 Next::Step(step, dst) => self.drive(step, dst),
                 Next::Fault(raise) => Err(raise),
                 Next::Refuel => {
-                    let spent = (ROUND - fuel) as u64;
-                    fuel = ROUND;
-                    match self.refuel(spent, watch) {
-                        Ok(None) => Ok(None),
-                        other => {
-                            *left = fuel;
-                            other
-                        }
-                    }
+                    let spent = (self.round - fuel) as u64;
+                    let refuelled = self.refuel(spent, watch);
+                    self.round = round();
+                    fuel = self.round;
+                    refuelled
                 }
                 Next::Whole(op) => self.whole(op).map(|()| None),
             };
@@ -119,10 +116,12 @@ impl Vm {
                     return Some(Exit::Wait(promise));
                 }
                 Reason::Error(error) => error,
+                Reason::Stopped(reason) => return Some(Exit::Stopped(reason)),
             };
             match self.unwind(error) {
                 Caught::Handler => return None,
                 Caught::Nowhere(error) => return Some(Exit::Failed(error)),
+                Caught::Stopped(reason) => return Some(Exit::Stopped(reason)),
                 Caught::Step(step, dst) => match self.drive(step, dst) {
                     Ok(exit) => return exit,
                     Err(other) => raise = other,
@@ -133,7 +132,7 @@ impl Vm {
 
     #[inline(never)]
     fn refuel(&mut self, spent: u64, watch: &mut dyn Watch) -> Result<Option<Exit>, Raise> {
-        self.services.charge(spent)?;
+        work::charge(spent)?;
         memory::reserve(0)?;
         if self.services.output.len() >= 4096 {
             let text = std::mem::take(&mut self.services.output);
@@ -141,11 +140,11 @@ impl Vm {
                 return Ok(Some(Exit::Stopped(reason)));
             }
         }
-        self.since_pulse += spent;
-        if self.since_pulse >= PULSE {
-            self.since_pulse = 0;
+        let steps = work::steps();
+        if steps < self.pulsed || steps - self.pulsed >= PULSE {
+            self.pulsed = steps;
             let (file, line) = self.line();
-            if let ControlFlow::Break(reason) = watch.pulse(self.services.steps, file.as_deref(), line) {
+            if let ControlFlow::Break(reason) = watch.pulse(steps, file.as_deref(), line) {
                 return Ok(Some(Exit::Stopped(reason)));
             }
         }
@@ -322,4 +321,10 @@ impl Vm {
         self.scope(scope).set_slot(slot, value);
         Ok(())
     }
+}
+
+/// Steps until the next look at limits and output: fewer where little memory is left, so that what these steps take
+/// stays small beside the limit.
+fn round() -> i64 {
+    i64::try_from(memory::room() >> 15).unwrap_or(i64::MAX).clamp(16, ROUND)
 }

@@ -78,7 +78,8 @@ impl Vm {
                     ($to:expr) => {{
                         let to = $to as usize;
                         if to < pc {
-                            fuel -= 1;
+                            // A long body costs more than a short one.
+                            fuel -= 1 + ((pc - to) >> 8) as i64;
                             if fuel < 0 {
                                 pc = to;
                                 break 'run Next::Refuel;
@@ -671,6 +672,7 @@ impl Vm {
                     }
                     Op::Expect { note } => *expects = Some(note),
                     Op::Return { a } => {
+                        fuel -= (pc >> 8) as i64;
                         if !code.residents.is_empty() || !frames.plain() {
                             let value = r!(a).clone();
                             break 'run Next::Leave(value);

@@ -10,7 +10,7 @@ use crate::compile::op::{Compare, Convert};
 use crate::library;
 use crate::value::arith::{self, Arith};
 use crate::value::table::Entry;
-use crate::value::{Raise, Table, Value, eq, memory, order, put, repr, take};
+use crate::value::{Raise, Table, Value, cycles, eq, memory, order, put, repr, take, work};
 
 pub(super) type Window = [Value; WINDOW];
 
@@ -131,6 +131,7 @@ pub(super) fn join(win: &mut Window, first: u8, count: u8, template: &Template) 
         };
     }
     memory::reserve(room)?;
+    work::bytes(room)?;
     // Bytes, since texts of a few bytes are checked faster together than one by one.
     let mut out = Vec::with_capacity(room);
     let [texts @ .., last] = &*template.texts else { return Ok(Value::str("")) };
@@ -191,6 +192,8 @@ pub(super) fn dict_put(win: &mut Window, a: u8, first: u8, pairs: u8) -> Result<
     let values = win.get(usize::from(first)..usize::from(first) + 2 * usize::from(pairs)).unwrap_or_default();
     for pair in values.chunks_exact(2) {
         if let [key, value] = pair {
+            cycles::stored(&dict, value);
+            cycles::stored(&dict, key);
             dict.insert(key.clone(), value.clone())?;
         }
     }
@@ -235,6 +238,7 @@ pub(super) fn set_add(win: &mut Window, a: u8, first: u8, count: u8) -> Result<(
     let mut table = set.table.borrow_mut();
     for value in values {
         memory::reserve(table.growth())?;
+        cycles::stored(&set, value);
         table.add(value.clone())?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::compile::code::Code;
 use crate::library::native::Step;
 use crate::session::Services;
 use crate::value::error::{Frame as TraceFrame, Reason, Spot};
-use crate::value::{ErrorObj, Raise, Value, put};
+use crate::value::{ErrorObj, Raise, Value, cycles, put};
 
 /// Calls an error remembers; more are only counted.
 const TRACE: usize = 60;
@@ -18,6 +18,8 @@ pub(super) enum Caught {
     /// A continuation turned it into its next step, for a register.
     Step(Step, u8),
     Nowhere(Rc<ErrorObj>),
+    /// The host ends the turn.
+    Stopped(String),
 }
 
 impl Vm {
@@ -41,17 +43,19 @@ impl Vm {
                 FrameKind::Module => {
                     if let Some(module) = self.importing.pop() {
                         self.modules.remove(&module.name);
+                        // Its functions hold it, and it them.
+                        cycles::note(&module);
                     }
                 }
                 FrameKind::Then => {
                     if let Some(then) = self.thens.pop() {
                         match then.failed(Raise::error(Rc::clone(&error)), &mut self.services) {
                             Ok(step) => return Caught::Step(step, frame.dst),
-                            Err(raise) => {
-                                if let Reason::Error(other) = raise.into_reason() {
-                                    error = other;
-                                }
-                            }
+                            Err(raise) => match raise.into_reason() {
+                                Reason::Error(other) => error = other,
+                                Reason::Stopped(reason) => return Caught::Stopped(reason),
+                                Reason::Pending(_) => {}
+                            },
                         }
                     }
                 }

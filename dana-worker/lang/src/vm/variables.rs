@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::slow::Window;
-use crate::value::{CellObj, FuncObj, ModuleObj, Namespace, Value, put, take};
+use crate::value::{CellObj, FuncObj, ModuleObj, Namespace, Value, cycles, put, take};
 
 /// The namespace that an instruction names by number.
 #[inline(always)]
@@ -60,6 +60,7 @@ pub(super) fn cell(cell: &Value) -> Value {
 #[inline(always)]
 pub(super) fn set_cell(cell: &Value, value: &Value) {
     if let Value::Cell(cell) = cell {
+        cycles::stored(cell, value);
         let mut old = cell.0.replace(value.clone());
         put(&mut old, Value::Unset);
     }
