@@ -30,7 +30,10 @@ natives! {
 fn int(call: &mut Call<'_>) -> Result<Value, Raise> {
     let Some(value) = call.given(0) else { return Ok(Value::Int(0)) };
     if let Some(base) = call.given(1) {
-        let base = u32::try_from(args::index(base)?).unwrap_or(1);
+        // A wrong base is said before a wrong value.
+        let base = if matches!(base, Value::Big(_)) { 1 } else { args::index(base)? };
+        let base = u32::try_from(base).ok().filter(|base| *base == 0 || (2..=36).contains(base));
+        let base = base.ok_or_else(|| Raise::value_error("int() base must be >= 2 and <= 36, or 0"))?;
         let Some(source) = value.as_text() else {
             return Err(Raise::type_error("int() can't convert non-string with explicit base"));
         };

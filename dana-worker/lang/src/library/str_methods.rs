@@ -328,8 +328,8 @@ enum Direction {
 
 fn position(call: &Call<'_>, direction: Direction) -> Result<Option<i64>, Raise> {
     let text = receiver(call)?;
-    let sub = args::text(call.arg(1), "must be str")?;
     let bounds = bounds(call)?;
+    let sub = args::text(call.arg(1), "must be str")?;
     let found = match direction {
         Direction::First => text::find(&text, &sub, bounds),
         Direction::Last => text::rfind(&text, &sub, bounds),
@@ -350,8 +350,8 @@ fn found(position: Option<i64>) -> Result<Value, Raise> {
 }
 
 fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let sub = args::text(call.arg(1), "must be str")?;
     let bounds = bounds(call)?;
+    let sub = args::text(call.arg(1), "must be str")?;
     work::bytes(bounds.map_or(0, |bounds| bounds.end.saturating_sub(bounds.start)))?;
     let found = text::count(&receiver(call)?, &sub, bounds);
     work::check()?;

@@ -30,7 +30,33 @@ pub fn repr_float(value: f64) -> String {
 
 /// Shortest digits of a finite, non-negative float, and where the decimal point stands among them.
 pub(super) fn shortest_digits(value: f64) -> (String, i32) {
-    split_exponent(&format!("{value:e}"))
+    let (mut digits, point) = split_exponent(&format!("{value:e}"));
+    if let Some(even) = even_neighbour(value, &digits, point) {
+        digits.pop();
+        digits.push(even);
+    }
+    (digits, point)
+}
+
+/// The last digit that Python prefers, when a value lies in the middle between two shortest texts: the standard library
+/// takes the upper one, Python the even one.
+fn even_neighbour(value: f64, digits: &str, point: i32) -> Option<char> {
+    const FRACTION: u32 = 52;
+    let (bits, one) = (value.to_bits(), 1_u64 << FRACTION);
+    let mantissa = bits & (one - 1) | one;
+    let exponent = i64::from(u32::try_from(bits >> FRACTION & 0x7ff).unwrap_or(0));
+    // So many bits, and so many decimals, has the fraction of the value when it is written out.
+    let decimals = 1075 - exponent - i64::from(mantissa.trailing_zeros());
+    let wanted = i64::try_from(digits.len()).unwrap_or(i64::MAX) + 1 - i64::from(point);
+    let last = digits.bytes().last()?;
+    if last % 2 == 0 || decimals > 0 && decimals != wanted || decimals <= 0 && wanted > 0 {
+        return None;
+    }
+    let (exact, _) = split_exponent(&format!("{value:.EXACT$e}"));
+    let (shown, rest) = exact.split_at_checked(digits.len())?;
+    let middle = rest.strip_prefix('5').is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'));
+    let below = shown.bytes().last()?;
+    (middle && below + 1 == last).then(|| char::from(below))
 }
 
 /// `count` significant digits (at least one), correctly rounded, and where the decimal point stands.
@@ -135,4 +161,25 @@ fn split_exponent(text: &str) -> (String, i32) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let digits = mantissa.chars().filter(char::is_ascii_digit).collect();
     (digits, exponent.parse::<i32>().unwrap_or(0) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repr_float;
+
+    #[test]
+    fn the_even_one_of_two_shortest() {
+        for (value, shown) in [
+            (70_000_976.0 * 1_234_567.891, "86420957308261.62"),
+            (2_f64.powi(50) + 0.25, "1125899906842624.2"),
+            (2_f64.powi(50) + 0.75, "1125899906842624.8"),
+            (2_f64.powi(49) + 0.125, "562949953421312.1"),
+            (2_f64.powi(49) + 0.375, "562949953421312.4"),
+            (9_007_199_254_740_993.0, "9007199254740992.0"),
+            (5e-324, "5e-324"),
+            (1e23, "1e+23"),
+        ] {
+            assert_eq!(repr_float(value), shown);
+        }
+    }
 }

@@ -111,6 +111,7 @@ impl<'a> Complaint<'a> {
                 format!("{name}() takes at least {least} argument{} ({given} given)", plural(least))
             }
             Style::Older => format!("{name}() takes at most {most} argument{} ({given} given)", plural(most)),
+            Style::Named if name == "sorted" => format!("sorted expected 1 argument, got {given}"),
             Style::Named if self.by_position() == 0 => format!("{name}() takes no positional arguments"),
             Style::Named if given < least => {
                 format!(

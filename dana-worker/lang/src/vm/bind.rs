@@ -16,11 +16,12 @@ pub(super) fn function(func: &FuncObj, positional: Vec<Value>, named: Named) -> 
     let params = &code.params;
     let count = positional.len();
     if count > params.len() {
+        let least = params.iter().filter(|p| !p.optional).count();
         return Err(Raise::type_error(format!(
             "{}() takes {} positional argument{} but {count} {} given",
             code.name,
-            span(params.iter().filter(|p| !p.optional).count(), params.len()),
-            if params.len() == 1 { "" } else { "s" },
+            span(least, params.len()),
+            if least == 1 && params.len() == 1 { "" } else { "s" },
             if count == 1 { "was" } else { "were" },
         )));
     }

@@ -20,6 +20,8 @@ pub(crate) struct Generator<'a> {
     /// What is in scope here.
     pub(crate) names: Vec<(String, Ty)>,
     pub(crate) functions: Vec<Known>,
+    /// Where the names of the function being written begin.
+    pub(crate) own: usize,
     pub(crate) counter: usize,
 }
 
@@ -27,7 +29,13 @@ type Bindings = Vec<(char, Ty)>;
 
 impl<'a> Generator<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Generator<'a> {
-        Generator { choices: Choices::new(bytes), names: Vec::new(), functions: Vec::new(), counter: 0 }
+        Generator {
+            choices: Choices::new(bytes),
+            names: Vec::new(),
+            functions: Vec::new(),
+            own: 0,
+            counter: 0,
+        }
     }
 
     pub(crate) fn below(&mut self, count: usize) -> usize {
@@ -388,7 +396,7 @@ impl<'a> Generator<'a> {
         self.literal(ty, 1)
     }
 
-    fn lambda(&mut self, parameters: &[Ty], result: &Ty, depth: u32) -> Expr {
+    pub(crate) fn lambda(&mut self, parameters: &[Ty], result: &Ty, depth: u32) -> Expr {
         let mark = self.names.len();
         let mut named: Vec<Parameter> = Vec::new();
         for ty in parameters {
@@ -467,8 +475,21 @@ impl<'a> Generator<'a> {
                 break;
             }
             named = param.name.is_some() && (named || param.only_named || self.below(2) == 0);
-            let value = self.bound(&param.pattern, bindings, depth);
+            let mut value = self.bound(&param.pattern, bindings, depth);
+            if self.once_in(30) {
+                let ty = self.ordinary();
+                value = self.simple(&ty, 1);
+            }
             arguments.push(Argument { name: param.name.clone().filter(|_| named), value });
+        }
+        if self.once_in(60) {
+            arguments.pop();
+        }
+        // Two names at most: which of several complaints comes first is not said.
+        let few = arguments.iter().filter(|argument| argument.name.is_some()).count() < 2;
+        if few && self.once_in(60) {
+            let name = named.then(|| "surplus".to_owned());
+            arguments.push(Argument { name, value: self.literal(&Ty::Int, 0) });
         }
         arguments
     }

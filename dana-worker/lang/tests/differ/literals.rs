@@ -113,6 +113,9 @@ pub(crate) fn small(choices: &mut Choices<'_>) -> i64 {
 }
 
 pub(crate) fn float(choices: &mut Choices<'_>) -> Expr {
+    if choices.once_in(30) {
+        return infinite(choices);
+    }
     let source = match choices.below(10) {
         0..=5 => choices.pick(FLOATS).to_owned(),
         6 => format!("{}.{}", choices.below(100), choices.below(1000)),
@@ -121,6 +124,12 @@ pub(crate) fn float(choices: &mut Choices<'_>) -> Expr {
         _ => format!("{}.{}e-{}", choices.below(10), choices.below(1_000_000), choices.below(320)),
     };
     signed(choices, Expr::Number(source))
+}
+
+/// Not a number is left out: whether two of them are the same object is Python's own affair.
+fn infinite(choices: &mut Choices<'_>) -> Expr {
+    let name = choices.pick(&["\"inf\"", "'-inf'", "'Infinity'"]);
+    Expr::call("float", vec![Expr::Text(Quoted { source: name.to_owned() })])
 }
 
 fn signed(choices: &mut Choices<'_>, number: Expr) -> Expr {

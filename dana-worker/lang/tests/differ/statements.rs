@@ -38,7 +38,16 @@ pub(crate) fn program(bytes: &[u8]) -> Vec<Stmt> {
         generator.statement(&mut body, place);
         // An error ends the program only sometimes.
         match body.as_slice() {
-            [Stmt::Def { .. }] => statements.append(&mut body),
+            [Stmt::Def { .. }] => {
+                statements.append(&mut body);
+                let function = generator.functions.last().cloned();
+                for _ in 0..1 + generator.below(2) {
+                    statements.extend(function.as_ref().map(|function| {
+                        let value = generator.call_of(function, 2);
+                        guarded(vec![Stmt::Show { value, sorted: false }])
+                    }));
+                }
+            }
             _ if generator.once_in(12) => statements.append(&mut body),
             _ => statements.push(guarded(body)),
         }
@@ -60,6 +69,7 @@ impl Generator<'_> {
 
     fn block(&mut self, place: Place) -> Vec<Stmt> {
         let mark = self.names.len();
+        let functions = self.functions.len();
         let mut body = Vec::new();
         for _ in 0..1 + self.below(3) {
             self.statement(&mut body, place);
@@ -68,6 +78,7 @@ impl Generator<'_> {
         if self.below(3) > 0 {
             self.names.truncate(mark);
         }
+        self.functions.truncate(functions);
         body
     }
 
@@ -79,7 +90,7 @@ impl Generator<'_> {
         match self.below(25) {
             0 => out.push(Stmt::Pass),
             1..=5 | 23 => self.shown(out, 3),
-            6..=9 => self.assignment(out, place),
+            6..=9 => self.assignment(out),
             10 | 11 => self.change(out),
             12 => self.print(out),
             13 => {
@@ -100,7 +111,9 @@ impl Generator<'_> {
                 out.push(Stmt::For { targets, over, body });
             }
             17 | 18 => self.attempt(out, inner),
-            19 | 20 => self.definition(out, inner),
+            19 => self.definition(out, inner),
+            20 if self.below(2) == 0 => self.definition(out, inner),
+            20 => self.named_lambda(out),
             21 if place.in_loop => out.push(if self.below(2) == 0 { Stmt::Break } else { Stmt::Continue }),
             22 if place.in_function => {
                 let ty = self.ordinary();
@@ -150,11 +163,11 @@ impl Generator<'_> {
         out.push(Stmt::Show { value, sorted: false });
     }
 
-    fn assignment(&mut self, out: &mut Vec<Stmt>, place: Place) {
-        let existing: Vec<(String, Ty)> =
-            self.names.iter().filter(|(name, _)| name.starts_with('v')).cloned().collect();
+    fn assignment(&mut self, out: &mut Vec<Stmt>) {
         // A function assigns to names of its own only: in Python an assigned name is local from the start.
-        if !existing.is_empty() && !place.in_function && self.once_in(3) {
+        let existing: Vec<(String, Ty)> =
+            self.names[self.own..].iter().filter(|(name, _)| name.starts_with('v')).cloned().collect();
+        if !existing.is_empty() && self.once_in(3) {
             let at = self.below(existing.len());
             let (name, ty) = &existing[at];
             let value = self.expr(ty, 3);
@@ -215,11 +228,12 @@ impl Generator<'_> {
                 let call = self.method_of(target.clone(), ty);
                 out.push(Stmt::Show { value: call, sorted: false });
             }
-            _ => {
+            _ if self.names[self.own..].iter().any(|(own, _)| own == name) => {
                 let operator = self.choices.pick(&["+", "-", "*", "/"]);
                 let value = self.expr(ty, 2);
                 out.push(Stmt::Augment(target.clone(), operator, value));
             }
+            _ => {}
         }
         out.push(Stmt::Show { value: target, sorted: matches!(ty, Ty::Set(_)) });
     }
@@ -304,6 +318,30 @@ impl Generator<'_> {
         out.push(Stmt::Raise { error: Some(Expr::call(kind, arguments)), cause });
     }
 
+    /// A lambda with a name; it sees what outer names stand for when it is called.
+    fn named_lambda(&mut self, out: &mut Vec<Stmt>) {
+        let name = self.fresh('g');
+        let types: Vec<Ty> = (0..self.below(3)).map(|_| ordinary(&mut self.choices, 1)).collect();
+        let result = self.ordinary();
+        let Expr::Lambda { mut parameters, body } = self.lambda(&types, &result, 3) else { return };
+        let mut known: Vec<(String, Ty, bool)> = parameters
+            .iter()
+            .zip(&types)
+            .map(|(parameter, ty)| (parameter.name.clone(), ty.clone(), false))
+            .collect();
+        if let (Some(last), Some((_, ty, optional))) = (parameters.last_mut(), known.last_mut())
+            && self.below(2) == 0
+        {
+            last.default = Some(self.expr(ty, 1));
+            *optional = true;
+        }
+        out.push(Stmt::Assign(Expr::name(&name), Expr::Lambda { parameters, body }));
+        let function = Known { name, parameters: known, result };
+        let value = self.call_of(&function, 2);
+        self.functions.push(function);
+        out.push(Stmt::Show { value, sorted: false });
+    }
+
     fn definition(&mut self, out: &mut Vec<Stmt>, inner: Place) {
         let name = self.fresh('f');
         let mut parameters = Vec::new();
@@ -317,7 +355,11 @@ impl Generator<'_> {
             parameters.push(Parameter { name: parameter.clone(), default });
             known.push((parameter, ty, optional));
         }
-        let (names, functions) = (self.names.len(), self.functions.len());
+        let (outer, own) = (self.names.clone(), self.own);
+        let functions = self.functions.len();
+        // A loop's variable may be assigned in the function too, which makes it local there.
+        self.names.retain(|(name, _)| name.len() > 1);
+        self.own = self.names.len();
         self.names.extend(known.iter().map(|(name, ty, _)| (name.clone(), ty.clone())));
         let place = Place { depth: inner.depth.min(2), in_loop: false, in_function: true, in_handler: false };
         let mut body = Vec::new();
@@ -327,7 +369,7 @@ impl Generator<'_> {
         // Without a `return` Dana gives the last value, Python none (section 7.1): there is always one.
         let result = self.ordinary();
         body.push(Stmt::Return(Some(self.expr(&result, 3))));
-        self.names.truncate(names);
+        (self.names, self.own) = (outer, own);
         self.functions.truncate(functions);
         out.push(Stmt::Def { name: name.clone(), parameters, body });
         let function = Known { name, parameters: known, result };
