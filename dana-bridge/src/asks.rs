@@ -1,18 +1,25 @@
 //! What a program may ask of its host: one table, and the way every ask takes.
 //!
-//! The rule: an ask is answered only if it is in the table, legal in the turn at hand, within the
-//! budget, and, for functions, of a name the host registered. Arguments are data: the host's
-//! handler decides what to do with them.
+//! The rule: an ask is answered only if it is in the table, legal in the turn at hand, within the budgets, and, for
+//! functions, of a name the host registered. Arguments are data: the host's handler decides what to do with them.
+//! Some answers come at once, on the thread of the turn; others later, in any order, from other threads.
 
-use dana_wire::{MESSAGE_BYTES, Message, NAME_BYTES, Outcome, Question, ToWorker, clip};
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use dana_wire::{Fault, MESSAGE_BYTES, Message, NAME_BYTES, Outcome, Question, ToWorker, clip};
+use nix::sys::eventfd::EventFd;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::converse::{Kind, Turn};
+use crate::converse::Kind;
 use crate::decode::Receiver;
 use crate::encode::{Sender, Step};
 use crate::link::Link;
+use crate::mailbox::{Landing, Mailbox};
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -28,8 +35,7 @@ struct Row {
 }
 
 /// A language model is asked; the answer is any value.
-const REASON: Row =
-    Row { name: "reason", legal: &[Kind::Run, Kind::Call, Kind::Get, Kind::Snapshot], payload: reason };
+const REASON: Row = Row { name: "reason", legal: &[Kind::Run, Kind::Call], payload: reason };
 /// A module's source is looked for; the answer is a dict.
 const MODULE: Row = Row { name: "module", legal: &[Kind::Run, Kind::Call], payload: module };
 /// A function of the host is called; the answer is its result.
@@ -37,6 +43,14 @@ const FUNCTION: Row = Row { name: "function", legal: &[Kind::Run, Kind::Call], p
 
 /// How many asks over its limit a program may make, each refused, before the session is ended.
 const REFUSED: u64 = 64;
+/// Asks of one session that are worked on at the same time; more wait in their order.
+const IN_FLIGHT: usize = 16;
+/// Bytes of the questions that wait. More is refused.
+const WAITING_BYTES: usize = 64 << 20;
+/// What a waiting question costs besides its text and its values.
+const WAITING_COST: usize = 4 << 10;
+/// Failed asks whose Python exceptions are kept until the turn ends.
+const FAILURES: usize = 64;
 
 fn row(question: &Question) -> &'static Row {
     match question {
@@ -46,94 +60,294 @@ fn row(question: &Question) -> &'static Row {
     }
 }
 
-/// Answers one ask, or ends the session.
-pub(crate) fn answer(
-    link: &mut dyn Link,
-    watch: &mut Watch<'_>,
-    turn: &mut Turn,
+/// The asks of one turn.
+#[derive(Default)]
+pub(crate) struct Asks {
+    kind: Option<Kind>,
+    /// The session's newest ask; their numbers only grow, so that none is answered twice.
+    last: Option<u32>,
+    /// Asks made in this turn.
+    made: u64,
+    running: HashMap<u32, Open>,
+    waiting: VecDeque<Waiting>,
+    /// Bytes of those that wait.
+    held: usize,
+    ready: VecDeque<(u32, Reply)>,
+    failures: VecDeque<(u32, PyErr)>,
+    mailbox: Option<(Arc<Mailbox>, Arc<EventFd>)>,
+}
+
+/// An ask that is being worked on.
+struct Open {
+    future: Py<PyAny>,
+    label: String,
+}
+
+/// An ask whose time has not come.
+struct Waiting {
     ask: u32,
-    question: &Question,
-) -> Result<(), Stop> {
-    let row = row(question);
-    if turn.last_ask.is_some_and(|last| ask <= last) {
-        return Err(Stop::Violation(format!(
-            "the ask {ask} after the ask {}",
-            turn.last_ask.unwrap_or_default()
-        )));
+    row: &'static Row,
+    label: String,
+    payload: Py<PyDict>,
+    bytes: usize,
+}
+
+/// What is to be answered.
+enum Reply {
+    /// A value, and what to call it if it cannot cross.
+    Value(Py<PyAny>, String),
+    Failed(PyErr),
+    Refused {
+        kind: &'static str,
+        message: String,
+    },
+    Limit(String),
+}
+
+impl Asks {
+    pub(crate) fn of_turn(kind: Kind, last: Option<u32>) -> Self {
+        Asks { kind: Some(kind), last, ..Asks::default() }
     }
-    turn.last_ask = Some(ask);
-    if !row.legal.contains(&turn.kind) {
-        return Err(Stop::Violation(format!("an ask for a {} in the turn of a {:?}", row.name, turn.kind)));
+
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.last
     }
-    let core = watch.session.get().core();
-    if let Question::Function { name, .. } = question
-        && !core.has_function(name)
-    {
-        return Err(Stop::Violation("a call of a function that the host never registered".to_owned()));
+
+    /// More asks were made than `limit`.
+    pub(crate) fn exceed(&self, limit: Option<u64>) -> bool {
+        limit.is_some_and(|limit| self.made > limit)
     }
-    watch.asks += 1;
-    if let Some(limit) = core.limits().asks
-        && watch.asks > limit
-    {
-        if watch.asks > limit.saturating_add(REFUSED) {
-            return Err(Stop::Asks);
+
+    /// An ask has not been answered yet.
+    pub(crate) fn are_open(&self) -> bool {
+        !(self.running.is_empty() && self.waiting.is_empty() && self.ready.is_empty())
+    }
+
+    /// An answer is there, or may be.
+    pub(crate) fn are_due(&self) -> bool {
+        !self.ready.is_empty() || self.mailbox.as_ref().is_some_and(|(mailbox, _)| mailbox.is_rung())
+    }
+
+    /// What becomes readable when an answer is there; `None` if none can come.
+    pub(crate) fn bell(&self) -> Option<BorrowedFd<'_>> {
+        self.mailbox.as_ref().filter(|_| !self.running.is_empty()).map(|(_, bell)| bell.as_fd())
+    }
+
+    /// Takes an ask: answers it, has it answered, or refuses it.
+    pub(crate) fn begin(
+        &mut self,
+        watch: &Watch<'_>,
+        ask: u32,
+        question: &Question,
+        values: &[u8],
+    ) -> Result<(), Stop> {
+        let row = row(question);
+        if self.last.is_some_and(|last| ask <= last) {
+            let last = self.last.unwrap_or_default();
+            return Err(Stop::Violation(format!("the ask {ask} after the ask {last}")));
         }
-        let message = format!("the limit of {limit} asks in one turn is reached");
-        refuse(link, ask, "AskLimitError".to_owned(), message)?;
-    } else {
-        let failed = Python::attach(|py| handle(link, watch, watch.session.bind(py), row, ask, question))?;
-        watch.ask_error = failed.or(watch.ask_error.take());
+        self.last = Some(ask);
+        if !self.kind.is_some_and(|kind| row.legal.contains(&kind)) {
+            let turn = self.kind.map_or_else(|| "nothing".to_owned(), |kind| format!("a {kind:?}"));
+            return Err(Stop::Violation(format!("an ask for a {} in the turn of {turn}", row.name)));
+        }
+        let core = watch.session.get().core();
+        let (background, label) = match question {
+            Question::Reason { .. } => (true, "answer".to_owned()),
+            Question::Module { .. } => (false, "answer".to_owned()),
+            Question::Function { name, .. } => {
+                let background = core.function(name).ok_or_else(|| {
+                    Stop::Violation("a call of a function that the host never registered".to_owned())
+                })?;
+                (background, format!("the result of {name}()"))
+            }
+        };
+        self.made += 1;
+        if let Some(limit) = core.limits().asks
+            && self.made > limit
+        {
+            if self.made > limit.saturating_add(REFUSED) {
+                return Err(Stop::Asks);
+            }
+            let message = format!("the limit of {limit} asks in one turn is reached");
+            self.ready.push_back((ask, Reply::Limit(message)));
+            return Ok(());
+        }
+        let crowded = background && (self.running.len() >= IN_FLIGHT || !self.waiting.is_empty());
+        let bytes = weight(question).saturating_add(values.len()).saturating_add(WAITING_COST);
+        if crowded && self.held.saturating_add(bytes) > WAITING_BYTES {
+            let message =
+                format!("the questions that wait for others hold more than {} MiB", WAITING_BYTES >> 20);
+            self.ready.push_back((ask, Reply::Refused { kind: "ResourceError", message }));
+            return Ok(());
+        }
+        Python::attach(|py| {
+            let session = watch.session.bind(py);
+            let payload = PyDict::new(py);
+            (row.payload)(question, &mut Receiver::new(values, session, watch)?, &payload)?;
+            if crowded {
+                self.held += bytes;
+                self.waiting.push_back(Waiting { ask, row, label, payload: payload.unbind(), bytes });
+                return Ok(());
+            }
+            self.start(session, ask, row, label, &payload)
+        })
     }
-    link.dispatch(watch)
-}
 
-/// Has Python answer, and composes what it said. Returns the error if that is what it said.
-fn handle(
-    link: &mut dyn Link,
-    watch: &Watch<'_>,
-    session: &Bound<'_, Session>,
-    row: &Row,
-    ask: u32,
-    question: &Question,
-) -> Result<Option<PyErr>, Stop> {
-    let py = session.py();
-    let payload = PyDict::new(py);
-    (row.payload)(question, &mut Receiver::new(link.payload(), session, watch)?, &payload)?;
-    let error = match session.get().ask().bind(py).call1((row.name, payload)) {
-        Ok(value) => match compose_value(link, session, ask, &value)? {
-            None => return Ok(None),
-            Some(unsendable) => unsendable,
-        },
-        Err(error) => error,
-    };
-    if !error.is_instance_of::<PyException>(py) {
-        return Err(Stop::Python(error));
+    /// Has Python work on an ask.
+    fn start(
+        &mut self,
+        session: &Bound<'_, Session>,
+        ask: u32,
+        row: &Row,
+        label: String,
+        payload: &Bound<'_, PyDict>,
+    ) -> Result<(), Stop> {
+        let reply = match session.get().ask().bind(session.py()).call1((row.name, payload)) {
+            Ok(value) if is_future(&value)? => {
+                let mailbox = self.mailbox()?;
+                let landing = Bound::new(session.py(), Landing { mailbox, ask })?;
+                self.running.insert(ask, Open { future: value.clone().unbind(), label });
+                value.call_method1("add_done_callback", (landing,))?;
+                return Ok(());
+            }
+            Ok(value) => Reply::Value(value.unbind(), label),
+            Err(error) => failed(session.py(), error)?,
+        };
+        self.ready.push_back((ask, reply));
+        Ok(())
     }
-    let kind = error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    let message =
-        error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
-    refuse(link, ask, kind, message)?;
-    Ok(Some(error))
+
+    fn mailbox(&mut self) -> Result<Arc<Mailbox>, Stop> {
+        match &self.mailbox {
+            Some((mailbox, _)) => Ok(mailbox.clone()),
+            None => {
+                let opened = Mailbox::open().map_err(Stop::Host)?;
+                Ok(self.mailbox.insert(opened).0.clone())
+            }
+        }
+    }
+
+    /// Takes the answers that arrived, and starts what waited for room.
+    pub(crate) fn collect(&mut self, session: &Bound<'_, Session>) -> Result<(), Stop> {
+        let landed = self.mailbox.as_ref().map(|(mailbox, _)| mailbox.empty()).unwrap_or_default();
+        for (ask, future) in landed {
+            let Some(Open { label, .. }) = self.running.remove(&ask) else { continue };
+            let reply = match future.bind(session.py()).call_method1("result", (0,)) {
+                Ok(value) => Reply::Value(value.unbind(), label),
+                Err(error) => failed(session.py(), error)?,
+            };
+            self.ready.push_back((ask, reply));
+        }
+        while self.running.len() < IN_FLIGHT
+            && let Some(Waiting { ask, row, label, payload, bytes }) = self.waiting.pop_front()
+        {
+            self.held = self.held.saturating_sub(bytes);
+            self.start(session, ask, row, label, payload.bind(session.py()))?;
+        }
+        Ok(())
+    }
+
+    /// Composes the next answer. False if there is none.
+    pub(crate) fn compose(
+        &mut self,
+        link: &mut dyn Link,
+        session: &Bound<'_, Session>,
+    ) -> Result<bool, Stop> {
+        let Some((ask, reply)) = self.ready.pop_front() else { return Ok(false) };
+        let outcome = match reply {
+            Reply::Value(value, label) => {
+                let out = link.compose(ToWorker::Answer { ask, outcome: Outcome::Value })?;
+                let mut sender = Sender::new(out, session);
+                let sent =
+                    sender.value(value.bind(session.py())).map_err(|error| error.at(Step::Name(label)));
+                match sent.and_then(|()| sender.finish()) {
+                    Ok(()) => return Ok(true),
+                    Err(unsendable) => self.told(session.py(), ask, unsendable.raise(session.py())),
+                }
+            }
+            Reply::Failed(error) => self.told(session.py(), ask, error),
+            Reply::Refused { kind, message } => Outcome::Failed { kind: kind.to_owned(), message },
+            Reply::Limit(message) => Outcome::Limit { message },
+        };
+        link.compose(ToWorker::Answer { ask, outcome })?;
+        Ok(true)
+    }
+
+    /// What the program hears of an exception; the caller will see the exception itself.
+    fn told(&mut self, py: Python<'_>, ask: u32, error: PyErr) -> Outcome {
+        let kind = error.get_type(py).name().map_or_else(|_| String::new(), |name| name.to_string());
+        let mut kind: String = kind.chars().filter(|char| !char.is_control()).collect();
+        if kind.is_empty() {
+            "Exception".clone_into(&mut kind);
+        }
+        let mut message =
+            error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
+        clip(&mut kind, NAME_BYTES);
+        clip(&mut message, MESSAGE_BYTES);
+        if self.failures.len() >= FAILURES {
+            self.failures.pop_front();
+        }
+        self.failures.push_back((ask, error));
+        Outcome::Failed { kind, message }
+    }
+
+    /// The Python exception behind a fault or behind one of its causes.
+    pub(crate) fn behind(&mut self, fault: &Fault) -> Option<PyErr> {
+        let mut next = Some(fault);
+        while let Some(fault) = next {
+            if let Some(ask) = fault.ask
+                && let Some(at) = self.failures.iter().position(|(failed, _)| *failed == ask)
+            {
+                return self.failures.remove(at).map(|(_, error)| error);
+            }
+            next = fault.cause.as_deref();
+        }
+        None
+    }
+
+    /// The turn is over: what is still being worked on is cancelled, and what arrives later is dropped.
+    pub(crate) fn abandon(&mut self, py: Python<'_>) {
+        let landed = self.mailbox.take().map(|(mailbox, _)| mailbox.close());
+        for (_, Open { future, .. }) in self.running.drain() {
+            if let Err(error) = future.bind(py).call_method0("cancel") {
+                error.write_unraisable(py, Some(future.bind(py)));
+            }
+        }
+        self.waiting.clear();
+        self.ready.clear();
+        drop(landed);
+    }
 }
 
-/// Composes the answer. The inner error is a value that cannot cross: the program is to hear of it.
-fn compose_value(
-    link: &mut dyn Link,
-    session: &Bound<'_, Session>,
-    ask: u32,
-    value: &Bound<'_, PyAny>,
-) -> Result<Option<PyErr>, Stop> {
-    let out = link.compose(ToWorker::Answer { ask, outcome: Outcome::Value })?;
-    let mut sender = Sender::new(out, session);
-    let sent = sender.value(value).map_err(|error| error.at(Step::Name("answer".to_owned())));
-    Ok(sent.and_then(|()| sender.finish()).err().map(|error| error.raise(session.py())))
+/// An exception as a reply; what is no ordinary error wants out of the turn.
+fn failed(py: Python<'_>, error: PyErr) -> Result<Reply, Stop> {
+    if error.is_instance_of::<PyException>(py) { Ok(Reply::Failed(error)) } else { Err(Stop::Python(error)) }
 }
 
-fn refuse(link: &mut dyn Link, ask: u32, mut kind: String, mut message: String) -> Result<(), Stop> {
-    clip(&mut kind, NAME_BYTES);
-    clip(&mut message, MESSAGE_BYTES);
-    link.compose(ToWorker::Answer { ask, outcome: Outcome::Failed { kind, message } })?;
-    Ok(())
+/// Bytes of a question's text.
+fn weight(question: &Question) -> usize {
+    match question {
+        Question::Reason { messages, schema, .. } => messages
+            .iter()
+            .map(|message| message.content.len())
+            .chain(schema.iter().map(String::len))
+            .fold(0, usize::saturating_add),
+        Question::Module { .. } | Question::Function { .. } => 0,
+    }
+}
+
+/// Whether the handler's answer is still to come. Where the class was never loaded nothing is of it.
+fn is_future(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = value.py();
+    if let Some(class) = CLASS.get(py) {
+        return value.is_instance(class.bind(py));
+    }
+    let loaded = py.import("sys")?.getattr("modules")?;
+    let Ok(module) = loaded.get_item("concurrent.futures._base") else { return Ok(false) };
+    let class = CLASS.get_or_try_init(py, || module.getattr("Future").map(Bound::unbind))?;
+    value.is_instance(class.bind(py))
 }
 
 fn reason(

@@ -1,14 +1,16 @@
 //! One turn: a request in; any number of messages and asks; exactly one last word out.
 //!
 //! The rule: a message is accepted only where it has a place, the first that has none ends the
-//! session, and only a `Done` is success.
+//! session, and only a `Done` is success. While asks are being answered the other side is listened to
+//! all the time, and answers go out in the order in which they arrive.
 
 use dana_wire::{Fault, ToHost, Usage};
+use pyo3::prelude::*;
 
-use crate::asks;
+use crate::asks::Asks;
 use crate::link::Link;
 use crate::stop::Stop;
-use crate::watch::{Watch, out_of_turn};
+use crate::watch::Watch;
 
 /// What kind of request a turn began with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,45 +22,51 @@ pub(crate) enum Kind {
     Snapshot,
 }
 
-/// One turn of a session.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    pub(crate) number: u32,
-    pub(crate) kind: Kind,
-    /// The session's newest ask; their numbers only grow, so that none is answered twice.
-    pub(crate) last_ask: Option<u32>,
-}
-
 /// The last word of a turn.
 #[derive(Debug)]
 pub(crate) enum LastWord {
     /// The value is the link's payload.
     Done(Usage),
-    Failed(Fault),
+    Failed(Fault, Usage),
 }
 
-/// Sends what was composed and converses until the turn's last word.
-pub(crate) fn converse(
-    link: &mut dyn Link,
-    watch: &mut Watch<'_>,
-    turn: &mut Turn,
-) -> Result<LastWord, Stop> {
+/// Sends what was composed and converses until the last word of the turn `number`.
+pub(crate) fn converse(link: &mut dyn Link, watch: &mut Watch<'_>, number: u32) -> Result<LastWord, Stop> {
     link.dispatch(watch)?;
     let word = loop {
-        match link.receive(watch)? {
-            ToHost::Ask { ask, question } => asks::answer(link, watch, turn, ask, &question)?,
-            ToHost::Done { turn: number, usage } if number == turn.number => break LastWord::Done(usage),
-            ToHost::Failed { turn: number, fault, .. } if number == turn.number => {
-                break LastWord::Failed(fault);
+        if link.is_sent() && watch.asks.are_due() && compose_answer(link, watch)? {
+            link.send(watch)?;
+        }
+        match link.next(watch)? {
+            None => {}
+            Some(ToHost::Done { turn, usage }) if turn == number => {
+                // A program ends when all it asked for is there.
+                if watch.asks.are_open() || !link.is_sent() {
+                    return Err(Stop::Violation("it ended a turn before its asks were answered".to_owned()));
+                }
+                break LastWord::Done(usage);
             }
-            other @ (ToHost::Output { .. } | ToHost::Log { .. } | ToHost::Pulse { .. }) => {
-                watch.notice(&other)?;
+            Some(ToHost::Failed { turn, fault, usage }) if turn == number => {
+                // The rest of an answer under way must go out: the next request follows it.
+                link.dispatch(watch)?;
+                break LastWord::Failed(fault, usage);
             }
-            other => return Err(out_of_turn(&other)),
+            Some(other) => watch.notice(&other, link.payload())?,
         }
     };
     if !link.is_quiet() {
         return Err(Stop::Violation("it went on after the last word of a turn".to_owned()));
     }
     Ok(word)
+}
+
+/// Composes the answer that came first of those not yet sent. False if none is there.
+fn compose_answer(link: &mut dyn Link, watch: &mut Watch<'_>) -> Result<bool, Stop> {
+    watch.with_asks(|watch, asks: &mut Asks| {
+        Python::attach(|py| {
+            let session = watch.session.bind(py);
+            asks.collect(session)?;
+            asks.compose(link, session)
+        })
+    })
 }

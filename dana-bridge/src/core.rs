@@ -3,10 +3,12 @@
 //! The rule: once a session is over it stays over, everything it held is given back at once, and
 //! whoever uses it afterwards hears why.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use dana_wire::{FUNCTIONS, HostFunction};
 
 use crate::ending::{Ending, of_stop};
 use crate::gate::Gate;
@@ -32,7 +34,10 @@ pub(crate) struct Room {
 pub(crate) struct Core {
     process: u32,
     limits: Limits,
-    functions: HashSet<String>,
+    /// The host's functions by name, and whether a call of one is answered later.
+    functions: Mutex<HashMap<String, bool>>,
+    /// Those the interpreter has not been told of.
+    untold: Mutex<Vec<HostFunction>>,
     handles: Handles,
     worker: Mutex<Option<Arc<Worker>>>,
     pub(crate) ends: Arc<Ends>,
@@ -44,11 +49,14 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(limits: Limits, functions: HashSet<String>) -> Self {
+    pub(crate) fn new(limits: Limits, functions: &[HostFunction]) -> Self {
         Core {
             process: process(),
             limits,
-            functions,
+            functions: Mutex::new(
+                functions.iter().map(|function| (function.name.clone(), function.background)).collect(),
+            ),
+            untold: Mutex::default(),
             handles: Handles::default(),
             worker: Mutex::new(None),
             ends: Arc::default(),
@@ -67,8 +75,27 @@ impl Core {
         &self.handles
     }
 
-    pub(crate) fn has_function(&self, name: &str) -> bool {
-        self.functions.contains(name)
+    /// Whether a call of the host's function of this name is answered later; `None` if there is no such function.
+    pub(crate) fn function(&self, name: &str) -> Option<bool> {
+        lock(&self.functions).get(name).copied()
+    }
+
+    /// Programs may call these functions too, from the next turn on. False, and nothing has changed, if they are
+    /// too many.
+    pub(crate) fn register(&self, more: Vec<HostFunction>) -> bool {
+        let mut functions = lock(&self.functions);
+        let fresh = more.iter().filter(|function| !functions.contains_key(&function.name)).count();
+        if functions.len() + fresh > FUNCTIONS {
+            return false;
+        }
+        functions.extend(more.iter().map(|function| (function.name.clone(), function.background)));
+        lock(&self.untold).extend(more);
+        true
+    }
+
+    /// The functions the interpreter has not been told of; it is to be told now.
+    pub(crate) fn untold(&self) -> Vec<HostFunction> {
+        std::mem::take(&mut *lock(&self.untold))
     }
 
     /// False in a process forked from the one that began the session.

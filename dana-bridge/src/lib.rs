@@ -17,6 +17,7 @@ mod gate;
 mod handles;
 mod limits;
 mod link;
+mod mailbox;
 mod namespaces;
 mod raise;
 mod report;
@@ -53,4 +54,16 @@ mod _bridge {
     /// The version of the protocol.
     #[pymodule_export]
     const PROTOCOL: u32 = dana_wire::PROTOCOL;
+    /// Functions of the host that a session may know.
+    #[pymodule_export]
+    const FUNCTIONS: usize = dana_wire::FUNCTIONS;
+    /// Bytes of a function's name.
+    #[pymodule_export]
+    const NAME_BYTES: usize = dana_wire::NAME_BYTES;
+
+    /// Why programs could never call a function of this name; None if they can.
+    #[pyo3::pyfunction]
+    fn taken(name: &str) -> Option<&'static str> {
+        dana_lang::library::taken(name)
+    }
 }

@@ -14,8 +14,20 @@ use crate::stderr::escape;
 use crate::watch::Position;
 
 /// The error for a turn the program ended itself.
-pub(crate) fn fault(py: Python<'_>, fault: &Fault) -> PyErr {
+///
+/// `behind` is the exception of the host that it comes from, `usage` what the turn took.
+pub(crate) fn fault(
+    py: Python<'_>,
+    fault: &Fault,
+    behind: Option<PyErr>,
+    usage: Option<Bound<'_, PyDict>>,
+) -> PyErr {
     fault_fields(py, fault)
+        .and_then(|fields| {
+            fields.set_item("behind", behind)?;
+            fields.set_item("usage", usage)?;
+            Ok(fields)
+        })
         .and_then(|fields| build(py, "from_fault", (fields,)))
         .unwrap_or_else(|error| error)
 }
@@ -70,6 +82,8 @@ pub(crate) fn too_many_asks(py: Python<'_>, limit: u64, at: &Position) -> PyErr 
             ),
             ..Fault::default()
         },
+        None,
+        None,
     )
 }
 

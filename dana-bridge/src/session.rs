@@ -1,11 +1,12 @@
 //! The Python face of a session: arguments in, errors out, the GIL released while waiting.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dana_wire::{HANDLES, LimitKind, PROTOCOL, Start, Target, ToHost, ToWorker, Usage};
+use dana_wire::{
+    FUNCTIONS, HANDLES, HostFunction, LimitKind, NAME_BYTES, PROTOCOL, Start, Target, ToHost, ToWorker, Usage,
+};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
@@ -14,7 +15,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::converse::{Kind, LastWord, Turn, converse};
+use crate::asks::Asks;
+use crate::converse::{Kind, LastWord, converse};
 use crate::core::{Core, Room};
 use crate::decode::Receiver;
 use crate::encode::{Sender, Step, Unsendable};
@@ -47,6 +49,13 @@ pub(crate) enum Task<'a, 'py> {
     Get { name: &'a str },
     Set { name: &'a str, value: &'a Bound<'py, PyAny> },
     Snapshot,
+}
+
+/// A function of the host: its name, and whether calls of it are answered later.
+#[derive(FromPyObject)]
+enum Registered {
+    Named(String),
+    Told(String, bool),
 }
 
 type Answered<'py> = (Bound<'py, PyAny>, Bound<'py, PyDict>);
@@ -133,15 +142,19 @@ impl Session {
     fn build(
         py: Python<'_>,
         limits: &Bound<'_, PyDict>,
-        functions: Vec<String>,
+        functions: Vec<Registered>,
         ask: Py<PyAny>,
         output: Py<PyAny>,
         log: Py<PyAny>,
     ) -> PyResult<(Py<Session>, Start)> {
+        let functions = checked(functions)?;
+        if functions.len() > FUNCTIONS {
+            return Err(too_many_functions());
+        }
         let limits = Limits::from_dict(limits)?;
         let seed = sys::random().map_err(std::io::Error::from)?;
-        let start = Start { limits: limits.of_interpreter(), seed, functions: functions.clone() };
-        let core = Core::new(limits, functions.into_iter().collect::<HashSet<_>>());
+        let start = Start { limits: limits.of_interpreter(), seed, functions };
+        let core = Core::new(limits, &start.functions);
         let session = Py::new(py, Session { core, ask, output, log })?;
         forks::remember(session.bind(py))?;
         Ok((session, start))
@@ -177,21 +190,29 @@ fn perform<'py>(
         link.compose(ToWorker::Release { handles }).map_err(Stop::from)?;
         py.detach(|| link.dispatch(watch))?;
     }
-    let mut turn = Turn { number: room.turn.wrapping_add(1), kind: task.kind(), last_ask: room.last_ask };
-    compose(slf, &mut *room.link, turn.number, task).map_err(|error| Unanswered::Kept(error.raise(py)))?;
+    let functions = core.untold();
+    if !functions.is_empty() {
+        let link = &mut *room.link;
+        link.compose(ToWorker::Register { functions }).map_err(Stop::from)?;
+        py.detach(|| link.dispatch(watch))?;
+    }
+    let number = room.turn.wrapping_add(1);
+    compose(slf, &mut *room.link, number, task).map_err(|error| Unanswered::Kept(error.raise(py)))?;
+    watch.asks = Asks::of_turn(task.kind(), room.last_ask);
     let link = &mut *room.link;
-    let word = py.detach(|| converse(link, watch, &mut turn));
-    room.turn = turn.number;
-    room.last_ask = turn.last_ask;
+    let word = py.detach(|| converse(link, watch, number));
+    room.turn = number;
+    room.last_ask = watch.asks.last();
+    watch.asks.abandon(py);
     match word? {
         LastWord::Done(usage) => {
             let value = Receiver::new(room.link.payload(), slf, watch)?.value()?;
             let usage = usage_dict(py, usage).map_err(Stop::from)?;
             Ok((value, usage))
         }
-        LastWord::Failed(mut fault) => {
+        LastWord::Failed(mut fault, usage) => {
             // It may have failed of the refusal in a shape of its own.
-            if core.limits().asks.is_some_and(|limit| watch.asks > limit) {
+            if watch.asks.exceed(core.limits().asks) {
                 fault.limit = Some(LimitKind::Asks);
             }
             let over = matches!(
@@ -201,25 +222,31 @@ fn perform<'py>(
             if over && fault.hint.is_none() {
                 fault.hint = Some("raise or lift the limit; the session is over, open a new one".to_owned());
             }
-            let error = raise::fault(py, &fault);
-            if let Some(cause) = watch.ask_error.take() {
-                chain(py, &error, cause, &fault.message);
-            }
+            let behind = watch.asks.behind(&fault);
+            let usage = usage_dict(py, usage).map_err(Stop::from)?;
+            let error = raise::fault(py, &fault, behind, Some(usage));
             Err(if over { Unanswered::Over(error) } else { Unanswered::Kept(error) })
         }
     }
 }
 
-/// Shows the Python error behind a fault, if the fault is about it.
-fn chain(py: Python<'_>, error: &PyErr, cause: PyErr, message: &str) {
-    let text =
-        cause.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
-    if message.contains(text.as_str()) {
-        let original = cause.clone_ref(py);
-        error.set_cause(py, Some(cause));
-        // A class without the attribute simply has none.
-        let _ = error.value(py).setattr("original_error", original.into_value(py));
-    }
+/// Functions as the interpreter is told of them.
+fn checked(functions: Vec<Registered>) -> PyResult<Vec<HostFunction>> {
+    let told = functions.into_iter().map(|function| match function {
+        Registered::Named(name) => HostFunction { name, background: false },
+        Registered::Told(name, background) => HostFunction { name, background },
+    });
+    told.map(|function| match function.name.len() {
+        1..=NAME_BYTES => Ok(function),
+        length => Err(PyValueError::new_err(format!(
+            "a function's name has 1 to {NAME_BYTES} bytes, this one {length}"
+        ))),
+    })
+    .collect()
+}
+
+fn too_many_functions() -> PyErr {
+    PyValueError::new_err(format!("a session takes at most {FUNCTIONS} functions"))
 }
 
 fn compose<'py>(
@@ -427,7 +454,7 @@ impl Session {
         py: Python<'_>,
         worker: &str,
         limits: &Bound<'_, PyDict>,
-        functions: Vec<String>,
+        functions: Vec<Registered>,
         ask: Py<PyAny>,
         output: Py<PyAny>,
         log: Py<PyAny>,
@@ -458,7 +485,7 @@ impl Session {
     fn in_process(
         py: Python<'_>,
         limits: &Bound<'_, PyDict>,
-        functions: Vec<String>,
+        functions: Vec<Registered>,
         ask: Py<PyAny>,
         output: Py<PyAny>,
         log: Py<PyAny>,
@@ -537,6 +564,11 @@ impl Session {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         Ok(Session::turn(slf, &Task::Snapshot, timeout_of(timeout)?)?.0)
+    }
+
+    /// Lets programs call more functions, from the next turn on; allowed at any time.
+    fn register(&self, functions: Vec<Registered>) -> PyResult<()> {
+        if self.core.register(checked(functions)?) { Ok(()) } else { Err(too_many_functions()) }
     }
 
     /// Ends the session and its worker. Idempotent; allowed from any thread at any time.

@@ -10,6 +10,7 @@ use dana_wire::{LogLevel, ToHost};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::asks::Asks;
 use crate::link::Clock;
 use crate::session::Session;
 use crate::stderr::escape;
@@ -46,10 +47,7 @@ pub(crate) struct Watch<'a> {
     output: u64,
     output_limit: Option<u64>,
     pub(crate) position: Position,
-    /// Asks made in this turn.
-    pub(crate) asks: u64,
-    /// The Python error behind the last ask that failed: the cause to show if the turn fails of it.
-    pub(crate) ask_error: Option<PyErr>,
+    pub(crate) asks: Asks,
 }
 
 impl<'a> Watch<'a> {
@@ -65,9 +63,16 @@ impl<'a> Watch<'a> {
             output: 0,
             output_limit: session.get().core().limits().output,
             position: Position::default(),
-            asks: 0,
-            ask_error: None,
+            asks: Asks::default(),
         }
+    }
+
+    /// Uses the asks and, beside them, the rest.
+    pub(crate) fn with_asks<T>(&mut self, work: impl FnOnce(&Self, &mut Asks) -> T) -> T {
+        let mut asks = std::mem::take(&mut self.asks);
+        let result = work(self, &mut asks);
+        self.asks = asks;
+        result
     }
 
     /// How long to wait for something to happen; `None` is for ever.
@@ -121,9 +126,12 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Takes a message that wants no answer.
-    pub(crate) fn notice(&mut self, message: &ToHost) -> Result<(), Stop> {
+    /// Takes a message in the middle of a turn, and its values.
+    pub(crate) fn notice(&mut self, message: &ToHost, values: &[u8]) -> Result<(), Stop> {
         self.check_signals_when_due()?;
+        if let ToHost::Ask { ask, question } = message {
+            return self.with_asks(|watch, asks| asks.begin(watch, *ask, question, values));
+        }
         let large = matches!(message, ToHost::Output { text } if text.len() >= LARGE_OUTPUT);
         if !large {
             self.count_small()?;

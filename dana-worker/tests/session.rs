@@ -25,7 +25,7 @@ fn session(limits: SessionLimits) -> Worker {
 }
 
 fn started(mut worker: Worker, limits: SessionLimits) -> Worker {
-    worker.send(&ToWorker::Start(Start { limits, seed: [1, 2], functions: vec!["lookup".to_owned()] }), &[]);
+    worker.send(&ToWorker::Start(Start { limits, seed: [1, 2], functions: vec!["lookup".into()] }), &[]);
     assert_eq!(worker.receive().map(|(message, _)| message), Some(ToHost::Started));
     worker
 }

@@ -7,6 +7,7 @@ library only and shares no code with the product, so that a bug in the wire cann
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import resource
 import signal
@@ -268,11 +269,12 @@ def _exactly(size: int) -> bytes:
     return data
 
 
+PROTOCOL = 2
 USAGE = [1, 2, 3, 0]
 _BUILD = ""
 
 
-def hello(protocol: int = 1, build: str | None = None) -> None:
+def hello(protocol: int = PROTOCOL, build: str | None = None) -> None:
     send({"Hello": [protocol, _BUILD if build is None else build, CLAIMS]})
 
 
@@ -326,7 +328,7 @@ def act_silent() -> None:
 
 
 def act_drip() -> None:
-    body = pack({"Hello": [1, _BUILD, CLAIMS]})
+    body = pack({"Hello": [PROTOCOL, _BUILD, CLAIMS]})
     for byte in struct.pack("<I", len(body)) + body:
         send_raw(bytes([byte]))
         time.sleep(0.2)
@@ -559,6 +561,57 @@ def act_ask(which: str) -> None:
     sleep_for_ever()
 
 
+def act_asks(which: str) -> None:
+    """Ask for several things at once, and end turns in ways of its own."""
+    ready()
+    number = turn()
+    first = itertools.count(1)
+
+    def ask(*values: Any) -> None:
+        send({"Ask": [next(first), {"Function": ["slow", len(values), []]}]}, *values)
+
+    def outcomes(count: int) -> list[Any]:
+        answers = [receive()[1] for _ in range(count)]
+        return sorted(
+            [asked, outcome if isinstance(outcome, str) else next(iter(outcome))]
+            for asked, outcome in answers
+        )
+
+    if which == "done":
+        ask()
+        done(number)
+    elif which == "many":
+        for _ in range(40):
+            ask()
+        done(number, outcomes(40))
+    elif which == "hoard":
+        for _ in range(26):
+            ask("x" * 10_000_000)
+        refused = outcomes(4)
+        send({"Output": ["refused"]})
+        done(number, [refused, outcomes(22)])
+    elif which == "failed":
+        ask()
+        send({"Failed": [number, ["ValueError", "enough", *NOTHING], USAGE]})
+        while True:
+            name, fields = receive()
+            if name == "Run":
+                done(fields[0], "next")
+    elif which == "dead":
+        ask()
+        os._exit(3)
+    elif which == "talk":
+        ask()
+        for _ in range(100):
+            send({"Output": ["x" * 30_000]})
+        done(number, outcomes(1))
+    sleep_for_ever()
+
+
+#: The rest of a fault after its kind and message.
+NOTHING = [None, 0, 0, None, None, [], None, False, None, None]
+
+
 def act_function() -> None:
     """Ask for the function `twice` with a value, and return what came back as the outcome's name."""
     ready()
@@ -583,7 +636,7 @@ def act_fault() -> None:
     evil = "\x1b[31mred\x07 \u202ertl\nFile /etc/passwd"
     frame = [evil, "/host/app.py", 1, 1, evil]
     while True:
-        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None]
+        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None, None]
         send({"Failed": [turn(), fault, USAGE]})
 
 

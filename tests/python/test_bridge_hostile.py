@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def descriptors() -> int:
 
 
 def threads() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
+    """Count threads, without those that wait for other tests' sessions to ask something."""
+    idle = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("dana-")}
+    return sum(int(task.name) not in idle for task in Path("/proc/self/task").iterdir())
 
 
 @pytest.fixture(autouse=True)
@@ -375,7 +378,7 @@ def test_unsendable_answer_is_told_to_the_program(fake: Any) -> None:
     session = fake("function", functions=["twice"], ask=lambda kind, payload: {"a": [object()]})
     kind, message = session.run("x")[0]
     assert kind == "TypeConversionError"
-    assert "answer.a[0]" in message
+    assert "the result of twice().a[0]" in message
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -414,6 +417,105 @@ def test_another_session_from_an_ask(fake: Any) -> None:
     other = fake("echo")
     session = fake("function", functions=["twice"], ask=lambda kind, payload: other.run("y")[0])
     assert session.run("x")[0] == "Value"
+
+
+# --- Asks that are answered later ------------------------------------------------------------------------
+
+
+class Later:
+    """A handler that promises every answer and keeps the promises when told."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+        self.most = 0
+        self.at_once = False
+
+    def __call__(self, kind: str, payload: dict[str, Any]) -> Future[Any]:
+        self.futures.append(Future())
+        if self.at_once:
+            self.futures[-1].set_result(None)
+        self.most = max(self.most, sum(not future.done() for future in self.futures))
+        return self.futures[-1]
+
+
+def test_more_asks_than_are_worked_on_at_once(fake: Any) -> None:
+    later = Later()
+
+    def answer_all() -> None:
+        for index in range(40):
+            while len(later.futures) <= index:
+                time.sleep(0.001)
+            later.futures[index].set_result(index)
+
+    session = fake("asks-many", functions=[("slow", True)], ask=later)
+    thread = threading.Thread(target=answer_all)
+    thread.start()
+    assert session.run("x")[0] == [[number, "Value"] for number in range(1, 41)]
+    thread.join()
+    assert later.most <= 16
+
+
+def test_done_while_asks_are_open_is_a_violation(fake: Any) -> None:
+    later = Later()
+    session = fake("asks-done", functions=[("slow", True)], ask=later)
+    with pytest.raises(exceptions.ProtocolViolationError, match="before its asks were answered"):
+        session.run("x")
+    assert later.futures[0].cancelled()
+
+
+def test_failed_while_asks_are_open_cancels_them(fake: Any) -> None:
+    later = Later()
+    session = fake("asks-failed", functions=[("slow", True)], ask=later)
+    with pytest.raises(exceptions.DanaCallError, match="ValueError: enough"):
+        session.run("x")
+    assert later.futures[0].cancelled()
+    assert session.run("x")[0] == "next"
+
+
+def test_worker_that_dies_with_asks_in_flight(fake: Any) -> None:
+    later = Later()
+    session = fake("asks-dead", functions=[("slow", True)], ask=later)
+    with pytest.raises(exceptions.WorkerCrashedError):
+        session.run("x")
+    assert later.futures[0].cancelled()
+
+
+def test_waiting_questions_are_bounded_in_bytes(fake: Any) -> None:
+    """Of questions with ten million bytes each, 16 are worked on, 6 wait, and 4 are refused at once."""
+    later = Later()
+
+    def answer_all(text: str) -> None:
+        later.at_once = True
+        for future in list(later.futures):
+            future.set_result(None)
+
+    session = fake("asks-hoard", functions=[("slow", True)], ask=later, output=answer_all)
+    refused, answered = session.run("x")[0]
+    assert refused == [[number, "Failed"] for number in range(23, 27)]
+    assert answered == [[number, "Value"] for number in range(1, 23)]
+
+
+def test_a_worker_that_talks_while_a_large_answer_is_on_its_way(fake: Any) -> None:
+    later = Later()
+    printed: list[str] = []
+
+    def output(text: str) -> None:
+        printed.append(text)
+        if len(printed) == 3:
+            later.futures[0].set_result("y" * 5_000_000)
+
+    session = fake("asks-talk", functions=[("slow", True)], ask=later, output=output)
+    assert session.run("x")[0] == [[1, "Value"]]
+    assert len(printed) == 100
+
+
+def test_deadline_with_asks_in_flight(fake: Any) -> None:
+    later = Later()
+    session = fake("asks-many", functions=[("slow", True)], ask=later)
+    with pytest.raises(exceptions.DeadlineExceededError):
+        session.run("x", timeout=0.3)
+    assert len(later.futures) == 16
+    assert all(future.cancelled() for future in later.futures)
 
 
 # --- Threads, signals, forks -----------------------------------------------------------------------------

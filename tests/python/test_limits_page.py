@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from opendxa.dana import Limits
+from opendxa.dana import Limits, background, resources
 from opendxa.dana.llm import Timeouts, local, openai_compatible
 from opendxa.dana.modules import MAX_SOURCE
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
@@ -44,6 +44,12 @@ def test_fixed_caps() -> None:
     assert constant(f"{lang}/text/json.rs", "MAX_DEPTH") == 200
     assert constant(f"{lang}/compile/expr.rs", "ARGUMENTS") == 100
     assert constant(f"{lang}/reason/functions.rs", "ASKED_AGAIN") + 1 == 3
+    assert constant("dana-bridge/src/asks.rs", "IN_FLIGHT") == 16
+    assert constant("dana-bridge/src/asks.rs", "REFUSED") == 64
+    assert constant("dana-bridge/src/asks.rs", "WAITING_BYTES") == 64 * 2**20
+    assert constant(f"{wire}/caps.rs", "FUNCTIONS") == 4096
+    assert background.MOST_THREADS == 64
+    assert resources.MOST_OPEN == 256
     assert MAX_SOURCE == 4 * 2**20
     assert openai_compatible._MAX_ANSWER == 16 * 2**20
     assert (local._MAX_TOKENS, local._CONTEXT) == (300, 4096)

@@ -8,16 +8,23 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use dana_lang::{Closed, Outbox, Server};
 use dana_meter::outside;
 use dana_wire::{Capped, ToHost, ToWorker, Violation};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 
 use super::Link;
 use super::clock::wind;
 use crate::stop::Stop;
 use crate::sys::Moved;
 use crate::watch::Watch;
+
+/// How long the closing of a session may go unnoticed while all it does is wait for answers.
+const CLOSING_CHECK: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -60,13 +67,37 @@ impl Link for Memory {
         }
     }
 
-    fn receive(&mut self, _: &mut Watch<'_>) -> Result<ToHost, Stop> {
-        let (header, payload) = self
-            .incoming
-            .pop_front()
-            .ok_or_else(|| Stop::Bug("the interpreter said nothing and waits for nothing".to_owned()))?;
-        self.payload = payload;
-        Ok(header)
+    fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
+        self.dispatch(watch)
+    }
+
+    fn is_sent(&self) -> bool {
+        self.header.is_none()
+    }
+
+    fn next(&mut self, watch: &mut Watch<'_>) -> Result<Option<ToHost>, Stop> {
+        if let Some((header, payload)) = self.incoming.pop_front() {
+            self.payload = payload;
+            return Ok(Some(header));
+        }
+        if watch.asks.are_due() {
+            return Ok(None);
+        }
+        let Some(bell) = watch.asks.bell() else {
+            return Err(Stop::Bug("the interpreter said nothing and waits for nothing".to_owned()));
+        };
+        // Nothing but the bell can be waited for here: the session may be closed meanwhile.
+        let patience = watch.patience()?.map_or(CLOSING_CHECK, |patience| patience.min(CLOSING_CHECK));
+        match ppoll(
+            &mut [PollFd::new(bell, PollFlags::POLLIN)],
+            Some(TimeSpec::from_duration(patience)),
+            None,
+        ) {
+            Ok(0) | Err(Errno::EINTR) => watch.check_signals()?,
+            Ok(_) => {}
+            Err(errno) => return Err(Stop::Host(errno)),
+        }
+        Ok(None)
     }
 
     fn payload(&self) -> &[u8] {
@@ -88,7 +119,7 @@ struct Desk<'a, 'w> {
 
 impl Desk<'_, '_> {
     fn look_up(&mut self, message: &ToHost) -> Result<(), Stop> {
-        self.watch.notice(message)?;
+        self.watch.notice(message, &[])?;
         self.watch.patience()?;
         self.watch.check_signals()
     }
@@ -97,15 +128,15 @@ impl Desk<'_, '_> {
 impl Outbox for Desk<'_, '_> {
     fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed> {
         let _uncharged = outside();
-        // What is printed is shown at once; the rest waits until the interpreter does.
-        if matches!(header, ToHost::Output { .. } | ToHost::Log { .. }) && self.incoming.is_empty() {
-            return self.watch.notice(header).map_err(|stop| {
-                self.stop = Some(stop);
-                Closed
-            });
+        // A last word is for when the interpreter has come to rest.
+        if matches!(header, ToHost::Done { .. } | ToHost::Failed { .. }) {
+            self.incoming.push_back((header.clone(), payload.to_vec()));
+            return Ok(());
         }
-        self.incoming.push_back((header.clone(), payload.to_vec()));
-        Ok(())
+        self.watch.notice(header, payload).map_err(|stop| {
+            self.stop = Some(stop);
+            Closed
+        })
     }
 
     fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String> {

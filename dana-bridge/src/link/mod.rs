@@ -20,11 +20,27 @@ pub(crate) trait Link: Send {
     /// nothing leaves before [`Link::dispatch`], and beginning anew drops what was begun.
     fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation>;
 
-    /// Sends what was composed.
+    /// Sends what was composed, or the rest of it, to its end.
     fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop>;
 
-    /// Waits for the next message. It and its payload have passed every check of the wire.
-    fn receive(&mut self, watch: &mut Watch<'_>) -> Result<ToHost, Stop>;
+    /// Begins to send what was composed; [`Link::next`] sees to the rest.
+    fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop>;
+
+    /// Whether all that was composed has left.
+    fn is_sent(&self) -> bool;
+
+    /// Waits for the next message, which has passed every check of the wire with its payload; `None` when answers to
+    /// asks should be looked for first.
+    fn next(&mut self, watch: &mut Watch<'_>) -> Result<Option<ToHost>, Stop>;
+
+    /// Waits for the next message where nothing is asked.
+    fn receive(&mut self, watch: &mut Watch<'_>) -> Result<ToHost, Stop> {
+        loop {
+            if let Some(message) = self.next(watch)? {
+                return Ok(message);
+            }
+        }
+    }
 
     /// The payload of the message received last.
     fn payload(&self) -> &[u8];

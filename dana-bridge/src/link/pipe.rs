@@ -62,6 +62,8 @@ pub(crate) struct Pipe {
     replies: Replies,
     incoming: Assembler,
     outgoing: Vec<u8>,
+    /// Bytes of `outgoing` that have left.
+    written: usize,
     /// Bytes of the payload at the end of the last frame.
     payload: usize,
 }
@@ -77,7 +79,6 @@ impl Read for Replies {
 /// What a wait ended with.
 struct Ready {
     readable: bool,
-    writable: bool,
     ended: bool,
 }
 
@@ -91,27 +92,33 @@ impl Pipe {
             replies: Replies(replies),
             incoming: Assembler::new(Budget::FROM_WORKER.frame_bytes),
             outgoing: Vec::new(),
+            written: 0,
             payload: 0,
         }
     }
 
-    /// Waits for something to read, for room to write if that is wanted, or for the worker's end.
-    fn wait(&self, watch: &Watch<'_>, to_write: bool) -> Result<Ready, Stop> {
+    /// Waits for something to read, for room to write if something is unsent, for an answer, or for the worker's end.
+    fn wait(&self, watch: &Watch<'_>) -> Result<Ready, Stop> {
         loop {
             let patience = watch.patience()?;
+            let other = match self.is_sent() {
+                false => Some((self.requests.as_fd(), PollFlags::POLLOUT)),
+                true => watch.asks.bell().map(|bell| (bell, PollFlags::POLLIN)),
+            };
+            let replies = self.replies.0.as_fd();
+            let (third, wanted) = other.unwrap_or((replies, PollFlags::empty()));
             let mut fds = [
-                PollFd::new(self.replies.0.as_fd(), PollFlags::POLLIN),
+                PollFd::new(replies, PollFlags::POLLIN),
                 PollFd::new(self.worker.pidfd(), PollFlags::POLLIN),
-                PollFd::new(self.requests.as_fd(), PollFlags::POLLOUT),
+                PollFd::new(third, wanted),
             ];
-            let asked = fds.get_mut(..if to_write { 3 } else { 2 }).unwrap_or_default();
+            let asked = fds.get_mut(..if other.is_some() { 3 } else { 2 }).unwrap_or_default();
             match ppoll(asked, patience.map(TimeSpec::from_duration), None) {
                 Ok(0) | Err(Errno::EINTR) => watch.check_signals()?,
                 Ok(_) => {
-                    let [replies, worker, requests] = fds;
+                    let [replies, worker, _] = fds;
                     return Ok(Ready {
                         readable: replies.any() == Some(true),
-                        writable: requests.any() == Some(true),
                         ended: worker.any() == Some(true),
                     });
                 }
@@ -139,16 +146,22 @@ impl Pipe {
 
     /// Writes what the pipe takes. A worker that is gone is not an error here: what it said last
     /// is still to be read, and the reading side will find out.
-    fn write(&mut self, from: usize) -> Result<usize, Stop> {
-        let rest = self.outgoing.get(from..).unwrap_or_default();
+    fn write(&mut self) -> Result<(), Stop> {
+        let rest = self.outgoing.get(self.written..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
         let result = if sys::sigpipe_kills() {
             write_quietly(&self.requests, rest)
         } else {
             write(&self.requests, rest)
         };
         match result {
-            Ok(written) => Ok(written),
-            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            Ok(written) => {
+                self.written += written;
+                Ok(())
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
             Err(Errno::EPIPE) => Err(self.broken_pipe()),
             Err(errno) => Err(Stop::Host(errno)),
         }
@@ -174,23 +187,22 @@ impl Link for Pipe {
             self.outgoing = Vec::new();
         }
         frame::begin(&mut self.outgoing);
+        // Until it is to be sent there is nothing to send.
+        self.written = usize::MAX;
         write_header(&header, &mut self.outgoing)?;
         Ok(&mut self.outgoing)
     }
 
     fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
-        frame::end(&mut self.outgoing, Budget::FROM_HOST.frame_bytes)?;
-        // What ran in Python meanwhile may have forked, closed the session, or taken long.
-        watch.patience()?;
-        let mut written = self.write(0)?;
-        while written < self.outgoing.len() {
-            let ready = self.wait(watch, true)?;
+        if self.written == usize::MAX {
+            self.send(watch)?;
+        }
+        while !self.is_sent() {
+            let ready = self.wait(watch)?;
             if ready.readable && self.take()? && self.incoming.held() > UNREAD {
                 return Err(Stop::Violation("it talks and does not listen".to_owned()));
             }
-            if ready.writable {
-                written += self.write(written)?;
-            }
+            self.write()?;
             if ready.ended && !ready.readable {
                 return Err(Stop::Gone);
             }
@@ -198,19 +210,37 @@ impl Link for Pipe {
         Ok(())
     }
 
-    fn receive(&mut self, watch: &mut Watch<'_>) -> Result<ToHost, Stop> {
+    fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
+        frame::end(&mut self.outgoing, Budget::FROM_HOST.frame_bytes)?;
+        self.written = 0;
+        // What ran in Python meanwhile may have forked, closed the session, or taken long.
+        watch.patience()?;
+        self.write()
+    }
+
+    fn is_sent(&self) -> bool {
+        self.written >= self.outgoing.len()
+    }
+
+    fn next(&mut self, watch: &mut Watch<'_>) -> Result<Option<ToHost>, Stop> {
+        // Also while it talks without end: the answer may be what it needs to come to one.
+        self.write()?;
         while !self.incoming.is_ready()? {
-            let ready = self.wait(watch, false)?;
+            if self.is_sent() && watch.asks.are_due() {
+                return Ok(None);
+            }
+            let ready = self.wait(watch)?;
             if ready.readable {
                 self.take()?;
             } else if ready.ended {
                 return Err(Stop::Gone);
             }
+            self.write()?;
         }
         let body = self.incoming.frame()?.unwrap_or_default();
         let (message, payload) = open(body, &Budget::FROM_WORKER)?;
         self.payload = payload.len();
-        Ok(message)
+        Ok(Some(message))
     }
 
     fn payload(&self) -> &[u8] {

@@ -44,6 +44,7 @@ fn with_causes(error: &ErrorObj, causes: usize) -> Fault {
             .collect(),
         limit: error.limit,
         syntax: false,
+        ask: error.ask,
         cause: match &*cause {
             Some(cause) if causes > 1 => Some(Box::new(with_causes(cause, causes - 1))),
             _ => None,

@@ -164,6 +164,10 @@ impl Inner {
                 }
                 Ok(())
             }
+            ToWorker::Register { functions } => {
+                self.vm.services.register(functions);
+                Ok(())
+            }
             ToWorker::Answer { ask, outcome } => self.answer(ask, outcome, payload, out),
             ToWorker::Run { turn, filename, source } => {
                 self.begin(turn, "Run")?;
@@ -354,8 +358,8 @@ impl Inner {
         // An answer that comes after its turn has failed is nobody's.
         let Some(mut pending) = self.vm.services.pending.remove(&ask) else { return Ok(()) };
         let answer = match outcome {
-            Outcome::Failed { kind, message } if kind == "AskLimitError" => Err(Raise::asks(message)),
-            Outcome::Failed { kind, message } => Err(Raise::new(kind, message)),
+            Outcome::Limit { message } => Err(Raise::asks(message)),
+            Outcome::Failed { kind, message } => Err(Raise::new(kind, message).of_ask(Some(ask))),
             Outcome::Value => match self.decode(payload)? {
                 Ok(mut values) => match (values.pop(), values.is_empty()) {
                     (Some(value), true) => Ok(value),
@@ -386,46 +390,8 @@ impl Inner {
             let text = std::mem::take(&mut services.output);
             send_output(out, text)?;
         }
-        while self.send_asks(out)? {}
+        while send_asks(services, &mut self.handles, out)? {}
         Ok(())
-    }
-
-    /// Sends the asks whose arguments are there; the others wait for the answers they carry. True when one failed,
-    /// which another may have been waiting for.
-    fn send_asks(&mut self, out: &mut dyn Outbox) -> Result<bool, ServeError> {
-        let mut waiting = Vec::new();
-        let mut failed = Vec::new();
-        for OutgoingAsk { ask, question, arguments } in std::mem::take(&mut self.vm.services.outgoing) {
-            let mut payload = Vec::new();
-            let header = ToHost::Ask { ask, question };
-            let too_much =
-                |fault| Raise::value_error(format!("what was asked cannot be sent to the host: {fault}"));
-            let encoded = header
-                .check()
-                .map_err(too_much)
-                .and_then(|()| convert::encode_all(&arguments, &mut payload, &mut self.handles));
-            match (encoded, header) {
-                (Ok(()), header) => out.send(&header, &payload)?,
-                (Err(raise), ToHost::Ask { ask, question }) if raise.as_error().is_none() => {
-                    waiting.push(OutgoingAsk { ask, question, arguments });
-                }
-                (Err(raise), _) => failed.push((ask, raise)),
-            }
-        }
-        // When no ask is under way, those that wait can only wait for each other.
-        if failed.is_empty() && self.vm.services.pending.len() <= waiting.len() {
-            failed.extend(waiting.drain(..).map(|waits| {
-                (waits.ask, Raise::value_error("what is asked contains the answer it is waiting for"))
-            }));
-        }
-        self.vm.services.outgoing = waiting;
-        let any = !failed.is_empty();
-        for (ask, raise) in failed {
-            if let Some(pending) = self.vm.services.pending.remove(&ask) {
-                pending.promise.settle(Err(raise));
-            }
-        }
-        Ok(any)
     }
 
     // ------------------------------------------------------------------------------ turns
@@ -438,7 +404,7 @@ impl Inner {
                 let value = value.clone();
                 return self.end(value, out);
             }
-            let mut watch = Forward { out, closed: false };
+            let mut watch = Forward { out, handles: &mut self.handles, closed: false };
             let exit = self.vm.run(&mut watch);
             if watch.closed {
                 return Err(Closed.into());
@@ -538,6 +504,44 @@ impl Inner {
     }
 }
 
+/// Sends the asks whose arguments are there; the others wait for the answers they carry. True when one failed,
+/// which another may have been waiting for.
+fn send_asks(services: &mut Services, handles: &mut Handles, out: &mut dyn Outbox) -> Result<bool, Closed> {
+    let mut waiting = Vec::new();
+    let mut failed = Vec::new();
+    for OutgoingAsk { ask, question, arguments } in std::mem::take(&mut services.outgoing) {
+        let mut payload = Vec::new();
+        let header = ToHost::Ask { ask, question };
+        let too_much =
+            |fault| Raise::value_error(format!("what was asked cannot be sent to the host: {fault}"));
+        let encoded = header
+            .check()
+            .map_err(too_much)
+            .and_then(|()| convert::encode_all(&arguments, &mut payload, handles));
+        match (encoded, header) {
+            (Ok(()), header) => out.send(&header, &payload)?,
+            (Err(raise), ToHost::Ask { ask, question }) if raise.as_error().is_none() => {
+                waiting.push(OutgoingAsk { ask, question, arguments });
+            }
+            (Err(raise), _) => failed.push((ask, raise)),
+        }
+    }
+    // When no ask is under way, those that wait can only wait for each other.
+    if failed.is_empty() && services.pending.len() <= waiting.len() {
+        failed.extend(waiting.drain(..).map(|waits| {
+            (waits.ask, Raise::value_error("what is asked contains the answer it is waiting for"))
+        }));
+    }
+    services.outgoing = waiting;
+    let any = !failed.is_empty();
+    for (ask, raise) in failed {
+        if let Some(pending) = services.pending.remove(&ask) {
+            pending.promise.settle(Err(raise));
+        }
+    }
+    Ok(any)
+}
+
 /// Cuts long output into frames of a size every reader takes.
 fn send_output(out: &mut dyn Outbox, text: String) -> Result<(), Closed> {
     const PIECE: usize = 1 << 20;
@@ -555,6 +559,7 @@ fn send_output(out: &mut dyn Outbox, text: String) -> Result<(), Closed> {
 
 struct Forward<'a> {
     out: &'a mut dyn Outbox,
+    handles: &'a mut Handles,
     closed: bool,
 }
 
@@ -569,6 +574,19 @@ impl Watch for Forward<'_> {
             Err(closed) => {
                 self.closed = true;
                 ControlFlow::Break(closed.to_string())
+            }
+        }
+    }
+
+    fn asks(&mut self, services: &mut Services) -> ControlFlow<String> {
+        loop {
+            match send_asks(services, self.handles, self.out) {
+                Ok(true) => {}
+                Ok(false) => return ControlFlow::Continue(()),
+                Err(closed) => {
+                    self.closed = true;
+                    return ControlFlow::Break(closed.to_string());
+                }
             }
         }
     }

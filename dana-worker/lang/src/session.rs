@@ -2,12 +2,13 @@
 //!
 //! The limits live here; the interpreter and the library charge against them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use dana_wire::{LogLevel, Question, SessionLimits};
+use dana_wire::{HostFunction, LogLevel, Question, SessionLimits};
 
 use crate::library::preloaded::{FIRST_OWN, Preloaded};
+use crate::value::structure::Annotation;
 use crate::value::{PromiseObj, Raise, StructType, Value, memory, work};
 
 /// What to do with an answer. Runs when the answer arrives, before anybody sees the promise settle.
@@ -53,10 +54,12 @@ pub struct OutgoingAsk {
 
 pub struct Services {
     pub limits: SessionLimits,
-    /// Names of the host's functions.
-    pub functions: Vec<String>,
+    /// The host's functions by name, and whether a call of one is a promise.
+    pub functions: BTreeMap<Rc<str>, bool>,
     /// Types that the program defined.
     pub types: HashMap<Rc<str>, Rc<StructType>>,
+    /// Types of the host's resources, by kind.
+    pub(crate) kinds: HashMap<Rc<str>, Rc<StructType>>,
     pub(crate) preloaded: Preloaded,
     /// The model chosen by `set_model`.
     pub model: Option<Rc<str>>,
@@ -83,10 +86,11 @@ pub struct Services {
 const LOG_LINES: usize = 10_000;
 
 impl Services {
-    pub fn new(limits: SessionLimits, functions: Vec<String>) -> Services {
-        Services {
+    pub fn new(limits: SessionLimits, functions: Vec<HostFunction>) -> Services {
+        let mut services = Services {
             limits,
-            functions,
+            functions: BTreeMap::new(),
+            kinds: HashMap::new(),
             types: HashMap::new(),
             preloaded: Preloaded::default(),
             model: None,
@@ -102,7 +106,15 @@ impl Services {
             printed: 0,
             logged: 0,
             asked: 0,
-        }
+        };
+        services.register(functions);
+        services
+    }
+
+    /// The program may call these functions too.
+    pub(crate) fn register(&mut self, functions: Vec<HostFunction>) {
+        let named = functions.into_iter().map(|function| (Rc::from(function.name), function.background));
+        self.functions.extend(named);
     }
 
     pub(crate) fn begin_turn(&mut self) {
@@ -166,6 +178,19 @@ impl Services {
         self.fresh = true;
         self.send(question, arguments, PendingAsk { promise: Rc::clone(&promise), settle });
         Ok(promise)
+    }
+
+    /// A promise of a pending one's value for a typed target.
+    pub(crate) fn typed(
+        &mut self,
+        promise: &PromiseObj,
+        annotation: &Rc<Annotation>,
+        target: &Rc<str>,
+    ) -> Result<Value, Raise> {
+        memory::reserve(4096)?;
+        let typed = promise.typed(annotation, target);
+        self.issued.push(Rc::clone(&typed));
+        Ok(Value::Promise(typed))
     }
 
     pub(crate) fn send(&mut self, question: Question, arguments: Vec<Value>, pending: PendingAsk) {

@@ -43,7 +43,7 @@ impl Session {
     fn new() -> Session {
         let limits =
             SessionLimits { steps: None, memory: Some(1 << 30), depth: 1000, output: Some(64 << 20) };
-        let start = Start { limits, seed: [1, 2], functions: vec!["host".to_owned()] };
+        let start = Start { limits, seed: [1, 2], functions: vec!["host".into()] };
         Session { server: Server::new(start), turn: 0 }
     }
 

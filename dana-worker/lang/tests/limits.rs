@@ -62,7 +62,7 @@ impl Session {
             depth: 1000,
             output: Some(256 << 20),
         };
-        let start = Start { limits, seed: [5, 6], functions: vec!["host".to_owned()] };
+        let start = Start { limits, seed: [5, 6], functions: vec!["host".into()] };
         Session { server: Server::new(start), turn: 0 }
     }
 

@@ -1,7 +1,9 @@
 //! How much each field of a message may hold, and how many values its payload must. One table a
 //! direction; senders are held to it as readers are.
 
-use crate::message::{Fault, Hello, Message, Outcome, Question, Start, Target, ToHost, ToWorker, TraceFrame};
+use crate::message::{
+    Fault, Hello, HostFunction, Message, Outcome, Question, Start, Target, ToHost, ToWorker, TraceFrame,
+};
 use crate::name::NAME_BYTES;
 use crate::violation::{Allowance, Violation};
 
@@ -37,10 +39,8 @@ pub trait Capped {
 impl Capped for ToWorker {
     fn check(&self) -> Result<(), Violation> {
         match self {
-            ToWorker::Start(Start { functions, .. }) => {
-                count("functions", functions.len(), FUNCTIONS)?;
-                functions.iter().try_for_each(|name| bytes("functions", name, NAME_BYTES))
-            }
+            ToWorker::Start(Start { functions, .. }) => check_functions(functions),
+            ToWorker::Register { functions } => check_functions(functions),
             ToWorker::Run { filename, source, .. } => {
                 optional("filename", filename.as_deref(), LINE_BYTES)?;
                 bytes("source", source, TEXT_BYTES)
@@ -57,6 +57,9 @@ impl Capped for ToWorker {
                 bytes("kind", kind, NAME_BYTES)?;
                 bytes("message", message, MESSAGE_BYTES)
             }
+            ToWorker::Answer { outcome: Outcome::Limit { message }, .. } => {
+                bytes("message", message, MESSAGE_BYTES)
+            }
             ToWorker::Release { handles } => count("handles", handles.len(), HANDLES),
         }
     }
@@ -70,6 +73,7 @@ impl Capped for ToWorker {
             | ToWorker::Get { .. }
             | ToWorker::Snapshot { .. }
             | ToWorker::Answer { .. }
+            | ToWorker::Register { .. }
             | ToWorker::Release { .. } => 0,
         }
     }
@@ -174,6 +178,11 @@ fn check_question(question: &Question) -> Result<(), Violation> {
             keywords(names)
         }
     }
+}
+
+fn check_functions(functions: &[HostFunction]) -> Result<(), Violation> {
+    count("functions", functions.len(), FUNCTIONS)?;
+    functions.iter().try_for_each(|function| bytes("functions", &function.name, NAME_BYTES))
 }
 
 fn check_fault(fault: &Fault, causes_left: usize) -> Result<(), Violation> {

@@ -32,8 +32,8 @@ pub use datum::Datum;
 pub use encoder::Encoder;
 pub use frame::{Assembler, FrameError, read_frame, read_frame_into, write_frame};
 pub use message::{
-    Fault, Hello, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question, SessionLimits,
-    Start, Target, ToHost, ToWorker, TraceFrame, Usage,
+    Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question,
+    SessionLimits, Start, Target, ToHost, ToWorker, TraceFrame, Usage,
 };
 pub use name::NAME_BYTES;
 pub use reader::{Reader, validate};

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this file and of the value encoding. Both sides refuse any other.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// From the host to its worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum ToWorker {
     Answer { ask: u32, outcome: Outcome },
     /// The host dropped these function handles. No payload, no answer.
     Release { handles: Vec<u64> },
+    /// The program may call these functions too, from the next turn on. No payload, no answer.
+    Register { functions: Vec<HostFunction> },
 }
 
 /// From a worker to its host.
@@ -60,9 +62,26 @@ pub struct Start {
     pub limits: SessionLimits,
     /// For hashing and for whatever the language lets a program draw at random.
     pub seed: [u64; 2],
-    /// Names of the host's functions the program may call. `module.name` is a function of a Python module that the
-    /// program may import, `module.name=` a value there.
-    pub functions: Vec<String>,
+    /// The host's functions the program may call.
+    pub functions: Vec<HostFunction>,
+}
+
+/// A function of the host. Names that are no identifiers serve one purpose each: `module.name` is a function of a
+/// Python module that the program may import, `module.name=` a value there, `use kind` opens a resource, and
+/// `use kind.method` calls one of its methods.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostFunction {
+    pub name: String,
+    /// A call is a promise at once; otherwise the program waits for the answer where it calls.
+    pub background: bool,
+}
+
+impl From<&str> for HostFunction {
+    /// One that the program waits for.
+    fn from(name: &str) -> Self {
+        HostFunction { name: name.to_owned(), background: false }
+    }
 }
 
 /// The interpreter's own limits. `None` lifts one.
@@ -97,6 +116,8 @@ pub enum Outcome {
     Value,
     /// It raises this in the program.
     Failed { kind: String, message: String },
+    /// The host refuses: the limit of asks is reached. The program cannot catch it.
+    Limit { message: String },
 }
 
 /// What a worker says about itself before it has read anything.
@@ -177,6 +198,8 @@ pub struct Fault {
     pub limit: Option<LimitKind>,
     /// The program was not even well-formed; nothing ran.
     pub syntax: bool,
+    /// The ask whose failure this is.
+    pub ask: Option<u32>,
     /// The fault that was being handled.
     pub cause: Option<Box<Fault>>,
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .exceptions import DanaCallError, DanaError, IsolationUnavailableWarning
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
+    from .resources import Resource
     from .result import ExecutionResult
 
     #: The ready-made instance: one in-process session, opened when it is first used.
@@ -30,6 +31,7 @@ __all__ = [
     "IsolationReport",
     "IsolationUnavailableWarning",
     "Limits",
+    "Resource",
     "SandboxContext",
     "Struct",
     "dana",
@@ -49,6 +51,7 @@ _HOMES = {
     "IsolationReport": "isolation",
     "IsolationUnavailableWarning": "exceptions",
     "Limits": "limits",
+    "Resource": "resources",
     "SandboxContext": "context",
     "Struct": "_bridge",
 }

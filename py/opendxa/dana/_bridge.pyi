@@ -1,10 +1,14 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
-__all__ = ["BUILD", "PROTOCOL", "Function", "Session", "Struct"]
+__all__ = ["BUILD", "FUNCTIONS", "NAME_BYTES", "PROTOCOL", "Function", "Session", "Struct", "taken"]
 
 BUILD: str
 PROTOCOL: int
+FUNCTIONS: int
+NAME_BYTES: int
+
+def taken(name: str) -> str | None: ...
 
 @final
 class Session:
@@ -13,7 +17,7 @@ class Session:
         worker: str,
         *,
         limits: dict[str, float | int | None],
-        functions: list[str],
+        functions: Sequence[str | tuple[str, bool]],
         ask: Callable[[str, dict[str, Any]], Any],
         output: Callable[[str], object],
         log: Callable[[str, str], object],
@@ -26,7 +30,7 @@ class Session:
     def in_process(
         *,
         limits: dict[str, float | int | None],
-        functions: list[str],
+        functions: Sequence[str | tuple[str, bool]],
         ask: Callable[[str, dict[str, Any]], Any],
         output: Callable[[str], object],
         log: Callable[[str, str], object],
@@ -44,6 +48,7 @@ class Session:
     def get(self, name: str, timeout: float | None = None) -> Any: ...
     def set(self, name: str, value: Any, timeout: float | None = None) -> None: ...
     def snapshot(self, timeout: float | None = None) -> dict[str, dict[str, Any]]: ...
+    def register(self, functions: Sequence[str | tuple[str, bool]]) -> None: ...
     def close(self) -> None: ...
     def report(self) -> dict[str, Any]: ...
     @property

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from .functions import HostFunction
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
     from .llm import Provider
+    from .resources import Resource
     from .result import ExecutionResult, Usage
     from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
     from .wish import Wish
@@ -52,11 +54,13 @@ class Dana:
     which makes calls slower.
 
     `llm` is a provider, a callable ``fn(messages, options) -> str``, or text such as ``openai:gpt-4o-mini``;
-    without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call.
+    without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call; of
+    those that are async a program goes on and waits where it looks at the value.
     `python_modules`, such as ``{"math": ["sqrt", "pi"]}``, are what programs may import (``import math.py``).
     `search_paths` are the folders below which Dana modules are looked for, after that of a file being run;
     without it the usual ones: the current folder, its folder ``dana``, ``~/.dana/libs`` and those in
     ``DANAPATH``.
+    `resources`, such as ``{"kb": Resource(KnowledgeBase, ["query"])}``, are what programs may ``use("kb")``.
     `echo` also writes what programs print to `sys.stdout`.
     """
 
@@ -75,6 +79,7 @@ class Dana:
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
         python_modules: Mapping[str, Iterable[str]] | None = None,
         search_paths: Iterable[str | os.PathLike[str]] | None = None,
+        resources: Mapping[str, Resource] | None = None,
         echo: bool = True,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
@@ -95,15 +100,21 @@ class Dana:
             from .limits import Limits  # noqa: PLC0415
 
             _check(limits, Limits, "limits")
+        members: dict[str, HostFunction] = {}
         if functions is not None:
-            from .host import named_functions  # noqa: PLC0415
+            from .functions import check_count, named_functions  # noqa: PLC0415
 
-            functions = named_functions(functions)
-        members = None
+            members = named_functions(functions)
+            check_count(members)
+        kinds = None
+        if resources is not None:
+            from .resources import checked_kinds  # noqa: PLC0415
+
+            kinds = checked_kinds(resources)
         if python_modules is not None:
             from .python_modules import named_members  # noqa: PLC0415
 
-            members = named_members(python_modules)
+            members |= named_members(python_modules)
         folders = None
         if search_paths is not None:
             folders = _folders(search_paths)
@@ -116,9 +127,9 @@ class Dana:
         self._settings: dict[str, Any] = {
             "limits": limits,
             "llm": llm,
-            "functions": functions,
             "members": members,
             "search_paths": folders,
+            "kinds": kinds,
             "echo": echo,
         }
         self._wish: Wish | None = None
@@ -200,6 +211,22 @@ class Dana:
         if self._debug:
             self._trace(f"Dana call #{self._calls} returned {type(answer).__name__}")
         return answer
+
+    def register(self, name: str, function: Callable[..., Any], *, background: bool | None = None) -> None:
+        """Let programs call a Python function by `name`, from the next execution or call on.
+
+        A `background` call goes on while the program does, which waits where it looks at the value: so are
+        coroutine functions unless `background` is False. An ordinary function in the background runs on a
+        thread of its own. Raises `ValueError` for a name that programs could not call, or one too many.
+        """
+        _check(name, str, "name")
+        if not callable(function):
+            from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
+
+            raise TypeError(format_type_error(function, "callable", "argument 'function'"))
+        if background is not None:
+            _check(background, bool, "background")
+        self.sandbox.register(name, function, background)
 
     def get(self, name: str) -> Any:
         """Return a variable of the session as a Python value; ``name`` or ``scope:name``."""

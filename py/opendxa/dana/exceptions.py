@@ -65,6 +65,10 @@ __all__ = [
 ]
 
 
+#: What a program hears when a model fails: the provider's own text may hold addresses and keys.
+WITHHELD: Final = "the model gave no answer; the host was told why"
+
+
 class DanaError(Exception):
     """Base of every error this package raises on purpose."""
 
@@ -80,6 +84,8 @@ class DanaCallError(DanaError):
         super().__init__(message)
         self.original_error = original_error
         self.fault: Fault | None = None
+        #: What the interpreter measured for the turn, when it told: fields of `Usage`.
+        self.measured: Mapping[str, int] | None = None
 
     @property
     def kind(self) -> str | None:
@@ -271,12 +277,26 @@ _CRASHES: Final[dict[str, tuple[type[WorkerCrashedError], str, str]]] = {
 
 
 def from_fault(data: Mapping[str, Any]) -> DanaCallError:
-    """Build the error for a turn that ended with a fault; `data` holds the fields of `Fault`."""
+    """Build the error for a turn that ended with a fault; `data` holds the fields of `Fault`.
+
+    Besides, ``behind`` is the host's exception that it comes from, and ``usage`` what the turn took.
+    """
     from .fault import read  # noqa: PLC0415 - loaded when there is a fault
 
     fault = read(data)
-    error = _LIMIT_ERRORS.get(fault.limit or "", DanaCallError)(str(fault))
+    kind, text = _LIMIT_ERRORS.get(fault.limit or "", DanaCallError), str(fault)
+    behind = data.get("behind")
+    if isinstance(behind, ModelError) and str(behind) == WITHHELD and behind.__cause__ is not None:
+        behind = behind.__cause__
+    if behind is not None:
+        if isinstance(behind, ResourceError) and kind is DanaCallError:
+            kind = ResourceCallError
+        if str(behind) not in text:
+            text += f"\nCaused by {type(behind).__name__}: {behind}"
+    error = kind(text)
     error.fault = fault
+    error.original_error = error.__cause__ = behind
+    error.measured = data.get("usage")
     return error
 
 

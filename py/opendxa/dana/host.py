@@ -8,30 +8,38 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from .exceptions import DanaCallError, ModelError, ResourceCallError, ResourceError, SecurityError
+from .exceptions import WITHHELD, DanaCallError, ModelError, ResourceError, SecurityError
+from .functions import HostFunction, is_async
 from .result import Usage
-from .types import format_type_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
-    from .llm import Provider
+    from .llm import Provider, Request, Response
+    from .resources import Shelf
 
-__all__ = ["Host", "Turn", "named_functions"]
+__all__ = ["Host", "Turn"]
 
-#: What a program hears when a model fails: the provider's own text may hold addresses and keys.
-WITHHELD: Final = "the model gave no answer; the host was told why"
+#: The name under which the language's own `set_model` asks.
+CHOOSE: Final = "set_model"
+
+#: The turns that the running code answers for: using their sessions would wait for ever.
+_asked_by: ContextVar[tuple[Turn, ...]] = ContextVar("dana_asked_by", default=())
 
 
 def refuse_reentry(host: Host) -> None:
     """Refuse what an asked function wants of the session that asks: it would wait for ever."""
-    if host.holder == get_ident():
+    if host.holder == get_ident() or (host.turn is not None and host.turn in _asked_by.get()):
         raise DanaCallError(
             "the session is busy: a function it asked for cannot call back into it\n"
             "Hint: use a second Dana, or return the value instead"
@@ -44,15 +52,13 @@ class Turn:
     Inside ``with``, the session is this thread's alone. Every call pays for this class, so it is small.
     """
 
-    __slots__ = ("_host", "failure", "models", "output", "started", "wall_time")
+    __slots__ = ("_host", "models", "output", "started", "wall_time")
 
     def __init__(self, host: Host, wall_time: float | None) -> None:
         self._host = host
         self.wall_time = wall_time
         self.output: list[str] | None = None
         self.models: Usage | None = None
-        #: The last exception that an ask ended with.
-        self.failure: Exception | None = None
 
     def __enter__(self) -> Turn:
         host = self._host
@@ -88,26 +94,6 @@ class Turn:
         models = self.models or Usage()
         return models.measured(measured) if measured else models
 
-    def explain(self, error: DanaCallError) -> DanaCallError:
-        """Attach the host's exception behind a failed ask, when that is what the program failed with."""
-        cause, fault = self.failure, error.fault
-        if cause is None or fault is None:
-            return error
-        name = type(cause).__name__
-        if fault.kind != name and f"{name}: " not in fault.message and WITHHELD not in fault.message:
-            return error  # the program handled that one; this is another
-        text = str(error)
-        if str(cause) not in text:
-            text += f"\nCaused by {name}: {cause}"
-        kind = type(error)
-        if isinstance(cause, ResourceError) and kind is DanaCallError:
-            kind = ResourceCallError
-        error = kind(text)
-        error.fault = fault
-        error.original_error = cause
-        error.__cause__ = cause
-        return error
-
 
 class Host:
     """Answers a session's asks. It does not hold the session, so that dropping the session ends it."""
@@ -115,13 +101,15 @@ class Host:
     def __init__(
         self,
         llm: object,
-        functions: Mapping[str, Callable[..., Any]],
+        functions: Mapping[str, HostFunction],
         search_paths: Iterable[Path] | None,
         echo: bool,
+        shelf: Shelf | None = None,
     ) -> None:
         self._llm = llm
         self._provider: Provider | None = None
-        self.functions = dict(functions)
+        self._shelf = shelf
+        self.functions = {**functions, **(shelf.functions if shelf is not None else {})}
         #: Whether the host named the places to search, so that no others are.
         self._own_paths = search_paths is not None
         self.search_paths = list(search_paths or ())
@@ -129,8 +117,20 @@ class Host:
         self.turn: Turn | None = None
         self.lock = threading.Lock()
         self.holder: int | None = None
+        self._books = threading.Lock()
         self._models = Usage()
         self._measured = [0, 0, 0, 0]
+
+    @property
+    def table(self) -> list[tuple[str, bool]]:
+        """The names programs may use, and whether a call is a promise."""
+        named = [(name, function.background) for name, function in self.functions.items()]
+        return [*named, (CHOOSE, False)]
+
+    def close(self) -> None:
+        """Close what programs left open."""
+        if self._shelf is not None:
+            self._shelf.close()
 
     @property
     def usage(self) -> Usage:
@@ -147,18 +147,15 @@ class Host:
         total[3] += measured["asks"]
 
     def ask(self, kind: str, payload: dict[str, Any]) -> Any:
-        """Answer one ask; an exception becomes the program's failure."""
+        """Answer one ask, or return a future of the answer; an exception becomes the program's failure."""
+        answer = _ANSWERS.get(kind)
+        if answer is None:
+            raise SecurityError(f"the host does not answer {kind!r}")
+        asked_by = _asked_by.set((*_asked_by.get(), self.turn) if self.turn is not None else ())
         try:
-            answer = _ANSWERS.get(kind)
-            if answer is None:
-                raise SecurityError(f"the host does not answer {kind!r}")
             return answer(self, payload)
-        except Exception as error:
-            if self.turn is not None and (
-                error.__cause__ is None or self.turn.failure is not error.__cause__
-            ):
-                self.turn.failure = error
-            raise
+        finally:
+            _asked_by.reset(asked_by)
 
     def output(self, text: str) -> None:
         """Take what the program printed."""
@@ -186,39 +183,43 @@ class Host:
             self._provider = resolve(self._llm)
         return self._provider
 
-    def _reason(self, payload: dict[str, Any]) -> str:
+    def _reason(self, payload: dict[str, Any]) -> str | Future[str]:
         """Ask the model. The program never hears from a provider but its answer."""
-        from .llm import Mock, Request, generate  # noqa: PLC0415
+        from .llm import Mock, Request  # noqa: PLC0415
 
         turn = self.turn
-        provider = Mock() if payload["options"].get("use_mock") else self.provider()
-        request = Request.from_ask(payload, deadline=turn.deadline if turn is not None else None)
-        failed_attempts, tokens = 1, (0, 0)
+        question = _Question(self, turn)
         try:
-            response = generate(provider, request)
-            failed_attempts = response.attempts - 1
-            tokens = (response.input_tokens, response.output_tokens)
+            provider = Mock() if payload["options"].get("use_mock") else self.provider()
         except Exception as error:
-            failed_attempts = getattr(error, "attempts", 0)
-            tokens = (getattr(error, "input_tokens", 0), getattr(error, "output_tokens", 0))
-            if turn is not None:
-                turn.failure = error
-            raise ModelError(WITHHELD) from error
-        finally:
-            used = Usage(
-                model_calls=1,
-                failed_attempts=failed_attempts,
-                input_tokens=tokens[0],
-                output_tokens=tokens[1],
-            )
-            self._used(used)
-        return response.text
+            raise question.failed(error) from error
+        request = Request.from_ask(payload, deadline=turn.deadline if turn is not None else None)
+        if getattr(provider, "instant", False):
+            return question.ask(provider, request)
+        from . import background  # noqa: PLC0415 - loaded when a model that takes its time is asked
 
-    def _used(self, usage: Usage) -> None:
+        if iscoroutinefunction(provider.generate) or getattr(provider, "is_async", False):
+            return background.schedule(question.ask_async(provider, request))
+        if background.is_worker_thread():
+            return question.ask(provider, request)
+        return background.submit(lambda: question.ask(provider, request))
+
+    def _used(self, turn: Turn | None, usage: Usage) -> None:
         """Book what a model call used."""
-        self._models += usage
-        if self.turn is not None:
-            self.turn.models = self.turn.models + usage if self.turn.models is not None else usage
+        with self._books:
+            self._models += usage
+            if turn is not None:
+                turn.models = turn.models + usage if turn.models is not None else usage
+
+    def _choose_model(self, name: str | None) -> str | list[str]:
+        """Resolve a model's name to the closest one there is; without one, list them."""
+        from .llm.choice import available, closest  # noqa: PLC0415 - loaded when a program chooses
+
+        try:
+            models = available(self.provider())
+        except (ResourceError, ModelError):
+            models = []
+        return models if name is None else closest(name, models)
 
     def _module(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Find a module's source."""
@@ -229,10 +230,82 @@ class Host:
 
     def _function(self, payload: dict[str, Any]) -> Any:
         """Call a Python function that the host registered."""
-        function = self.functions.get(payload["name"])
+        name = payload["name"]
+        if name == CHOOSE:
+            return self._choose_model(*payload["args"])
+        function = self.functions.get(name)
         if function is None:
-            raise SecurityError(f"the host registered no function {payload['name']!r}")
-        return function(*payload.get("args", ()), **payload.get("kwargs", {}))
+            raise SecurityError(f"the host registered no function {name!r}")
+        call = partial(function.call, *payload.get("args", ()), **payload.get("kwargs", {}))
+        if function.background and not is_async(function.call):
+            from . import background  # noqa: PLC0415 - see below
+
+            if not background.is_worker_thread():
+                return background.submit(lambda: _whole(call()))
+        value = call()
+        if isawaitable(value):
+            from .background import schedule  # noqa: PLC0415 - loaded when something is asynchronous
+
+            return schedule(value)
+        return value
+
+
+class _Question:
+    """One question to a model: asked, and its use booked to the turn that asked."""
+
+    def __init__(self, host: Host, turn: Turn | None) -> None:
+        self._host = host
+        self._turn = turn
+
+    def ask(self, provider: Provider, request: Request) -> str:
+        """Ask and wait."""
+        from .llm import generate  # noqa: PLC0415
+
+        try:
+            return self._answered(generate(provider, request))
+        except Exception as error:
+            raise self.failed(error) from error
+
+    async def ask_async(self, provider: Provider, request: Request) -> str:
+        """Ask a provider that waits without a thread."""
+        from .llm.provider import as_response  # noqa: PLC0415
+
+        try:
+            answer: Any = provider.generate(request)
+            return self._answered(as_response(provider, await answer))
+        except Exception as error:
+            raise self.failed(error) from error
+
+    def _answered(self, response: Response) -> str:
+        self._book(response.attempts - 1, response.input_tokens, response.output_tokens)
+        return response.text
+
+    def failed(self, error: Exception) -> ModelError:
+        """Book a failure; return what the program is told of it."""
+        self._book(
+            getattr(error, "attempts", 0),
+            getattr(error, "input_tokens", 0),
+            getattr(error, "output_tokens", 0),
+        )
+        return ModelError(WITHHELD)
+
+    def _book(self, failed_attempts: int, input_tokens: int, output_tokens: int) -> None:
+        used = Usage(
+            model_calls=1,
+            failed_attempts=failed_attempts,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+        )
+        self._host._used(self._turn, used)
+
+
+def _whole(value: Any) -> Any:
+    """Wait for what a function on a thread of its own returned, if it is to be awaited."""
+    if isawaitable(value):
+        from .background import run  # noqa: PLC0415
+
+        return run(value)
+    return value
 
 
 #: Everything a program can get from the host.
@@ -241,22 +314,3 @@ _ANSWERS: Final[dict[str, Callable[[Host, dict[str, Any]], Any]]] = {
     "module": Host._module,
     "function": Host._function,
 }
-
-
-def named_functions(functions: object) -> dict[str, Callable[..., Any]]:
-    """Return functions by name, from a mapping or from functions that have names."""
-    if functions is None:
-        return {}
-    if not isinstance(functions, dict):
-        try:
-            functions = {item.__name__: item for item in functions}  # type: ignore[attr-defined]
-        except (TypeError, AttributeError):
-            raise TypeError(
-                format_type_error(functions, "dict or functions", "argument 'functions'")
-            ) from None
-    for name, function in functions.items():
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"a function's name must be an identifier, got {name!r} at argument 'functions'")
-        if not callable(function):
-            raise TypeError(format_type_error(function, "callable", f"argument 'functions[{name!r}]'"))
-    return dict(functions)

@@ -6,18 +6,16 @@ never an object of Python's. What a function returns must be a value that Dana h
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+from .functions import HostFunction
 from .types import format_type_error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["named_members"]
 
 
-def named_members(modules: object) -> dict[str, Callable[..., Any]]:
+def named_members(modules: object) -> dict[str, HostFunction]:
     """Import the modules of a mapping ``module: names`` and return what programs may ask for.
 
     A function is found under ``module.name``, any other value, as it is now, under ``module.name=``.
@@ -26,7 +24,7 @@ def named_members(modules: object) -> dict[str, Callable[..., Any]]:
         return {}
     if not isinstance(modules, dict):
         raise TypeError(format_type_error(modules, "dict of module names", "argument 'python_modules'"))
-    members: dict[str, Callable[..., Any]] = {}
+    members: dict[str, HostFunction] = {}
     for module, names in modules.items():
         where = f"argument 'python_modules[{module!r}]'"
         if not isinstance(module, str) or not all(part.isidentifier() for part in module.split(".")):
@@ -41,7 +39,12 @@ def named_members(modules: object) -> dict[str, Callable[..., Any]]:
                 raise ValueError(f"module {module!r} has no {name!r} at {where}")
             value = getattr(loaded, name)
             if callable(value):
-                members[f"{module}.{name}"] = value
+                members[f"{module}.{name}"] = HostFunction.of(value)
             else:
-                members[f"{module}.{name}="] = lambda value=value: value
+                members[f"{module}.{name}="] = HostFunction(partial(_itself, value))
     return members
+
+
+def _itself(value: object) -> object:
+    """Return a value that a module holds."""
+    return value

@@ -18,7 +18,8 @@ from .exceptions import (
     ResourceError,
     SessionClosedError,
 )
-from .host import Host, Turn, named_functions, refuse_reentry
+from .functions import HostFunction, check_count, check_name, named_functions
+from .host import Host, Turn, refuse_reentry
 from .isolation import IsolationLevel, IsolationReport
 from .limits import Limits
 from .result import ExecutionResult, Usage
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ._bridge import Session
     from .context import SandboxContext
+    from .resources import Resource
     from .wish import Wish
 
 __all__ = ["InProcessSandboxInterface", "SandboxInterface", "SubprocessSandboxInterface"]
@@ -69,13 +71,22 @@ class _SessionInterface:
         limits: Limits | None = None,
         llm: object = None,
         functions: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] | None = None,
-        members: Mapping[str, Callable[..., Any]] | None = None,
+        members: Mapping[str, HostFunction] | None = None,
+        kinds: Mapping[str, Resource] | None = None,
         search_paths: Iterable[Path] | None = None,
         echo: bool = True,
     ) -> None:
         self.debug = debug
         self.limits = limits if limits is not None else Limits()
-        self._host = Host(llm, {**named_functions(functions), **(members or {})}, search_paths, echo)
+        shelf = None
+        if kinds:
+            from .resources import Shelf  # noqa: PLC0415 - loaded when there are resources
+
+            shelf = Shelf(kinds)
+        named = {**named_functions(functions), **(members or {})} if functions or members else {}
+        self._host = Host(llm, named, search_paths, echo, shelf)
+        if self._host.functions:
+            check_count(dict(self._host.table))
         self._session: Session | None = None
         self._closed = False
         self._process = os.getpid()
@@ -120,7 +131,10 @@ class _SessionInterface:
             except SessionClosedError:
                 raise
             except DanaError as error:
-                failure = turn.explain(error) if isinstance(error, DanaCallError) else error
+                failure = error
+                if isinstance(error, DanaCallError) and error.measured is not None:
+                    measured = dict(error.measured)
+                    self._host.book(measured)
             return ExecutionResult(
                 success=failure is None,
                 result=value,
@@ -169,12 +183,13 @@ class _SessionInterface:
         """Call a Dana function by name with Python values; return its value."""
         session = self._live()
         host = self._host
-        with Turn(host, self.limits.wall_time) as turn:
+        with Turn(host, self.limits.wall_time):
             try:
                 value, measured = session.call(func_name, args, kwargs)
             except DanaCallError as error:
-                explained = turn.explain(error)
-                raise explained from explained.__cause__
+                if error.measured is not None:
+                    host.book(error.measured)
+                raise
             host.book(measured)
         return value
 
@@ -208,6 +223,19 @@ class _SessionInterface:
         session, self._session = self._session, None
         if session is not None and self._process == os.getpid():
             session.close()
+        if self._process == os.getpid():
+            self._host.close()
+
+    def register(self, name: str, function: Callable[..., Any], background: bool | None = None) -> None:
+        """Let programs call a Python function, from the next turn on; see `Dana.register`."""
+        host = self._host
+        where = "argument 'name'"
+        check_name(name, where)
+        registered = HostFunction.of(function, background)
+        check_count({**dict(host.table), name: registered})
+        if self._session is not None and not self._closed:
+            self._session.register([(name, registered.background)])
+        host.functions[name] = registered
 
     def restart_subprocess(self) -> None:
         """End the session and open a new one; its state is lost, what it used stays counted."""
@@ -260,7 +288,7 @@ class InProcessSandboxInterface(_SessionInterface):
         host = self._host
         return Session.in_process(
             limits=self.limits.to_dict(),
-            functions=list(host.functions),
+            functions=host.table,
             ask=host.ask,
             output=host.output,
             log=host.log,
@@ -309,7 +337,7 @@ class SubprocessSandboxInterface(_SessionInterface):
         return Session.spawn(
             worker.locate(),
             limits=self.limits.to_dict(),
-            functions=list(host.functions),
+            functions=host.table,
             ask=host.ask,
             output=host.output,
             log=host.log,

@@ -50,7 +50,7 @@ fuzz_target!(|text: &str| {
         while let Some(ask) = seen.asks.pop() {
             answered += 1;
             let outcome = if answered > 50 {
-                Outcome::Failed { kind: "AskLimitError".into(), message: "enough".into() }
+                Outcome::Limit { message: "enough".into() }
             } else {
                 Outcome::Failed { kind: "ResourceError".into(), message: "nobody to ask".into() }
             };

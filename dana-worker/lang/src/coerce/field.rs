@@ -58,12 +58,15 @@ pub fn construct(
     }
     let mut wrong = Vec::new();
     for (place, field) in fields.iter_mut().zip(&kind.fields) {
+        // Where nothing has to be known about the value, nobody waits for it.
+        if takes_anything(&field.annotation) {
+            continue;
+        }
         let value = place.observe()?;
         if !fits(&value, &field.annotation, services)? {
             wrong.push(complaint(field, &value));
             continue;
         }
-        // Keeps the promise itself where nothing had to be known about the value.
         if field.annotation.single() == Some("float") && !matches!(value, Value::Float(_) | Value::None) {
             *place = to_float(&value)?;
         } else {
@@ -80,6 +83,9 @@ pub fn construct(
 /// Checks the value of `object.field = value`.
 pub fn assign_field(kind: &StructType, at: usize, value: &Value, services: &Services) -> Result<(), Raise> {
     let Some(field) = kind.fields.get(at) else { return Ok(()) };
+    if takes_anything(&field.annotation) {
+        return Ok(());
+    }
     let value = value.observe()?;
     if fits(&value, &field.annotation, services)? {
         return Ok(());
@@ -90,6 +96,10 @@ pub fn assign_field(kind: &StructType, at: usize, value: &Value, services: &Serv
         kind.name,
         complaint(field, &value)
     )))
+}
+
+fn takes_anything(annotation: &Annotation) -> bool {
+    annotation.single() == Some("any")
 }
 
 /// Whether a field of this type accepts the value: any member of a union will do.

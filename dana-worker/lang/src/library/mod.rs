@@ -15,6 +15,7 @@ mod number_methods;
 mod numbers;
 mod output;
 pub mod preloaded;
+mod resources;
 mod sequence_methods;
 mod sort;
 mod str_methods;
@@ -41,11 +42,33 @@ static BUILTINS: &[&[Native]] = &[
     decorators::FUNCTIONS,
     crate::reason::FUNCTIONS,
     exceptions::FUNCTIONS,
+    resources::FUNCTIONS,
 ];
 
 /// A builtin function.
 pub fn builtin(name: &str) -> Option<&'static Native> {
     BUILTINS.iter().flat_map(|group| group.iter()).find(|native| native.name == name)
+}
+
+/// Why a function of the host cannot have this name: programs would never reach it.
+pub fn taken(name: &str) -> Option<&'static str> {
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if !first || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Some("is not a name in Dana");
+    }
+    if crate::syntax::is_reserved(name) {
+        return Some("is a reserved word of Dana");
+    }
+    if builtin(name).is_some() {
+        return Some("is a builtin function of Dana");
+    }
+    if blocked(name).is_some() {
+        return Some("is a name that Dana refuses");
+    }
+    if preloaded::Preloaded::names().any(|known| known == name) {
+        return Some("is a type of Dana");
+    }
+    None
 }
 
 /// All builtin names, for suggestions.

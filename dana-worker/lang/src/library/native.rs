@@ -81,8 +81,6 @@ pub struct Call<'a> {
     pub keywords: &'a [(Rc<str>, Value)],
     /// The annotation of the typed assignment this call is the value of.
     pub expects: Option<Rc<Annotation>>,
-    /// What that assignment assigns to.
-    pub target: Option<Rc<str>>,
     pub services: &'a mut Services,
 }
 

@@ -155,15 +155,8 @@ fn run(native: &'static Native, mut args: Vec<Value>, kwargs: &[(Rc<str>, Value)
     }
     let limits = SessionLimits { steps: None, memory: None, depth: 100, output: None };
     let mut services = Services::new(limits, Vec::new());
-    let mut call = Call {
-        native,
-        args: &args,
-        rest: &rest,
-        keywords: &others,
-        expects: None,
-        target: None,
-        services: &mut services,
-    };
+    let mut call =
+        Call { native, args: &args, rest: &rest, keywords: &others, expects: None, services: &mut services };
     match native.body {
         Body::Plain(body) => body(&mut call),
         Body::Steps(body) => match body(&mut call)? {
@@ -381,15 +374,8 @@ fn attempt(
         }
     }
     let mut services = Services::new(limits, Vec::new());
-    let mut call = Call {
-        native,
-        args: &args,
-        rest: &rest,
-        keywords: kwargs,
-        expects: None,
-        target: None,
-        services: &mut services,
-    };
+    let mut call =
+        Call { native, args: &args, rest: &rest, keywords: kwargs, expects: None, services: &mut services };
     let mut step = match native.body {
         Body::Plain(body) => body(&mut call).map(Step::Done),
         Body::Steps(body) => body(&mut call),

@@ -1,17 +1,17 @@
-//! `reason`, `llm`, `set_model`, `use` and `get_resource`: the functions that ask the host.
+//! `reason`, `llm` and `set_model`: the functions that ask the model.
 //!
-//! All of them return a promise at once. What the reply becomes is decided when it arrives, before anybody sees it.
+//! The first two return a promise at once. What the reply becomes is decided when it arrives, before anybody sees it.
 
 use std::rc::Rc;
 
 use dana_wire::{Message, Question};
 
 use crate::coerce::{self, value_of};
-use crate::library::native::{Body, Call, Native, Param, Take};
+use crate::library::native::{Body, Call, Continuation, Native, Param, Step, Take};
 use crate::session::{AsIs, Services, Settle, Settled};
 use crate::text;
 use crate::value::structure::Annotation;
-use crate::value::{Raise, Value, memory};
+use crate::value::{Iter, Raise, Value, memory};
 
 use super::fit::{Misfit, fit};
 use super::{options, prompt, reply, schema, untyped};
@@ -23,12 +23,6 @@ static ASKING: [Param; 4] = [
     Param::new("prompt", Take::Either),
     Param::new("options", Take::Optional),
     Param::new("use_mock", Take::Optional),
-    Param::new("kwargs", Take::Keywords),
-];
-
-static RESOURCE: [Param; 3] = [
-    Param::new("name", Take::Position),
-    Param::new("args", Take::Rest),
     Param::new("kwargs", Take::Keywords),
 ];
 
@@ -46,9 +40,7 @@ pub(crate) static FUNCTIONS: &[Native] = &[
     native("reason", &ASKING, reason),
     native("context_aware_reason", &ASKING, reason),
     native("llm", &ASKING, llm),
-    native("set_model", &MODEL, set_model),
-    native("use", &RESOURCE, resource),
-    native("get_resource", &RESOURCE, resource),
+    Native { name: "set_model", params: &MODEL, body: Body::Steps(set_model), protected: true },
 ];
 
 /// The request before the type has shaped it.
@@ -94,11 +86,7 @@ fn reason(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn llm(call: &mut Call<'_>) -> Result<Value, Raise> {
     let Request { prompt, options } = request(call)?;
-    let reading = match call.expects.clone() {
-        Some(expects) => Reading::Assigned(expects, call.target.clone().unwrap_or_default()),
-        None if options.json => Reading::Json,
-        None => Reading::Text,
-    };
+    let reading = if options.json { Reading::Json } else { Reading::Text };
     ask(call, "llm", prompt, options, reading, None)
 }
 
@@ -130,8 +118,6 @@ fn ask(
 /// What a reply is to become.
 enum Reading {
     Typed(Rc<Annotation>),
-    /// Text, then the ordinary coercion of an assignment.
-    Assigned(Rc<Annotation>, Rc<str>),
     Json,
     Untyped,
     Text,
@@ -167,7 +153,6 @@ impl Conversation {
         match (&self.reading, source) {
             (Reading::Typed(expects), Some(source)) => reply::read(&source, expects, services),
             (Reading::Typed(expects), None) => fit(answer, expects, "answer", services),
-            (Reading::Assigned(expects, target), _) => Ok(coerce::assign(answer.clone(), expects, target)?),
             (Reading::Json, Some(source)) => match value_of(text::unfenced(&source)) {
                 Ok(value) => Ok(value),
                 Err(coerce::Unreadable::Raise(raise)) => Err(Misfit::Raise(raise)),
@@ -224,47 +209,46 @@ impl Settle for Conversation {
 pub(crate) fn failed(raise: Raise) -> Raise {
     match raise.as_error() {
         Some(error) if error.limit.is_none() => {
-            Raise::sandbox(format!("LLM call failed: {}: {}", error.kind(), error.message))
+            Raise::sandbox(format!("LLM call failed: {}: {}", error.kind(), error.message)).of_ask(error.ask)
         }
         _ => raise,
     }
 }
 
-/// Chooses the model of all further requests of the session; the host resolves the name.
-fn set_model(call: &mut Call<'_>) -> Result<Value, Raise> {
-    match call.given(0) {
-        None | Some(Value::None) => {
-            let line = match &call.services.model {
-                Some(model) => format!("model: {model}\n"),
-                None => "model: chosen by the host\n".to_owned(),
-            };
-            call.services.print(&line)?;
-            Ok(Value::None)
-        }
-        Some(name) => match name.as_text() {
-            Some(text) if !text.trim().is_empty() => {
-                call.services.model = Some(text.trim().into());
-                Ok(name.clone())
-            }
-            _ => Err(Raise::sandbox("set_model() needs the name of a model, such as 'openai:gpt-4o-mini'")),
-        },
+/// The host's name for choosing a model.
+const CHOOSE: &str = "set_model";
+
+/// Chooses the model of all further requests of the session; the host resolves the name. Without one, lists them.
+fn set_model(call: &mut Call<'_>) -> Result<Step, Raise> {
+    let name = call.given(0).filter(|name| !name.is_none());
+    if name.is_some_and(|name| name.as_text().is_none_or(|text| text.trim().is_empty())) {
+        return Err(Raise::sandbox("set_model() needs the name of a model, such as 'openai:gpt-4o-mini'"));
     }
+    if call.services.functions.contains_key(CHOOSE) {
+        let question = Question::Function { name: CHOOSE.to_owned(), positional: 1, keywords: Vec::new() };
+        let promise =
+            call.services.ask(question, vec![name.cloned().unwrap_or(Value::None)], Box::new(AsIs))?;
+        return Ok(Step::Wait { promise, then: Box::new(Chosen) });
+    }
+    Box::new(Chosen).resume(name.cloned().unwrap_or(Value::list(Vec::new())), call.services)
 }
 
-/// `use` and `get_resource` exist where the host registered a function of that name.
-fn resource(call: &mut Call<'_>) -> Result<Value, Raise> {
-    let name = call.native.name;
-    if !call.services.functions.iter().any(|known| known == name) {
-        let kind = crate::value::repr::repr(call.arg(0))?;
-        return Err(Raise::sandbox(format!(
-            "{name}({kind}) is not available: the host has registered no function '{name}'"
-        )));
+/// The host has resolved a name, or listed its models.
+struct Chosen;
+
+impl Continuation for Chosen {
+    fn resume(self: Box<Self>, answer: Value, services: &mut Services) -> Result<Step, Raise> {
+        if let Some(name) = answer.as_text() {
+            services.model = Some(name.trim().into());
+            return Ok(Step::Done(Value::str(name.trim())));
+        }
+        match &services.model {
+            Some(model) => services.print(&format!("model: {model}\n"))?,
+            None => services.print("model: chosen by the host\n")?,
+        }
+        for model in Iter::of(&answer)?.collect()? {
+            services.print(&format!("{}\n", crate::value::repr::display(&model)?))?;
+        }
+        Ok(Step::Done(Value::None))
     }
-    let mut arguments = vec![call.arg(0).clone()];
-    arguments.extend(call.rest.iter().cloned());
-    let positional = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
-    let keywords = call.keywords.iter().map(|(name, _)| name.to_string()).collect();
-    arguments.extend(call.keywords.iter().map(|(_, value)| value.clone()));
-    let question = Question::Function { name: name.to_owned(), positional, keywords };
-    call.services.ask(question, arguments, Box::new(AsIs)).map(Value::Promise)
 }

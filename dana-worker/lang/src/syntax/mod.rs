@@ -18,3 +18,8 @@ pub use error::{ParseError, SyntaxFault};
 pub use name::{Name, Names};
 pub use parser::{parse, parse_within};
 pub use span::{Position, Source, Span};
+
+/// Whether a word is reserved, with or without a meaning.
+pub fn is_reserved(word: &str) -> bool {
+    token::keyword(word.as_bytes()).is_some()
+}

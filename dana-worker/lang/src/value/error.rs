@@ -18,6 +18,8 @@ pub struct ErrorObj {
     pub hint: Option<String>,
     /// A limit cannot be caught.
     pub limit: Option<LimitKind>,
+    /// The ask whose failure this is: the host knows more about it.
+    pub ask: Option<u32>,
     pub place: RefCell<Place>,
     pub cause: RefCell<Option<Rc<ErrorObj>>>,
 }
@@ -66,6 +68,7 @@ impl ErrorObj {
             message: message.into(),
             hint: None,
             limit: None,
+            ask: None,
             place: RefCell::new(Place::default()),
             cause: RefCell::new(None),
         }
@@ -167,6 +170,17 @@ impl Raise {
             && let Some(error) = Rc::get_mut(error)
         {
             error.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// Notes the ask behind an error that nobody else holds yet.
+    #[must_use]
+    pub fn of_ask(mut self, ask: Option<u32>) -> Raise {
+        if let Reason::Error(error) = &mut *self.0
+            && let Some(error) = Rc::get_mut(error)
+        {
+            error.ask = ask;
         }
         self
     }

@@ -60,11 +60,10 @@ pub(super) fn run_native(
     args: &[Value],
     rest: &[Value],
     keywords: &[(Rc<str>, Value)],
-    note: Option<(Rc<Annotation>, Rc<str>)>,
+    expects: Option<Rc<Annotation>>,
     services: &mut Services,
 ) -> Result<Step, Raise> {
-    let (expects, target) = note.unzip();
-    let mut call = Call { native, args, rest, keywords, expects, target, services };
+    let mut call = Call { native, args, rest, keywords, expects, services };
     match native.body {
         Body::Plain(body) => body(&mut call).map(Step::Done),
         Body::Steps(body) => body(&mut call),
@@ -125,22 +124,17 @@ impl Vm {
                         *value = value.observe()?;
                     }
                     let bound = bind::native(native, observed?, values)?;
-                    let note = self.expected();
-                    let expects = note.as_ref().map(|(expects, _)| Rc::clone(expects));
+                    let expects = self.expected();
                     let step = run_native(
                         native,
                         &bound.args,
                         &bound.rest,
                         &bound.keywords,
-                        note,
+                        expects,
                         &mut self.services,
                     )?;
                     if self.services.fresh {
                         stamp(&mut self.services, &self.func.code, self.pc);
-                    }
-                    if let (Some(_), Step::Done(Value::Promise(promise))) = (&expects, &step) {
-                        // Whoever answers it makes the value fit; the assignment need not wait.
-                        promise.expected.replace(expects);
                     }
                     return Ok(match step {
                         Step::Done(value) => Invoked::Value(value),
@@ -167,11 +161,10 @@ impl Vm {
         }
     }
 
-    /// The annotation and target of the typed assignment whose value is being called, once.
-    fn expected(&mut self) -> Option<(Rc<Annotation>, Rc<str>)> {
+    /// The annotation of the typed assignment whose value is being called, once.
+    fn expected(&mut self) -> Option<Rc<Annotation>> {
         let note = self.expects.take()?;
-        let note = self.func.code.notes.get(note as usize)?;
-        Some((Rc::clone(&note.annotation), Rc::clone(&note.target)))
+        self.func.code.notes.get(note as usize).map(|note| Rc::clone(&note.annotation))
     }
 
     /// The arguments of a call in registers: positional, then named.

@@ -49,6 +49,8 @@ pub trait Watch {
     fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String>;
     /// Printed text that should go out now.
     fn output(&mut self, text: &str) -> ControlFlow<String>;
+    /// Asks that should go out now: the program runs on meanwhile.
+    fn asks(&mut self, services: &mut Services) -> ControlFlow<String>;
 }
 
 /// Why the machine came to rest.

@@ -128,9 +128,9 @@ impl Vm {
         let allowed: Vec<String> = self
             .services
             .functions
-            .iter()
+            .keys()
             .filter(|known| known.rsplit_once('.').is_some_and(|(module, _)| module == name))
-            .cloned()
+            .map(ToString::to_string)
             .collect();
         if allowed.is_empty() {
             return Err(Raise::sandbox(format!(
@@ -202,7 +202,7 @@ impl Vm {
                     self.services.sources.remove(name);
                 }
                 let python = format!("{name}.");
-                let known = self.services.functions.iter().any(|known| known.starts_with(&python));
+                let known = self.services.functions.keys().any(|known| known.starts_with(&python));
                 return Err(if is_absent(&raise) && (known || PYTHONS.contains(&name)) {
                     let message = raise.as_error().map(|error| error.message.clone()).unwrap_or_default();
                     Raise::new(ABSENT, message)

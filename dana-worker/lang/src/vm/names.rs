@@ -21,12 +21,21 @@ static HOST_CALL: Native = Native {
     protected: true,
 };
 
+/// The others serve imports and resources.
+pub(super) fn is_identifier(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 fn call_host(call: &mut Call<'_>) -> Result<Step, Raise> {
     let name = call.arg(0).as_text().map(|text| text.to_string()).unwrap_or_default();
     let keywords = call.keywords.iter().map(|(name, _)| name.to_string()).collect();
     let values = call.rest.iter().chain(call.keywords.iter().map(|(_, value)| value)).cloned().collect();
+    let background = call.services.functions.get(&*name).copied().unwrap_or_default();
     let question = Question::Function { name, positional: call.rest.len() as u32, keywords };
     let promise = call.services.ask(question, values, Box::new(AsIs))?;
+    if background {
+        return Ok(Step::Done(Value::Promise(promise)));
+    }
     Ok(Step::Wait { promise, then: Box::new(crate::session::Identity) })
 }
 
@@ -50,7 +59,7 @@ pub(super) fn elsewhere(
         .or_else(|| system.get(name))
         .or_else(|| library::builtin(name).map(Value::Native))
         .or_else(|| services.struct_type(name).map(Value::StructType))
-        .or_else(|| services.functions.iter().any(|function| function == name).then(|| host_function(name)))
+        .or_else(|| services.functions.contains_key(name).then(|| host_function(name)))
 }
 
 impl Vm {

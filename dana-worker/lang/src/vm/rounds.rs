@@ -140,6 +140,11 @@ impl Vm {
                 return Ok(Some(Exit::Stopped(reason)));
             }
         }
+        if !self.services.outgoing.is_empty()
+            && let ControlFlow::Break(reason) = watch.asks(&mut self.services)
+        {
+            return Ok(Some(Exit::Stopped(reason)));
+        }
         let steps = work::steps();
         if steps < self.pulsed || steps - self.pulsed >= PULSE {
             self.pulsed = steps;

@@ -715,12 +715,13 @@ impl Vm {
                         let Some(note) = code.notes.get(note as usize) else { continue 'run };
                         if let Value::Promise(promise) = &r!(a)
                             && promise.is_pending()
-                            && promise
-                                .expected
-                                .borrow()
-                                .as_ref()
-                                .is_some_and(|known| Rc::ptr_eq(known, &note.annotation))
+                            && coerce::basic(&note.annotation).is_some()
                         {
+                            // Its value will be made to fit when it is there; the assignment need not wait.
+                            let typed =
+                                attempt!('run, services.typed(promise, &note.annotation, &note.target));
+                            super::unwind::stamp(services, code, pc);
+                            set!(a, typed);
                             continue 'run;
                         }
                         let value =

@@ -84,7 +84,13 @@ impl Vm {
             .map(|name| &**name)
             .chain(library::names().map(|name| -> &str { name }))
             .chain(library::preloaded::Preloaded::names().map(|name| -> &str { name }))
-            .chain(self.services.functions.iter().map(String::as_str).filter(|name| !name.contains('.')))
+            .chain(
+                self.services
+                    .functions
+                    .keys()
+                    .map(|name| &**name)
+                    .filter(|name| super::names::is_identifier(name)),
+            )
             .filter(|candidate| *candidate != name && !candidate.starts_with("__"));
         nearest(name, candidates).map(ToOwned::to_owned)
     }

@@ -54,7 +54,7 @@ impl Session {
         let start = Start {
             limits,
             seed: [3, 4],
-            functions: ["lookup", "math.sqrt", "math.pi=", "os.path.join"].map(str::to_owned).to_vec(),
+            functions: ["lookup", "math.sqrt", "math.pi=", "os.path.join"].map(Into::into).to_vec(),
         };
         Session { server: Server::new(start), host: Host::default(), turn: 0 }
     }

@@ -1,8 +1,8 @@
 //! Every message once or more, with every field filled somewhere.
 
 use dana_wire::{
-    Fault, Hello, LayerClaim, LimitKind, LogLevel, Message, Outcome, Question, SessionLimits, Start, Target,
-    ToHost, ToWorker, TraceFrame, Usage,
+    Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Outcome, Question, SessionLimits,
+    Start, Target, ToHost, ToWorker, TraceFrame, Usage,
 };
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
@@ -10,7 +10,10 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
         ToWorker::Start(Start {
             limits: SessionLimits { steps: Some(u64::MAX), memory: None, depth: 1000, output: Some(0) },
             seed: [1, u64::MAX],
-            functions: vec!["fetch".into(), "größe".into()],
+            functions: vec![
+                HostFunction { name: "fetch".into(), background: true },
+                HostFunction { name: "größe".into(), background: false },
+            ],
         }),
         ToWorker::Run { turn: 1, filename: Some("a.na".into()), source: "x = 1\n".into() },
         ToWorker::Run { turn: u32::MAX, filename: None, source: "y".repeat(70_000) },
@@ -29,7 +32,9 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
             ask: 2,
             outcome: Outcome::Failed { kind: "ValueError".into(), message: "no".into() },
         },
+        ToWorker::Answer { ask: 3, outcome: Outcome::Limit { message: "enough".into() } },
         ToWorker::Release { handles: vec![0, 1, u64::MAX] },
+        ToWorker::Register { functions: vec![HostFunction { name: "late".into(), background: false }] },
     ]
 }
 
@@ -49,6 +54,7 @@ pub(crate) fn to_host() -> Vec<ToHost> {
         trace: vec![frame.clone(), frame],
         limit: Some(LimitKind::Steps),
         syntax: false,
+        ask: Some(9),
         cause: Some(Box::new(cause)),
     };
     let message = Message { role: "user".into(), content: "Is 7 > 3?".into() };

@@ -44,6 +44,7 @@ fn index_to_worker(message: &ToWorker) -> usize {
         ToWorker::Snapshot { .. } => 5,
         ToWorker::Answer { .. } => 6,
         ToWorker::Release { .. } => 7,
+        ToWorker::Register { .. } => 8,
     }
 }
 
@@ -62,8 +63,10 @@ fn index_to_host(message: &ToHost) -> usize {
 
 #[test]
 fn every_message_has_a_sample() {
-    for index in 0..8 {
+    for index in 0..9 {
         assert!(to_worker().iter().any(|message| index_to_worker(message) == index), "{index}");
+    }
+    for index in 0..8 {
         assert!(to_host().iter().any(|message| index_to_host(message) == index), "{index}");
     }
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opendxa.dana.functions import is_async
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,6 +19,8 @@ class FromCallable:
 
     def __init__(self, function: Callable[[list[dict[str, str]], dict[str, Any]], Any]) -> None:
         self._function = function
+        #: `generate` only makes a coroutine, and needs no thread to wait in.
+        self.is_async = is_async(function)
 
     def generate(self, request: Request) -> Any:
         """Answer by calling the function."""

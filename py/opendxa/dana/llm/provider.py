@@ -71,7 +71,13 @@ class Response:
 
 @runtime_checkable
 class Provider(Protocol):
-    """Answers questions. `generate` may be async; it is then awaited on a loop of its own."""
+    """Answers questions. `generate` may be async; it is then awaited on a loop of its own.
+
+    Questions that do not depend on each other are asked at the same time: a plain `generate` is called from
+    several threads, unless the provider has a true attribute ``instant``: then from the thread that asks, one
+    question after the other. `models`, a list or a function that returns one, names what a program may choose
+    with ``set_model`` and finds under ``options["model"]``.
+    """
 
     def generate(self, request: Request) -> Response | str | Awaitable[Response | str]:
         """Answer one question with text or a `Response`, or raise; `ModelError` tells best what happened."""
@@ -81,9 +87,14 @@ def generate(provider: Provider, request: Request) -> Response:
     """Get a provider's answer from synchronous code, also inside a running event loop."""
     answer = provider.generate(request)
     if inspect.isawaitable(answer):
-        from .loop import run  # noqa: PLC0415 - asyncio is loaded when a provider needs it
+        from opendxa.dana.background import run  # noqa: PLC0415 - asyncio is loaded when needed
 
         answer = run(answer)
+    return as_response(provider, answer)
+
+
+def as_response(provider: Provider, answer: object) -> Response:
+    """Return a provider's answer in full form."""
     if isinstance(answer, str):
         return Response(text=answer)
     if not isinstance(answer, Response):

@@ -16,6 +16,9 @@ __all__ = ["Mock", "Scripted"]
 class Scripted:
     """Gives the replies in order; an exception among them is raised. `requests` keeps what was asked."""
 
+    #: Answers come in the order of the questions, on the thread that asks.
+    instant = True
+
     def __init__(self, replies: Iterable[str | Exception], repeat: bool = False) -> None:
         self._replies = list(replies)
         self._repeat = repeat
@@ -45,6 +48,9 @@ class Scripted:
 
 class Mock:
     """Answers by the expected type, never by the words of the question. ``DANA_MOCK_LLM=true`` selects it."""
+
+    #: No thread is needed to wait for it.
+    instant = True
 
     def generate(self, request: Request) -> Response:
         """Make an answer of the expected type."""

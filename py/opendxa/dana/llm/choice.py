@@ -1,0 +1,35 @@
+"""Which model a program means when it chooses one by name.
+
+Rule: only among the models that the provider says it has; one that does not say so decides itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+__all__ = ["available", "closest"]
+
+
+def available(provider: object) -> list[str]:
+    """Return the names of the models a provider has: its `models`, a list or a function that returns one."""
+    models = getattr(provider, "models", None)
+    found = models() if callable(models) else models
+    return [str(name) for name in found or ()]
+
+
+def closest(name: str, models: list[str]) -> str:
+    """Return the model that is meant by `name`: itself, one that contains it, or the most similar one."""
+    wanted = name.strip()
+    if not models or wanted in models:
+        return wanted
+    lowered = wanted.lower()
+    bare = lowered.rpartition(":")[2]
+    for test in (
+        lambda model: model.lower() == lowered,
+        lambda model: model.lower().rpartition(":")[2] == bare,
+        lambda model: bare in model.lower(),
+    ):
+        matching = [model for model in models if test(model)]
+        if matching:
+            return min(matching, key=len)
+    return max(models, key=lambda model: difflib.SequenceMatcher(None, bare, model.lower()).ratio())

@@ -1,0 +1,142 @@
+"""Resources that programs use and the host keeps: ``use("kind", ...)`` in Dana.
+
+Rule: the object never leaves the host. A program holds its number, and can call exactly the methods that the
+host named for the kind; nothing is ever looked up by a name that a program sent.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from .exceptions import ResourceError
+from .functions import HostFunction, is_async
+from .types import format_type_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["Resource", "Shelf", "checked_kinds"]
+
+#: Resources a session may have open at once.
+MOST_OPEN: Final = 256
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of resource: how one is opened, and the names of the methods that programs may call on it.
+
+    `open` is called with the arguments of ``use`` after the kind. When a program leaves ``with use(...) as
+    r:``, or the session ends, the object's ``close()`` is called if it has one.
+    """
+
+    open: Callable[..., Any]
+    methods: Iterable[str]
+
+
+class Shelf:
+    """The resources that one session has open."""
+
+    def __init__(self, kinds: Mapping[str, Resource]) -> None:
+        self._open: dict[int, tuple[str, Any]] = {}
+        self._next = 1
+        self.functions: dict[str, HostFunction] = {}
+        for kind, resource in kinds.items():
+            prefix = f"use {kind}"
+            self.functions[prefix] = HostFunction(partial(self._use, kind, resource.open))
+            self.functions[f"{prefix}.__exit__"] = HostFunction(partial(self._leave, kind))
+            for method in resource.methods:
+                background = is_async(getattr(resource.open, method, None))
+                call = partial(self._call, kind, method)
+                self.functions[f"{prefix}.{method}"] = HostFunction(call, background)
+
+    def _use(self, kind: str, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Open a resource and return its number."""
+        if len(self._open) >= MOST_OPEN:
+            raise ResourceError(
+                f"a session has at most {MOST_OPEN} resources open\nHint: use them inside 'with'"
+            )
+        opened = factory(*args, **kwargs)
+        return self._await(kind, opened) if inspect.isawaitable(opened) else self._put(kind, opened)
+
+    async def _await(self, kind: str, opening: Any) -> int:
+        """Wait for a resource that is opened asynchronously."""
+        return self._put(kind, await opening)
+
+    def _put(self, kind: str, opened: Any) -> int:
+        """Remember a resource."""
+        number = self._next
+        self._next += 1
+        self._open[number] = (kind, opened)
+        return number
+
+    def _call(self, kind: str, method: str, number: object, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method that the host named, on a resource of its kind."""
+        return getattr(self._find(kind, number), method)(*args, **kwargs)
+
+    def _find(self, kind: str, number: object) -> Any:
+        """Return an open resource by its number."""
+        found = self._open.get(number) if type(number) is int else None
+        if found is None or found[0] != kind:
+            raise ResourceError(f"the resource {kind!r} is closed, or never was open")
+        return found[1]
+
+    def _leave(self, kind: str, number: object) -> Any:
+        """Close a resource; leaving twice is no error."""
+        if type(number) is not int or self._open.get(number, (None,))[0] != kind:
+            return None
+        _, opened = self._open.pop(number)
+        close = getattr(opened, "close", None)
+        closed = close() if callable(close) else None
+        return _ended(closed) if inspect.isawaitable(closed) else None
+
+    def close(self) -> None:
+        """Close what is open; the session is over."""
+        while self._open:
+            _, (kind, opened) = self._open.popitem()
+            close = getattr(opened, "close", None)
+            if not callable(close):
+                continue
+            try:
+                closed = close()
+                if inspect.isawaitable(closed):
+                    from .background import run  # noqa: PLC0415 - loaded when something is asynchronous
+
+                    run(closed)
+            except Exception:
+                logging.getLogger("opendxa.dana").exception("closing the resource %r failed", kind)
+
+
+async def _ended(closing: Any) -> None:
+    """Wait for an asynchronous close; what it returns is nobody's."""
+    await closing
+
+
+def checked_kinds(resources: object) -> dict[str, Resource]:
+    """Return kinds of resources by name, or raise `TypeError` or `ValueError`."""
+    if resources is None:
+        return {}
+    if not isinstance(resources, dict):
+        raise TypeError(format_type_error(resources, "dict of resources", "argument 'resources'"))
+    kinds: dict[str, Resource] = {}
+    for kind, resource in resources.items():
+        where = f"argument 'resources[{kind!r}]'"
+        if not isinstance(kind, str) or not (kind.isascii() and kind.isidentifier()):
+            raise ValueError(f"a kind of resource is an ASCII identifier, got {kind!r} at {where}")
+        if not isinstance(resource, Resource):
+            raise TypeError(format_type_error(resource, "Resource", where))
+        if not callable(resource.open):
+            raise TypeError(format_type_error(resource.open, "callable", where))
+        if isinstance(resource.methods, str):
+            raise TypeError(format_type_error(resource.methods, "names of methods", where))
+        methods = tuple(resource.methods)
+        for method in methods:
+            if not isinstance(method, str) or not (method.isascii() and method.isidentifier()):
+                raise ValueError(f"a method's name is an ASCII identifier, got {method!r} at {where}")
+            if method.startswith("_"):
+                raise ValueError(f"a method that programs may call is public, got {method!r} at {where}")
+        kinds[kind] = Resource(resource.open, methods)
+    return kinds
