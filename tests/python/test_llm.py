@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from model_server import ModelServer, Reply
+from opendxa.dana import Dana
 from opendxa.dana.exceptions import ModelError, ResourceError
 from opendxa.dana.llm import (
     FromCallable,
@@ -67,6 +68,19 @@ def test_options_that_are_passed_on() -> None:
     assert sent["max_tokens"] == 5
     assert sent["model"] == "m", "a program does not choose what the host pays for"
     assert not {"system_message", "data"} & set(sent)
+
+
+def test_a_program_chooses_among_the_models_the_host_names() -> None:
+    with ModelServer(Reply("a"), Reply("b"), Reply("c")) as server:
+        provider = OpenAICompatible("m", server.url, models=["m-large", "m"])
+        with Dana(llm=provider, echo=False) as d:
+            chosen = d.execute_string(
+                'r = [set_model("LARGE")]\nllm("1")\nr.append(set_model("m"))\nllm("2")\nr'
+            )
+            assert chosen.result == ["m-large", "m"]
+            assert d.execute_string("set_model()").output == "model: m\nm\nm-large"
+            assert d.execute_string('llm("3", {"model": "gold"})').result == "c"
+        assert [sent["model"] for sent in server.requests] == ["m-large", "m", "m"]
 
 
 def test_schema_is_sent_and_dropped_when_refused() -> None:

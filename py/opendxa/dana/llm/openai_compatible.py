@@ -22,7 +22,7 @@ from .provider import ModelError, Request, Response
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Iterable
 
     import httpx
 
@@ -30,8 +30,8 @@ __all__ = ["OpenAICompatible", "Timeouts"]
 
 Value = TypeVar("Value")
 
-#: Options of a program that are passed on as they are. The model is not among them: the host pays, the host
-#: chooses.
+#: Options of a program that are passed on as they are. The model is not among them: the host pays, so a
+#: program chooses among the models that the host names.
 _PASSED_ON: Final = (
     "temperature",
     "max_tokens",
@@ -140,7 +140,7 @@ class OpenAICompatible:
     `base_url` ends before ``/chat/completions``. `schema` says whether the server can hold a model to a JSON
     Schema: True, False, or ``auto`` (try, and go on without when the server refuses). `stream` reads the
     answer token by token, which is what gives `Timeouts.first_token` and `Timeouts.between_tokens` their
-    meaning.
+    meaning. `models` are further ones that programs may choose with ``set_model``.
     """
 
     def __init__(
@@ -155,10 +155,13 @@ class OpenAICompatible:
         stream: bool = True,
         headers: dict[str, str] | None = None,
         max_tokens: int | None = None,
+        models: Iterable[str] = (),
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
             raise ValueError(f"a model server's base URL begins with http:// or https://, got {base_url!r}")
         self.model = model
+        #: What programs may choose with ``set_model``.
+        self.models = [model, *(name for name in models if name != model)]
         self.base_url = base_url.rstrip("/")
         self._headers = {**({"Authorization": f"Bearer {api_key}"} if api_key else {}), **(headers or {})}
         self._timeouts = timeouts if timeouts is not None else Timeouts()
@@ -246,7 +249,9 @@ class OpenAICompatible:
     def _body(self, request: Request) -> dict[str, Any]:
         """Build the request's JSON."""
         options = request.options
-        body: dict[str, Any] = {"model": self.model, "messages": request.messages}
+        chosen = options.get("model")
+        model = chosen if chosen in self.models else self.model
+        body: dict[str, Any] = {"model": model, "messages": request.messages}
         body.update({key: options[key] for key in _PASSED_ON if options.get(key) is not None})
         if self._max_tokens is not None:
             body.setdefault("max_tokens", self._max_tokens)
