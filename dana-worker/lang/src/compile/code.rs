@@ -1,7 +1,7 @@
 //! Compiled code: instructions and the tables they refer to.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::op::Op;
 use crate::library::native::Native;
@@ -183,8 +183,9 @@ pub enum MethodCache {
     Empty,
     /// A method of a builtin type: the tag of the receiver.
     Native(u8, &'static Native),
-    /// A method of a struct type, as long as no method was defined since.
-    Dana { kind: u32, methods: u32, func: Rc<FuncObj> },
+    /// A method of a struct type, as long as no method was defined since. Weakly: a method that calls itself would hold
+    /// its own code.
+    Dana { kind: u32, methods: u32, func: Weak<FuncObj> },
 }
 
 /// One attribute access in the source, with the last struct type and field found.

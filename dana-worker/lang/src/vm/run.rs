@@ -638,7 +638,7 @@ impl Vm {
                                     MethodCache::Dana { kind, methods: known, func }
                                         if *kind == it.kind.id && *known == *methods =>
                                     {
-                                        Some(Rc::clone(func))
+                                        func.upgrade()
                                     }
                                     _ => None,
                                 };
@@ -649,7 +649,8 @@ impl Vm {
                                     && found.code.params.len() == usize::from(c) + 1
                                 {
                                     let kind = it.kind.id;
-                                    cache.replace(MethodCache::Dana { kind, methods: *methods, func: found });
+                                    let func = Rc::downgrade(&found);
+                                    cache.replace(MethodCache::Dana { kind, methods: *methods, func });
                                     pc -= 1;
                                     continue 'run;
                                 }
