@@ -265,8 +265,9 @@ fn release_key(removed: Option<(Value, ())>) {
 }
 
 fn pop_element(call: &mut Call<'_>) -> Result<Value, Raise> {
-    // The last element is found without looking for holes before it.
-    let popped = set(call)?.table.borrow_mut().pop();
+    let set = set(call)?;
+    set.settle();
+    let popped = set.table.borrow_mut().pop_first();
     popped.map(|(key, ())| key).ok_or_else(|| Raise::key_error("'pop from an empty set'"))
 }
 

@@ -81,6 +81,7 @@ impl Iter {
             Value::Dict(dict) => Iter::dict(dict, ViewKind::Keys),
             Value::View(view) => Iter::dict(&view.dict, view.which),
             Value::Set(set) => {
+                set.settle();
                 Iter::Set { set: Rc::clone(set), at: set.table.borrow().first(), size: set.len() }
             }
             Value::Small(_) | Value::Str(_) => Iter::Text { text: value.clone(), byte: 0 },
@@ -183,7 +184,7 @@ impl Iter {
             Iter::Set { set, at, size } => {
                 let table = set.table.borrow();
                 if table.len() != *size {
-                    return Err(Raise::runtime("set changed size during iteration"));
+                    return Err(Raise::runtime("Set changed size during iteration"));
                 }
                 while *at < table.slots() {
                     *at += 1;

@@ -20,6 +20,7 @@ pub mod promise;
 pub mod range;
 pub mod release;
 pub mod repr;
+pub mod set_order;
 pub mod structure;
 pub mod table;
 pub mod text;

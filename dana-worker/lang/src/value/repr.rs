@@ -190,6 +190,7 @@ impl Printer<'_> {
                     self.out.push_str("set()");
                 } else {
                     memory::reserve_values(set.len())?;
+                    set.settle();
                     let items: Vec<Value> = set.table.borrow().keys().cloned().collect();
                     self.nested(Rc::as_ptr(set) as usize, "{...}", |p| p.sequence("{", &items, "}"))?;
                 }

@@ -4,7 +4,7 @@
 //! holes are closed up when they outnumber the entries. Up to eight entries are searched directly, more
 //! through an index of positions.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 
 use super::release::release_with;
 use super::work::Walk;
-use super::{Raise, Value, eq, hash, memory};
+use super::{Raise, Value, eq, hash, memory, set_order};
 
 const UNINDEXED: usize = 8;
 
@@ -273,6 +273,38 @@ impl<V: Clone> Table<V> {
 }
 
 impl Table<()> {
+    /// Takes the first member out.
+    pub fn pop_first(&mut self) -> Option<(Value, ())> {
+        let holes = self.entries.get(self.first()..)?.iter().position(|entry| !entry.key.is_unset())?;
+        self.remove_at(self.first() + holes)
+    }
+
+    /// Brings members that are all integers into CPython's order.
+    fn arrange(&mut self) {
+        let mut numbers = Vec::new();
+        if self.len() <= set_order::LARGEST {
+            for key in self.keys() {
+                match key {
+                    Value::Int(number) => numbers.push(*number),
+                    Value::True | Value::False => numbers.push(i64::from(matches!(key, Value::True))),
+                    _ => return,
+                }
+            }
+        }
+        let order = set_order::order(&numbers);
+        if order.iter().zip(0..).all(|(at, place)| *at == place) {
+            return;
+        }
+        self.compact();
+        let mut taken: Vec<Option<Entry<()>>> = self.entries.drain(..).map(Some).collect();
+        let placed = order.iter().filter_map(|at| taken.get_mut(*at as usize)?.take());
+        self.entries.extend(placed);
+        self.index = None;
+        if self.entries.len() > UNINDEXED {
+            self.build_index();
+        }
+    }
+
     /// Adds a member; false when it was there.
     pub fn add(&mut self, member: Value) -> Result<bool, Raise> {
         Ok(self.insert(member, ())?.is_none())
@@ -332,11 +364,23 @@ impl Drop for DictObj {
 #[derive(Default)]
 pub struct SetObj {
     pub table: RefCell<Table<()>>,
+    /// Places of the table when its members were last put in order.
+    settled: Cell<usize>,
 }
 
 impl SetObj {
     pub fn new(table: Table<()>) -> SetObj {
-        SetObj { table: RefCell::new(table) }
+        SetObj { table: RefCell::new(table), settled: Cell::new(0) }
+    }
+
+    /// Before the members are shown or visited: their order is that of [`set_order`].
+    pub fn settle(&self) {
+        if let Ok(mut table) = self.table.try_borrow_mut()
+            && self.settled.get() != table.slots()
+        {
+            table.arrange();
+            self.settled.set(table.slots());
+        }
     }
 
     pub fn len(&self) -> usize {
