@@ -49,6 +49,9 @@ const IN_FLIGHT: usize = 16;
 const WAITING_BYTES: usize = 64 << 20;
 /// What a waiting question costs besides its text and its values.
 const WAITING_COST: usize = 4 << 10;
+/// Questions that are refused for want of room in one turn before the session is ended: whoever asks so much looks at
+/// no answer.
+const CROWDED_OUT: usize = 4 << 10;
 /// Failed asks whose Python exceptions are kept until the turn ends.
 const FAILURES: usize = 64;
 
@@ -72,6 +75,7 @@ pub(crate) struct Asks {
     waiting: VecDeque<Waiting>,
     /// Bytes of those that wait.
     held: usize,
+    crowded_out: usize,
     ready: VecDeque<(u32, Reply)>,
     failures: VecDeque<(u32, PyErr)>,
     mailbox: Option<(Arc<Mailbox>, Arc<EventFd>)>,
@@ -176,6 +180,10 @@ impl Asks {
         let crowded = background && (self.running.len() >= IN_FLIGHT || !self.waiting.is_empty());
         let bytes = weight(question).saturating_add(values.len()).saturating_add(WAITING_COST);
         if crowded && self.held.saturating_add(bytes) > WAITING_BYTES {
+            self.crowded_out += 1;
+            if self.crowded_out > CROWDED_OUT {
+                return Err(Stop::Violation("it asks without end and waits for no answer".to_owned()));
+            }
             let message =
                 format!("the questions that wait for others hold more than {} MiB", WAITING_BYTES >> 20);
             self.ready.push_back((ask, Reply::Refused { kind: "ResourceError", message }));

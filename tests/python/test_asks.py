@@ -19,6 +19,7 @@ from opendxa.dana import Dana, DanaCallError, Limits
 from opendxa.dana.exceptions import (
     AskLimitError,
     DeadlineExceededError,
+    ProtocolViolationError,
     SessionClosedError,
 )
 from opendxa.dana.llm import Request
@@ -440,6 +441,21 @@ def test_the_budget_counts_when_a_question_is_asked(isolated: bool) -> None:
         assert value(d, 'r = [llm("a"), llm("b"), llm("c"), llm("d"), llm("e")]\n"".join(r)') == "abcde"
         error = d.execute_string('[llm("a"), llm("b"), llm("c"), llm("d"), llm("e"), llm("f")]').error
         assert isinstance(error, AskLimitError)
+
+
+def test_asking_without_end_and_without_looking_ends_the_session(isolated: bool) -> None:
+    """With the limit of asks lifted there is still one: of questions that wait."""
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    with open_dana(isolated, functions=[never], limits=Limits(asks=None)) as d:
+        try:
+            error: Exception | None = d.execute_string("while true:\n    x = never()").error
+        except ProtocolViolationError as violation:
+            error = violation
+        assert isinstance(error, ProtocolViolationError)
+        assert "it asks without end" in str(error)
 
 
 class Never:

@@ -46,6 +46,7 @@ def test_fixed_caps() -> None:
     assert constant(f"{lang}/reason/functions.rs", "ASKED_AGAIN") + 1 == 3
     assert constant("dana-bridge/src/asks.rs", "IN_FLIGHT") == 16
     assert constant("dana-bridge/src/asks.rs", "REFUSED") == 64
+    assert constant("dana-bridge/src/asks.rs", "CROWDED_OUT") == 4096
     assert constant("dana-bridge/src/asks.rs", "WAITING_BYTES") == 64 * 2**20
     assert constant(f"{wire}/caps.rs", "FUNCTIONS") == 4096
     assert background.MOST_THREADS == 64

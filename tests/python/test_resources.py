@@ -188,7 +188,8 @@ def test_choosing_a_model(isolated: bool) -> None:
         value(d, 'llm("q")')
         assert value(d, 'set_model("gpt4o")') == "openai:gpt-4o"
         value(d, 'reason("q")')
-        assert asked == ["openai:gpt-4o-mini", "openai:gpt-4o"]
+        value(d, 'BasicAgent().solve("q")')
+        assert asked == ["openai:gpt-4o-mini", "openai:gpt-4o", "openai:gpt-4o"]
         result = d.execute_string("set_model()")
         assert result.result is None
         assert result.output == "model: openai:gpt-4o\nopenai:gpt-4o\nopenai:gpt-4o-mini\nlocal"

@@ -128,7 +128,8 @@ fn ask(call: &mut Call<'_>, instruction: &str, more: &str) -> Result<Value, Rais
         expects: None,
         schema: None,
     };
-    let promise = call.services.ask(question, vec![Value::dict(Table::new())], Box::new(Reply))?;
+    let options = crate::reason::defaults(call.services)?;
+    let promise = call.services.ask(question, vec![Value::dict(options)], Box::new(Reply))?;
     Ok(Value::Promise(promise))
 }
 

@@ -13,6 +13,7 @@ mod schema;
 mod untyped;
 
 pub(crate) use functions::{FUNCTIONS, failed};
+pub(crate) use options::defaults;
 
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,11 @@ pub(super) fn read(
     Ok(options)
 }
 
+/// The options of a request that names none itself.
+pub(crate) fn defaults(services: &Services) -> Result<Table<Value>, Raise> {
+    read(None, &[], services).map(|options| options.table)
+}
+
 fn entries(dict: &DictObj) -> Vec<(Value, Value)> {
     dict.table.borrow().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
 }
