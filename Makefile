@@ -9,7 +9,7 @@ PEER := pydantic-monty>=1.4,<2
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint audit bench instructions wheel clean
+.PHONY: help demo test test-rust test-python lint audit bench instructions security-results soak fuzz wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -46,6 +46,18 @@ bench: $(VENV)/bench ## latency, levels and computation beside the raw limit and
 
 instructions: ## instructions that three workloads take, counted by valgrind: the same on a noisy machine
 	benches/instructions.sh
+
+security-results: $(VENV)/installed ## try the attack corpus and write docs/SECURITY-RESULTS.md (as root, for all rows)
+	DANA_BLESS=1 $(BIN)/python -m pytest tests/security
+
+soak: $(VENV)/installed ## 10,000 sessions with random kills: nothing may be left
+	$(BIN)/python tests/soak/soak.py 10000
+
+FUZZ_RUNS ?= 10000000
+fuzz: $(VENV)/installed ## fuzz the host's and the worker's decoders (FUZZ_RUNS=N) and the host with hostile workers
+	cd dana-worker/wire && cargo +nightly fuzz run replies -- -runs=$(FUZZ_RUNS) -max_len=1024 -malloc_limit_mb=64
+	cd dana-worker/lang && cargo +nightly fuzz run --fuzz-dir fuzz -s none requests -- -runs=$(FUZZ_RUNS) -max_len=1024
+	$(BIN)/python tests/soak/hostile.py 5000
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .

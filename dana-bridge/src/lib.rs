@@ -15,6 +15,7 @@ mod forks;
 mod function;
 mod gate;
 mod handles;
+mod leaving;
 mod limits;
 mod link;
 mod mailbox;

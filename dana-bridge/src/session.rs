@@ -22,6 +22,7 @@ use crate::decode::Receiver;
 use crate::encode::{Sender, Step, Unsendable};
 use crate::ending::{self, Ending};
 use crate::gate::Refused;
+use crate::leaving::Inside;
 use crate::limits::{Limits, seconds};
 use crate::link::{Link, Memory, Pipe};
 use crate::report::{Level, Report};
@@ -31,7 +32,7 @@ use crate::verify::verify;
 use crate::watch::{Watch, out_of_turn};
 use crate::wish::Wish;
 use crate::worker::Worker;
-use crate::{forks, raise, spawn, supervise, sys};
+use crate::{forks, leaving, raise, spawn, supervise, sys};
 
 /// One session of one Dana interpreter: in a worker process (`spawn`) or here (`in_process`).
 #[pyclass(module = "opendxa.dana._bridge", frozen, weakref)]
@@ -84,6 +85,7 @@ impl Session {
         timeout: Option<Duration>,
     ) -> PyResult<Answered<'py>> {
         let py = slf.py();
+        let _inside = Inside::enter();
         let core = &slf.get().core;
         if !core.is_ours() {
             return Err(raise::closed(py, &foreign(core)));
@@ -385,6 +387,10 @@ fn begin(core: &Core, mut link: Box<dyn Link>, start: Start, watch: &mut Watch<'
     Ok(())
 }
 
+/// Signals of a program that is not whole, such as a truncated one: a broken installation, and no reason to go on
+/// without a sandbox.
+const DAMAGED: [i32; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL];
+
 fn raise_unready(py: Python<'_>, core: &Core, unready: Unready, time: Duration) -> PyErr {
     let text = escape(&unready.to_string());
     match unready {
@@ -397,6 +403,11 @@ fn raise_unready(py: Python<'_>, core: &Core, unready: Unready, time: Duration) 
             let ended = py.detach(|| core.end(&stop, crate::watch::Position::default()));
             let message = match stop {
                 Stop::Deadline => format!("the worker was not ready within {} s", time.as_secs_f64()),
+                Stop::Gone if ended.signal.is_some_and(|signal| DAMAGED.contains(&signal)) => {
+                    let text =
+                        format!("the worker program is damaged ({}): reinstall the package", how(&ended));
+                    return raise::resource(py, &text);
+                }
                 Stop::Gone => format!("the worker ended before it was ready: {}", how(&ended)),
                 _ => return raise::ending(py, &ended),
             };
@@ -421,7 +432,11 @@ fn how(ended: &Ending) -> String {
 
 #[pyo3::pyfunction]
 fn finish_workers(py: Python<'_>) {
-    py.detach(supervise::finish);
+    leaving::begin();
+    py.detach(|| {
+        supervise::finish();
+        leaving::wait();
+    });
 }
 
 /// Sees to it that no worker outlives the interpreter that started it.
@@ -466,6 +481,7 @@ impl Session {
         let time = seconds(startup_timeout)?;
         let wish = Wish::new(level_of(level)?, level_of(min_level)?, harden_speculation);
         finish_at_exit(py)?;
+        let _inside = Inside::enter();
         let (session, start) = Session::build(py, limits, functions, ask, output, log)?;
         let ready = py.detach(|| establish(&session, Path::new(worker), start, &wish, time));
         let core = session.get().core();
@@ -490,6 +506,7 @@ impl Session {
         output: Py<PyAny>,
         log: Py<PyAny>,
     ) -> PyResult<Py<Session>> {
+        finish_at_exit(py)?;
         let (session, start) = Session::build(py, limits, functions, ask, output, log)?;
         let core = session.get().core();
         core.set_report(Report::of_this_process());
@@ -573,6 +590,7 @@ impl Session {
 
     /// Ends the session and its worker. Idempotent; allowed from any thread at any time.
     fn close(&self, py: Python<'_>) {
+        let _inside = Inside::enter();
         py.detach(|| self.core.close());
     }
 

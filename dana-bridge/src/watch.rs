@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::asks::Asks;
+use crate::leaving;
 use crate::link::Clock;
 use crate::session::Session;
 use crate::stderr::escape;
@@ -81,7 +82,7 @@ impl<'a> Watch<'a> {
         if !core.is_ours() {
             return Err(Stop::Forked);
         }
-        if core.is_closed() {
+        if core.is_closed() || leaving::is_over() {
             return Err(Stop::Closed);
         }
         let left = match self.deadline {

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import random
 import resource
+import select
 import signal
 import struct
 import sys
@@ -20,15 +22,21 @@ from typing import Any
 # --- What a test uses ------------------------------------------------------------------------------------
 
 
-def install(directory: Path, scenario: str, build: str) -> str:
-    """Write a worker that plays `scenario` (the name of a function below) and claims to be of `build`."""
+def install(directory: Path, scenario: str, build: str, data: bytes = b"") -> str:
+    """Write a worker that plays `scenario` (the name of a function below) and claims to be of `build`.
+
+    `data` is what the scenario `say` says.
+    """
     program = directory / f"worker-{scenario}"
+    words = directory / f"words-{scenario}"
+    words.write_bytes(data)
     here = str(Path(__file__).resolve().parent)
     program.write_text(
         f"#!{os.path.realpath(sys.executable)} -IS\n"
         "import sys\n"
         f"sys.path.insert(0, {here!r})\n"
         "import fake_worker\n"
+        f"fake_worker.WORDS = {str(words)!r}\n"
         f"fake_worker.play({scenario!r}, {build!r})\n"
     )
     program.chmod(0o755)
@@ -370,6 +378,27 @@ def act_setup() -> None:
     os._exit(70)
 
 
+WORDS = ""
+
+
+def act_say(pause: str = "0") -> None:
+    """Say what the test has written down, in the middle of a turn; byte by byte with a pause."""
+    words = Path(WORDS).read_bytes()
+    ready()
+    turn()
+    if pause != "0":
+        for byte in words:
+            send_raw(bytes([byte]))
+            time.sleep(float(pause))
+    send_raw(words)
+    sleep_for_ever()
+
+
+def frame(header: Any, payload: bytes = b"") -> bytes:
+    """Return a whole frame."""
+    return _frame(pack(header) + payload)
+
+
 # --- In the session --------------------------------------------------------------------------------------
 
 
@@ -664,3 +693,85 @@ def act_mirror() -> None:
 
 
 _RELEASED: list[int] = []
+
+
+def act_closein() -> None:
+    """Answer one turn, close the request pipe and live on."""
+    ready()
+    number = turn()
+    os.close(0)
+    done(number, number)
+    sleep_for_ever()
+
+
+def act_fuzz(seed: str) -> None:
+    """Speak nearly well: more or less in order, edited, cut, with payloads of any kind."""
+    chance = random.Random(int(seed))
+    wild = chance.choice([0.0, 0.02, 0.1, 0.4])
+    ready()
+    asks = 0
+    while True:
+        number = turn()
+        for _ in range(chance.randrange(4)):
+            asks += 1
+            _say_something(chance, number, asks, wild)
+        if chance.random() >= wild / 4:
+            well = chance.choice([b"\x01", b"\xc0", b"\x92\xa1x\x01", b"\x80", pack("text")])
+            value = _any_value(chance) if chance.random() < wild else well
+            send_raw(_edited(chance, frame({"Done": [number, USAGE]}, value), wild / 2))
+        elif chance.random() < 0.5:
+            os._exit(chance.randrange(4))
+
+
+def _say_something(chance: random.Random, number: int, ask: int, wild: float) -> None:
+    text = chance.choice(["", "x", "\x1b[2J", "\u202e\x00", "y" * 5000, "line\nline"])
+    said: list[tuple[Any, bytes]] = [
+        ({"Output": [text]}, b""),
+        ({"Log": [chance.choice(["Info", "Error"]), text]}, b""),
+        ({"Pulse": [chance.randrange(2**40), chance.choice([None, text]), 1]}, b""),
+        ({"Ask": [ask, {"Reason": ["reason", [["user", text]], None, None]}]}, b"\x80"),
+        ({"Ask": [ask, {"Module": [chance.choice(["m", "../x", text]), chance.randrange(3), None]}]}, b""),
+        ({"Ask": [ask, {"Function": ["twice", 1, ["by"]]}]}, b"\x01\x02"),
+    ]
+    if chance.random() < wild:
+        told = [chance.choice(["ValueError", "SystemExit", text]), text]
+        fault = [*told, None, 1, 1, None, None, [], None, False, None]
+        said = [
+            ({"Failed": [number, fault, USAGE]}, b""),
+            ({"Hello": [1, _BUILD, CLAIMS]}, b""),
+            ("Started", b""),
+            ({"Ask": [chance.choice([1, ask - 1, 2**32 - 1]), {"Function": ["twice", 0, []]}]}, b""),
+            ({"Ask": [ask, {"Function": [chance.choice(["__class__", text]), 0, []]}]}, b""),
+            ({"Ask": [ask, {"Function": ["twice", 2, ["by"]]}]}, _any_value(chance)),
+        ]
+    header, payload = chance.choice(said)
+    send_raw(_edited(chance, frame(header, payload), wild / 2))
+    if "Ask" in header and select.select([0], [], [], 0.2)[0]:
+        receive()
+
+
+def _any_value(chance: random.Random, depth: int = 0) -> bytes:
+    if depth < 4 and chance.random() < 0.4:
+        items = chance.randrange(5)
+        if chance.random() < 0.5:
+            return bytes([0x90 | items]) + b"".join(_any_value(chance, depth + 1) for _ in range(items))
+        pairs = (_any_value(chance, 9) + _any_value(chance, depth + 1) for _ in range(items))
+        return bytes([0x80 | items]) + b"".join(pairs)
+    plain = [None, True, 0, -1, 2**62, 1.5, float("nan"), "", "k", "\x1b", "z" * 300]
+    if chance.random() < 0.1:
+        return chance.randbytes(chance.randrange(1, 12))
+    return pack(chance.choice(plain))
+
+
+def _edited(chance: random.Random, data: bytes, share: float) -> bytes:
+    if chance.random() >= share:
+        return data
+    at = chance.randrange(len(data))
+    kind = chance.randrange(4)
+    if kind == 0:
+        return data[:at]
+    if kind == 1:
+        return data[:at] + chance.randbytes(1) + data[at + 1 :]
+    if kind == 2:
+        return data[:at] + chance.randbytes(chance.randrange(1, 9)) + data[at:]
+    return data[:at] + data[at + 1 :]

@@ -168,12 +168,12 @@ class Host:
             sys.stdout.flush()
 
     def log(self, level: str, text: str) -> None:
-        """Take what the program logged."""
+        """Take what the program logged: one line, so that it cannot pass for two."""
         import logging  # noqa: PLC0415 - loaded when a program logs
 
         number = logging.getLevelName(level.upper())
         logger = logging.getLogger("opendxa.dana.program")
-        logger.log(number if isinstance(number, int) else logging.INFO, "%s", text)
+        logger.log(number if isinstance(number, int) else logging.INFO, "%s", text.replace("\n", "\\n"))
 
     def provider(self) -> Provider:
         """Return the model's provider, found when it is first needed."""

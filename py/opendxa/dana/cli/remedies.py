@@ -16,7 +16,7 @@ _REMEDIES = {
     "cgroup_namespace": _NAMESPACES,
     "net_namespace": _NAMESPACES,
     "mount_namespace": _NAMESPACES,
-    "pid_namespace": "it would cost a second process a session; a user id of its own takes its place",
+    "pid_namespace": "start the host as root with CAP_SYS_ADMIN and ask for the level contained",
     "own_user": "start the host as root with CAP_SETUID and CAP_SETGID (Docker's default set has both)",
     "cgroup": "give the host a delegated control group: systemd-run --user --scope -p Delegate=yes, or in "
     "Docker a writable /sys/fs/cgroup (--privileged, or --cgroupns=private with the mount made writable)",

@@ -6,13 +6,16 @@ import os
 import re
 import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .row import GotThroughError, Row
+from .row import GotThroughError, NotHereError, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..isolation import Layer
     from .ground import Ground
 
 __all__ = ["ROWS", "limits", "memory", "status"]
@@ -173,7 +176,77 @@ def _addresses(ground: Ground) -> str:
     return f"{len(seen)} different layouts in 8 workers"
 
 
+@contextmanager
+def _with_layer(ground: Ground, name: str) -> Iterator[tuple[int, Layer]]:
+    """Open a session that has this layer, where it can be had."""
+    with ground.session(isolation="namespaced", min_isolation="filtered") as d:
+        layer = d.isolation.layer(name)
+        if not layer.in_force:
+            raise NotHereError(f"{name} cannot be had here: {layer.reason}")
+        yield ground.pid_of(d), layer
+
+
+def _empty_root(ground: Ground) -> str:
+    ground.need_root("look at a worker's root directory")
+    with _with_layer(ground, "mount_namespace") as (pid, _):
+        entries = os.listdir(f"/proc/{pid}/root/")  # noqa: PTH208 - a Path would lose the last slash
+        demand(not entries, f"entries in its root directory: {entries[:5]}")
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+        demand(len(mounts) == 1, f"{len(mounts)} mounts")
+    return "no entry, one mount"
+
+
+def _empty_network(ground: Ground) -> str:
+    with _with_layer(ground, "net_namespace") as (pid, _):
+        lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
+        names = [line.partition(":")[0].strip() for line in lines]
+        demand(names == ["lo"], f"network interfaces {names}")
+        demand(not Path(f"/proc/{pid}/net/route").read_text().splitlines()[1:], "it has routes")
+    return "only lo, without a route"
+
+
+def _speculation(ground: Ground) -> str:
+    names = ("Speculation_Store_Bypass", "SpeculationIndirectBranch")
+    own = status(os.getpid())
+    if all("not" in own.get(name, "not known").lower() for name in names):
+        return "nothing to restrain: " + "; ".join(f"{name} {own.get(name)}" for name in names)
+    with ground.session(harden_speculation=True) as d:
+        layer, found = d.isolation.layer("speculation"), status(ground.pid_of(d))
+    if not layer.in_force:
+        # Some processors and machines have no such control. What counts is that nobody is told otherwise.
+        demand(bool(layer.reason), "it is missing without a reason")
+        return f"reported as missing: {layer.reason}"
+    for name in names:
+        told = found.get(name, "not known").lower()
+        demand("force" in told or "not" in told or "always" in told, f"{name} is {told}")
+    return "; ".join(f"{name}: {found[name]}" for name in names if name in found)
+
+
 ROWS = (
+    Row(
+        40,
+        "an_empty_root_directory",
+        "files",
+        "look for entries in a namespaced worker's root",
+        "none",
+        _empty_root,
+    ),
+    Row(
+        45,
+        "an_empty_network",
+        "network",
+        "look for interfaces and routes of a namespaced worker",
+        "only lo, down",
+        _empty_network,
+    ),
+    Row(
+        109,
+        "speculation",
+        "side channel",
+        "the state of speculation with harden_speculation=True",
+        "restrained for good, or reported as missing",
+        _speculation,
+    ),
     Row(
         15,
         "a_thread_without_the_filter",

@@ -73,19 +73,19 @@ class Ground:
         return self.force_with(lambda _: (number, arguments), gate)
 
     def force_with(self, call: Any, gate: str = "syscall") -> Fate:
-        """Do the same with a call that is made for the worker's process id."""
+        """Do the same with a call that is made for the worker's process id, as the worker has it."""
         with self.session() as d:
             pid = self.pid_of(d)
-            number, arguments = call(pid)
+            number, arguments = call(_own_id(pid))
             six = [argument & ALL for argument in (*arguments, 0, 0, 0, 0, 0, 0)[:6]]
             told = self._order(do="call", pid=pid, number=number & ALL, arguments=six, gate=gate)
             return str(told["fate"]), int(told["value"])
 
     def filter(self) -> tuple[int, list[list[int]]]:
-        """Return a worker's process id and the filter that the kernel holds for it."""
+        """Return a worker's own process id and the filter that the kernel holds for it."""
         with self.session() as d:
             pid = self.pid_of(d)
-            return pid, self._order(do="filter", pid=pid)["filter"]
+            return _own_id(pid), self._order(do="filter", pid=pid)["filter"]
 
     def _order(self, **order: Any) -> dict[str, Any]:
         self.need_root("force system calls into a worker or to read its filter")
@@ -111,3 +111,9 @@ class Ground:
         if "error" in told:
             raise NotHereError(f"the kernel does not let root trace here: {told['error']}")
         return told
+
+
+def _own_id(pid: int) -> int:
+    """Return a process's id in its own namespace."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), pid)

@@ -241,7 +241,54 @@ def _honesty(ground: Ground) -> str:
     return "false after death, after closing, and in this process"
 
 
+def _report(ground: Ground) -> str:
+    from ..isolation import IsolationLevel  # noqa: PLC0415
+
+    compared = 0
+    for level in IsolationLevel:
+        if level < IsolationLevel.FILTERED:
+            continue
+        with ground.session(isolation=level, min_isolation="filtered") as d:
+            pid, report = ground.pid_of(d), d.isolation
+            facts, own = status(pid), status(os.getpid())
+            truth = {
+                "seccomp": facts["Seccomp"] == "2"
+                and int(facts["Seccomp_filters"]) > int(own["Seccomp_filters"]),
+                "no_new_privs": facts["NoNewPrivs"] == "1",
+                "threads": facts["Threads"] == "1",
+                "capabilities": not any(
+                    int(facts[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")
+                ),
+                "bounding_set": int(facts["CapBnd"], 16) == 0,
+                "process": facts["PPid"] == str(os.getpid()),
+            }
+            for name in ("user", "uts", "ipc", "cgroup", "net", "mount"):
+                link = "mnt" if name == "mount" else name
+                try:
+                    theirs = Path(f"/proc/{pid}/ns/{link}").readlink()
+                except PermissionError:
+                    continue  # only root may look
+                truth[f"{name}_namespace"] = theirs != Path(f"/proc/self/ns/{link}").readlink()
+            for name, fact in truth.items():
+                told = report.layer(name).in_force
+                demand(not told or fact, f"at {level}: {name} is reported in force and is not")
+                demand(
+                    told or not fact,
+                    f"at {level}: {name} is in force and not reported: {report.layer(name).reason}",
+                )
+            compared += len(truth)
+    return f"{compared} layers at 4 levels, each as the kernel has it"
+
+
 ROWS = (
+    Row(
+        121,
+        "reports_that_claim_too_much",
+        "honesty",
+        "the report against the kernel's facts, at every level",
+        "equal",
+        _report,
+    ),
     Row(
         27,
         "memory_kept_after_sessions",

@@ -1,0 +1,66 @@
+//! The end of the interpreter: threads that are in a turn are brought back to Python before it comes.
+//!
+//! The rule: a daemon thread that waits here without the GIL must not ask for it once the interpreter is being torn
+//! down. CPython ends such a thread by force, and a thread that is ended by force inside Rust takes the process with
+//! it. So at exit turns of other threads are stopped, and waited for as long as they still can take the GIL. Left out:
+//! threads that are inside a Python function of the host's own at that moment.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::sys::{PerProcess, is_main_thread};
+
+/// Longest wait for the others: one that is stuck in a function of the host must not hold up the exit.
+const LEAVING: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Default)]
+struct Turns {
+    over: AtomicBool,
+    inside: Mutex<usize>,
+    left: Condvar,
+}
+
+static TURNS: PerProcess<Turns> = PerProcess::new();
+
+/// A thread that may wait without the GIL. Dropped with the GIL held, back in Python.
+#[derive(Debug)]
+pub(crate) struct Inside(&'static Turns);
+
+impl Inside {
+    pub(crate) fn enter() -> Self {
+        let turns = TURNS.get();
+        *lock(&turns.inside) += 1;
+        Inside(turns)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        *lock(&self.0.inside) -= 1;
+        self.0.left.notify_all();
+    }
+}
+
+/// Whether this thread is to leave because the interpreter ends. The main thread runs what others registered for the
+/// end, and may go on.
+pub(crate) fn is_over() -> bool {
+    TURNS.get().over.load(Ordering::Acquire) && !is_main_thread()
+}
+
+/// Tells the turns of other threads to end.
+pub(crate) fn begin() {
+    TURNS.get().over.store(true, Ordering::Release);
+}
+
+/// Waits until they have, without the GIL.
+pub(crate) fn wait() {
+    let turns = TURNS.get();
+    let inside = lock(&turns.inside);
+    // After the longest wait the exit goes on: nothing more can be done for whoever is still inside.
+    let _ = turns.left.wait_timeout_while(inside, LEAVING, |inside| *inside > 0);
+}
+
+fn lock(mutex: &Mutex<usize>) -> MutexGuard<'_, usize> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,49 @@
+"""What sessions could leave behind in their host."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def children() -> set[str]:
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= set((task / "children").read_text().split())
+    return found
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def resident(field: str = "VmRSS") -> int:
+    """Bytes of memory this process has in use, or had at most (`VmHWM`)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) << 10
+    raise KeyError(field)
+
+
+def forget_peak() -> None:
+    """Let `VmHWM` start anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Demand that no process, descriptor or thread is left."""
+    before = (children(), descriptors(), threads())
+    yield
+    # Python's `Thread.join` returns while the kernel still removes the thread: a test's own get a moment.
+    deadline = time.monotonic() + 5
+    while threads() > before[2] and time.monotonic() < deadline:
+        os.sched_yield()
+    assert (children(), descriptors(), threads()) == before
