@@ -57,7 +57,7 @@ def _every_number(ground: Ground) -> str:
     returned = {NUMBERS["munmap"]: ("returned", -22), NUMBERS["exit_group"]: ("exited", 255)}
     returned[NUMBERS["rt_sigprocmask"]] = ("returned", -1)
     # Newer kernels let two numbers past every filter, for trampolines of their own: see SECURITY.md.
-    # The first of them kills; where the worker is the first process of its namespace, and traced, it only fails.
+    # The first of them kills; a traced worker that is the first process of its namespace only sees it fail.
     trampolines = {335: [("killed", int(signal.SIGILL)), ("returned", -1)], 336: [("returned", -6)]}
     glibc = _is_of_glibc(ground)
     for number in range(600):
