@@ -8,7 +8,7 @@ import pytest
 
 from opendxa.dana import Dana, DanaCallError
 from opendxa.dana.exceptions import ResourceError, SecurityError
-from opendxa.dana.modules import find
+from opendxa.dana.modules import find, usual_places
 
 
 @pytest.fixture
@@ -159,3 +159,22 @@ def test_search_order(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_search_paths_are_checked(paths: object) -> None:
     with pytest.raises(TypeError, match="search_paths"):
         Dana(search_paths=paths)  # type: ignore[arg-type]
+
+
+def test_usual_places_without_home_and_current_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setenv("DANAPATH", str(root))
+    monkeypatch.setattr("pathlib.Path.expanduser", _homeless)
+    assert usual_places() == [root]
+
+
+def _homeless(path: Path) -> Path:
+    if str(path).startswith("~"):
+        raise RuntimeError("Could not determine home directory.")
+    return path

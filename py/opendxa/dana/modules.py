@@ -7,6 +7,7 @@ gets the source and a name to show, never a path of the host.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,12 @@ def usual_places() -> list[Path]:
     """Return where modules are looked for when the host names no place, as the environment is now."""
     places = ["", "dana", "~/.dana/libs"]
     places += [entry for entry in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if entry]
-    return [Path(place).expanduser().absolute() for place in places]
+    found: list[Path] = []
+    for place in places:
+        # There may be no home folder, and the current one may be gone.
+        with suppress(OSError, RuntimeError):
+            found.append(Path(place).expanduser().absolute())
+    return found
 
 
 def find(name: str, roots: Iterable[Path]) -> dict[str, Any]:
