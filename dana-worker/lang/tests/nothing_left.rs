@@ -52,7 +52,7 @@ impl Outbox for Host {
 fn live(source: &str) {
     let limits =
         SessionLimits { steps: Some(1 << 20), memory: Some(32 << 20), depth: 100, output: Some(1 << 20) };
-    let start = Start { limits, seed: [1, 2], functions: vec!["host".to_owned()] };
+    let start = Start { limits, seed: [1, 2], functions: vec!["host".into()] };
     let mut server = Server::new(start);
     for turn in 1..=2 {
         let mut host = Host::default();
