@@ -244,7 +244,7 @@ fn failing_keys_and_changes_under_way_are_errors() {
             "d = {1: 2}\nfor k in d:\n    d[k + 1] = 1",
             "RuntimeError: dictionary changed size during iteration",
         ),
-        ("s = {1}\nfor k in s:\n    s.add(k + 1)", "RuntimeError: set changed size during iteration"),
+        ("s = {1}\nfor k in s:\n    s.add(k + 1)", "RuntimeError: Set changed size during iteration"),
         ("x = [1]\nfor v in x:\n    x.append(v)", MEMORY_ERROR),
         ("{[1]: 2}", "TypeError: unhashable type: 'list'"),
         ("{1: 2}[{}]", "TypeError: unhashable type: 'dict'"),
