@@ -211,6 +211,10 @@ impl<'u, 't> Build<'u, 't> {
             .collect();
         cells.sort_unstable();
         for register in cells {
+            // What an earlier call left in the register is no value of the variable.
+            if usize::from(register) >= scope.params {
+                build.emit(Op::Unset { a: register });
+            }
             build.emit(Op::NewCell { a: register });
         }
         if far > 0 {

@@ -9,6 +9,7 @@ mod iterate;
 pub mod op;
 mod pipeline;
 mod scope;
+mod steady;
 mod stmt;
 mod want;
 

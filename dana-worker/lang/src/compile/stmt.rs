@@ -307,6 +307,7 @@ impl Build<'_, '_> {
             && let ExprKind::Scoped(from, first) = tree.get(first).kind
             && (from, first) == (scope, name)
             && let [Step { op: BinaryOp::Add, operand, span }] = tree.list(rest)
+            && self.is_steady(*operand)
         {
             let b = self.operand(*operand)?;
             self.place = span.start;
@@ -412,7 +413,8 @@ impl Build<'_, '_> {
             }
             TargetKind::Scoped(scope, name) => {
                 let (scope, slot) = self.scope_slot(scope, name);
-                if arith == Arith::Add && !want {
+                // The variable is read before a function changes it.
+                if arith == Arith::Add && !want && self.is_steady(node.value) {
                     let b = self.operand(node.value)?;
                     self.place = place;
                     let dead = self.next as u8;

@@ -45,7 +45,8 @@ fn int(call: &mut Call<'_>) -> Result<Value, Raise> {
 fn int_of_text(source: &str, base: u32) -> Result<Value, Raise> {
     let mut quoted = String::new();
     text::quote(&mut quoted, text::beginning(source, 200));
-    Ok(Value::big(text::parse_bigint(source, base, &quoted)?))
+    // As CPython does it: the end of a long one is cut off, quote and all.
+    Ok(Value::big(text::parse_bigint(source, base, text::beginning(&quoted, 200))?))
 }
 
 /// `int(value)`.

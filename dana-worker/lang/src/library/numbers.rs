@@ -284,7 +284,7 @@ fn added(call: &mut Call<'_>, more: i64) -> Result<Value, Raise> {
 pub(super) fn float_of_text(source: &str) -> Result<Value, Raise> {
     text::parse_float(source).map(Value::float).ok_or_else(|| {
         let mut quoted = String::new();
-        text::quote(&mut quoted, text::beginning(source, 200));
+        text::quote(&mut quoted, text::beginning(source, 1000));
         Raise::value_error(format!("could not convert string to float: {quoted}"))
     })
 }

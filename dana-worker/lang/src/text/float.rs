@@ -112,7 +112,7 @@ const REWRITTEN: usize = 1 << 16;
 
 /// Python's `float(text)`: blanks around, underscores between digits, digits of any script, `inf` and `nan`.
 pub fn parse_float(text: &str) -> Option<f64> {
-    let trimmed = text.trim_matches(unicode::space);
+    let trimmed = text.trim_matches(unicode::around_number);
     if trimmed.is_ascii() {
         return parse_ascii(trimmed);
     }

@@ -29,7 +29,7 @@ fn too_long_to_print() -> Fault {
 
 /// Python's `int(text)` in base 10, without allocating for anything that fits an `i64`.
 pub fn parse_decimal(text: &str) -> Option<i64> {
-    let trimmed = text.trim_matches(unicode::space);
+    let trimmed = text.trim_matches(unicode::around_number);
     let plain =
         !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-'));
     if plain { trimmed.parse().ok() } else { None }
@@ -41,7 +41,7 @@ pub fn parse_bigint(text: &str, base: u32, quoted: &str) -> Result<BigInt, Fault
     if base != 0 && !(2..=36).contains(&base) {
         return Err(Fault::Value("int() base must be >= 2 and <= 36, or 0".to_owned()));
     }
-    let mut rest = text.trim_matches(unicode::space);
+    let mut rest = text.trim_matches(unicode::around_number);
     let negative = rest.starts_with('-');
     rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
     let guessing = base == 0;

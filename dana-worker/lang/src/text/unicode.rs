@@ -29,6 +29,11 @@ pub(super) fn space(c: char) -> bool {
     if c.is_ascii() { matches!(c, '\t'..='\r' | '\x1c'..='\x1f' | ' ') } else { has(&table::SPACE, c) }
 }
 
+/// What may stand around a number: all white space but the four separators of ASCII.
+pub(super) fn around_number(c: char) -> bool {
+    space(c) && !matches!(c, '\x1c'..='\x1f')
+}
+
 pub(super) fn digit(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_digit() } else { has(&table::DIGIT, c) }
 }

@@ -356,7 +356,7 @@ pub fn floor_float(a: f64, b: f64) -> (f64, f64) {
 }
 
 fn power_floats(a: f64, b: f64) -> Result<f64, Raise> {
-    if a == 0.0 && b < 0.0 {
+    if a == 0.0 && b < 0.0 && b.is_finite() {
         return Err(zero("0.0 cannot be raised to a negative power"));
     }
     if a < 0.0 && a.is_finite() && b.is_finite() && b.fract() != 0.0 {

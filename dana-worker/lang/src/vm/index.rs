@@ -256,10 +256,10 @@ fn not_sliceable(object: &Value) -> Raise {
 pub(super) fn set_slice(object: &Value, bounds: &[Value; 3], value: &Value) -> Result<(), Raise> {
     let object = object.observe()?;
     let Value::List(list) = &object else {
-        return Err(Raise::type_error(format!(
-            "'{}' object does not support item assignment",
-            object.type_name()
-        )));
+        return Err(Raise::type_error(match object {
+            Value::Dict(_) => "unhashable type: 'slice'".to_owned(),
+            _ => format!("'{}' object does not support item assignment", object.type_name()),
+        }));
     };
     let [start, stop, step] = bounds;
     let (start, stop, step) = (bound(start)?, bound(stop)?, bound(step)?.unwrap_or(1));

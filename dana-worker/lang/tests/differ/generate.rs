@@ -23,19 +23,29 @@ pub(crate) struct Generator<'a> {
     /// Where the names of the function being written begin.
     pub(crate) own: usize,
     pub(crate) counter: usize,
+    /// What most of the values shown are about.
+    pub(crate) theme: Theme,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    All,
+    Formats,
+    Numbers,
+    Texts,
+    Collections,
+}
+
+const THEMES: [Theme; 6] =
+    [Theme::All, Theme::Formats, Theme::Numbers, Theme::Texts, Theme::Collections, Theme::All];
 
 type Bindings = Vec<(char, Ty)>;
 
 impl<'a> Generator<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Generator<'a> {
-        Generator {
-            choices: Choices::new(bytes),
-            names: Vec::new(),
-            functions: Vec::new(),
-            own: 0,
-            counter: 0,
-        }
+        let mut choices = Choices::new(bytes);
+        let theme = choices.pick(&THEMES);
+        Generator { choices, names: Vec::new(), functions: Vec::new(), own: 0, counter: 0, theme }
     }
 
     pub(crate) fn below(&mut self, count: usize) -> usize {
@@ -149,7 +159,7 @@ impl<'a> Generator<'a> {
     }
 
     /// The result of an operator.
-    fn operation(&mut self, ty: &Ty, depth: u32) -> Expr {
+    pub(crate) fn operation(&mut self, ty: &Ty, depth: u32) -> Expr {
         let inner = depth - 1;
         match ty {
             Ty::Int => {
@@ -434,11 +444,13 @@ impl<'a> Generator<'a> {
         self.call(signature, bindings.clone(), depth - 1)
     }
 
-    /// Any call at all.
+    /// Any call at all, within the theme.
     pub(crate) fn any_call(&mut self, depth: u32) -> (Expr, Option<Ty>) {
-        let all = signatures::all();
+        let theme = self.theme;
+        let all: Vec<&Signature> =
+            signatures::all().iter().filter(|signature| fits(signature, theme)).collect();
         let at = self.below(all.len());
-        let signature = &all[at];
+        let signature = all[at];
         let mut bindings = Bindings::new();
         let call = self.call_binding(signature, &mut bindings, depth);
         let set = match &signature.result {
@@ -485,9 +497,8 @@ impl<'a> Generator<'a> {
         if self.once_in(60) {
             arguments.pop();
         }
-        // Two names at most: which of several complaints comes first is not said.
-        let few = arguments.iter().filter(|argument| argument.name.is_some()).count() < 2;
-        if few && self.once_in(60) {
+        // Nothing else by name: which of several complaints comes first is not said.
+        if arguments.iter().all(|argument| argument.name.is_none()) && self.once_in(60) {
             let name = named.then(|| "surplus".to_owned());
             arguments.push(Argument { name, value: self.literal(&Ty::Int, 0) });
         }
@@ -656,6 +667,26 @@ fn hashes(ty: &Ty) -> bool {
     match ty {
         Ty::Tuple(elements) => elements.iter().all(hashes),
         Ty::List(_) | Ty::Dict(..) | Ty::Set(_) => false,
+        _ => true,
+    }
+}
+
+fn fits(signature: &Signature, theme: Theme) -> bool {
+    match (theme, &signature.receiver) {
+        (Theme::Texts, Some(Pattern::Exact(ty))) => *ty == Ty::Str,
+        (Theme::Texts, _) => matches!(signature.name.as_str(), "int" | "float" | "ord" | "sorted" | "len"),
+        (Theme::Collections, Some(receiver)) => {
+            matches!(receiver, Pattern::List(_) | Pattern::Dict(..) | Pattern::Set(_) | Pattern::Tuple(_))
+        }
+        (Theme::Collections, None) => {
+            !matches!(signature.name.as_str(), "int" | "float" | "round" | "abs" | "ord")
+        }
+        (Theme::Numbers, Some(Pattern::Exact(ty))) => matches!(ty, Ty::Int | Ty::Float),
+        (Theme::Numbers, None) => matches!(
+            signature.name.as_str(),
+            "int" | "float" | "round" | "abs" | "sum" | "max" | "min" | "str" | "range"
+        ),
+        (Theme::Numbers, Some(_)) => false,
         _ => true,
     }
 }

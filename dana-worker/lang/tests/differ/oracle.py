@@ -15,6 +15,7 @@ import sys
 import warnings
 
 LOCALS = re.compile(r"\b\w+\.<locals>\.")
+UNBOUND = re.compile(r"variable ('\w+')")
 BITS = 20_000
 LENGTH = 20_000
 TURNS = 3_000
@@ -112,7 +113,7 @@ def bound(operator, a, b):
         if isinstance(a, int) and isinstance(b, int) and a.bit_length() + b.bit_length() > BITS:
             skip("a large number")
         for x, n in ((a, b), (b, a)):
-            if sized(x) and isinstance(n, int) and len(x) * n > LENGTH:
+            if sized(x) and isinstance(n, int) and (len(x) * n > LENGTH or abs(n) >= 2**63):
                 skip("a long repetition")
     if operator == "**" and isinstance(a, int) and isinstance(b, int) and b > 0 and a.bit_length() * b > BITS:
         skip("a large power")
@@ -182,7 +183,7 @@ def item(value, index):
     except IndexError:
         outside(value, index)
     except KeyError:
-        keys = ", ".join(map(repr, list(value)[:5]))
+        keys = ", ".join([*map(repr, list(value)[:5]), *["..."] * (len(value) > 5)])
         rest = f"available keys: {keys}" if keys else "the dict is empty"
         raise KeyError(Told(f"key {index!r} not found; {rest}")) from None
     except TypeError:
@@ -222,6 +223,9 @@ def slice_of(value, start, stop, step):
 
 def set_slice(items, value, start, stop, step):
     work()
+    if isinstance(value, dict):
+        # Since Python 3.12 a slice can be a key.
+        raise TypeError("unhashable type: 'slice'")
     value[start:stop:step] = items
 
 
@@ -330,8 +334,8 @@ def message_of(error):
         case OverflowError(args=(34, _)):
             # The C library's words, as a pair.
             return "numerical result out of range"
-        case UnboundLocalError():
-            return f"name {str(error).split()[4]} is not defined"
+        case NameError() if unbound := UNBOUND.search(str(error)):
+            return f"name {unbound[1]} is not defined"
     # As Python 3.12 says it. Functions are called by their plain names.
     return LOCALS.sub("", str(error)).replace("() arg is an empty sequence", "() iterable argument is empty")
 
@@ -358,10 +362,10 @@ def largest(pick):
     return call
 
 
-def truth(value=False):
-    if isinstance(value, str):
+def truth(*arguments, **named):
+    if arguments and isinstance(arguments[0], str):
         skip("bool() reads a text as an answer")
-    return bool(value)
+    return bool(*arguments, **named)
 
 
 def bounded_range(*arguments):
@@ -376,6 +380,19 @@ def text_of(*arguments, **named):
     return str(*arguments)
 
 
+def defined(read):
+    """Dana looks at the right side first; that shows when the variable is not there."""
+    try:
+        return read()
+    except NameError:
+        skip("nothing to change")
+
+
+def at_once(pick):
+    """Dana's `map` and `filter` call the function for every element before they return."""
+    return lambda *arguments: iter(list(pick(*arguments)))
+
+
 def in_order(*arguments, **named):
     work()
     if arguments and isinstance(arguments[0], set) and {*map(str, arguments[0])} & {"nan"}:
@@ -388,6 +405,9 @@ def in_order(*arguments, **named):
 
 def total(*arguments, **named):
     """`sum` as it is since Python 3.12: floats are compensated."""
+    elements = arguments[0] if arguments and isinstance(arguments[0], set) else ()
+    if any(isinstance(element, float) for element in elements):
+        skip("rounding depends on the order")
     if sys.version_info >= (3, 12) or not 0 < len(arguments) < 3 or named.keys() - {"start"}:
         return sum(*arguments, **named)
     values, *rest = arguments
@@ -429,6 +449,9 @@ HELPERS = {
     "_show": show,
     "_tell": tell,
     "range": bounded_range,
+    "_defined": defined,
+    "map": at_once(map),
+    "filter": at_once(filter),
     "sorted": in_order,
     "str": text_of,
     "_key_error": key_error,

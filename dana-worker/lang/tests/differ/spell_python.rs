@@ -181,7 +181,8 @@ fn put_statement(out: &mut String, statement: &Stmt, depth: usize) {
         }
         Stmt::Augment(target, operator, value) => {
             let target = expr(target);
-            line(out, depth, &format!("{target} = _augment({operator:?}, {target}, {})", expr(value)));
+            let old = format!("_defined(lambda: {target})");
+            line(out, depth, &format!("{target} = _augment({operator:?}, {old}, {})", expr(value)));
         }
         Stmt::If { branches, otherwise } => {
             for (at, (condition, body)) in branches.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Programs: statements of all kinds, around the expressions.
 
-use super::generate::{Generator, Known};
+use super::formats;
+use super::generate::{Generator, Known, Theme};
 use super::literals;
 use super::tree::{Expr, Handler, Parameter, Stmt};
 use super::types::{Ty, hashable, ordinary};
@@ -101,7 +102,11 @@ impl Generator<'_> {
             }
             14 => self.counting_loop(out, inner),
             15 | 16 => {
-                let (targets, types, over) = self.iteration(2);
+                let (mut targets, types, over) = self.iteration(2);
+                // In a function they are names of its own, also when the loop never runs.
+                if place.in_function {
+                    targets.iter_mut().for_each(|target| *target = self.fresh('k'));
+                }
                 let mark = self.names.len();
                 self.names.extend(targets.iter().cloned().zip(types));
                 let body = self.block(Place { in_loop: true, ..inner });
@@ -147,6 +152,26 @@ impl Generator<'_> {
     }
 
     fn shown(&mut self, out: &mut Vec<Stmt>, depth: u32) {
+        if self.theme == Theme::Formats && self.below(4) > 0 {
+            let value = match self.below(3) {
+                0 => formats::f_string(self, 1),
+                1 => formats::format_method(self, 1),
+                _ => formats::percent(self, 1),
+            };
+            out.push(Stmt::Show { value, sorted: false });
+            return;
+        }
+        if self.theme == Theme::Numbers && self.below(3) > 0 {
+            let ty = if self.below(3) == 0 { Ty::Int } else { Ty::Float };
+            let value = self.operation(&ty, depth);
+            out.push(Stmt::Show { value, sorted: false });
+            return;
+        }
+        if self.theme != Theme::All && self.below(3) > 0 {
+            let (value, set) = self.any_call(depth.min(2));
+            out.push(Stmt::Show { value, sorted: set.is_some() });
+            return;
+        }
         if self.once_in(3) {
             let (value, set) = self.any_call(depth);
             out.push(Stmt::Show { value, sorted: set.is_some() });
