@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Unit;
 use super::code::{AttrSite, CallSite, Code, Handler, Note, ParamDef, Shape, Template};
+use super::numbers::NumberMap;
 use super::op::Op;
 use super::scope::FunctionScope;
 use crate::syntax::ast::{ExprId, Scope, Type};
@@ -63,10 +64,10 @@ pub(super) enum Exit {
 pub(super) struct Build<'u, 't> {
     pub unit: &'u Unit<'t>,
     pub top: bool,
-    pub homes: HashMap<Name, Home>,
+    pub homes: NumberMap<Name, Home>,
     /// Comprehension variables and pipeline stages, innermost last.
     pub inner: Vec<(Name, Home)>,
-    pub captures: HashMap<Name, u32>,
+    pub captures: NumberMap<Name, u32>,
     /// Registers of variables that surely have a value.
     pub definite: u128,
     /// Registers of variables that are read where they may have no value yet.
@@ -111,9 +112,9 @@ impl<'u, 't> Build<'u, 't> {
         Build {
             unit,
             top,
-            homes: HashMap::new(),
+            homes: NumberMap::default(),
             inner: Vec::new(),
-            captures: HashMap::new(),
+            captures: NumberMap::default(),
             definite: 0,
             doubtful: BTreeSet::new(),
             asked_for: 0,

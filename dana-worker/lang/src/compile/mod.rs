@@ -6,6 +6,7 @@ mod define;
 mod expr;
 mod handle;
 mod iterate;
+mod numbers;
 pub mod op;
 mod pipeline;
 mod scope;

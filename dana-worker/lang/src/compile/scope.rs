@@ -3,8 +3,7 @@
 //! Assignment makes a name local to its function. A read that may happen before the assignment looks
 //! outward: to the variables of enclosing functions, which are then kept in cells, and at last to the module.
 
-use std::collections::{HashMap, HashSet};
-
+use super::numbers::{NumberMap, NumberSet};
 use crate::syntax::ast::*;
 use crate::syntax::name::Name;
 
@@ -15,21 +14,21 @@ pub(crate) struct FunctionScope {
     pub locals: Vec<Name>,
     pub params: usize,
     /// Locals that nested functions use.
-    pub cells: HashSet<Name>,
+    pub cells: NumberSet<Name>,
     /// Variables of enclosing functions, in order of first use.
     pub captures: Vec<Name>,
     /// Locals that a handler or `with` takes away again.
-    pub fleeting: HashSet<Name>,
+    pub fleeting: NumberSet<Name>,
 }
 
 #[derive(Default)]
 pub(crate) struct Scopes {
-    pub functions: HashMap<Id<Function>, FunctionScope>,
+    pub functions: NumberMap<Id<Function>, FunctionScope>,
     pub top: FunctionScope,
     /// Comprehension variables that lambdas inside use.
-    pub comprehension_cells: HashSet<(Id<Comprehension>, Name)>,
+    pub comprehension_cells: NumberSet<(Id<Comprehension>, Name)>,
     /// Module variables that must be in their slots: functions or method calls may look for them.
-    pub shared: HashSet<Name>,
+    pub shared: NumberSet<Name>,
     /// `from m import *` writes names nobody knows here: no module variable may live in a register.
     pub star: bool,
 }
@@ -38,8 +37,8 @@ enum Level {
     Function {
         id: Option<Id<Function>>,
         scope: Box<FunctionScope>,
-        local: HashSet<Name>,
-        definite: HashSet<Name>,
+        local: NumberSet<Name>,
+        definite: NumberSet<Name>,
         log: Vec<Name>,
     },
     Comprehension {
@@ -58,13 +57,13 @@ struct Walk<'t> {
 pub(crate) fn analyse(module: &Module) -> Scopes {
     let mut walk = Walk { tree: &module.tree, levels: Vec::new(), out: Scopes::default() };
     let mut scope = FunctionScope::default();
-    let mut local = HashSet::new();
+    let mut local = NumberSet::default();
     walk.collect(module.body, &mut scope, &mut local);
     walk.levels.push(Level::Function {
         id: None,
         scope: Box::new(scope),
         local,
-        definite: HashSet::new(),
+        definite: NumberSet::default(),
         log: Vec::new(),
     });
     walk.block(module.body);
@@ -77,7 +76,7 @@ pub(crate) fn analyse(module: &Module) -> Scopes {
 impl Walk<'_> {
     // ------------------------------------------------------------------------------ assigned names
 
-    fn collect(&self, block: Block, scope: &mut FunctionScope, local: &mut HashSet<Name>) {
+    fn collect(&self, block: Block, scope: &mut FunctionScope, local: &mut NumberSet<Name>) {
         for stmt in self.tree.list(block) {
             match stmt.kind {
                 StmtKind::Assign(id) => match self.tree.get(id).target.kind {
@@ -451,7 +450,7 @@ impl Walk<'_> {
             }
         }
         let mut scope = FunctionScope::default();
-        let mut local = HashSet::new();
+        let mut local = NumberSet::default();
         let parameters = node.receiver.into_iter().chain(tree.list(node.parameters).iter().copied());
         for parameter in parameters {
             if local.insert(parameter.name.name) {
@@ -473,7 +472,7 @@ impl Walk<'_> {
             }
         }
         let fleeting = &scope.fleeting;
-        let definite: HashSet<Name> =
+        let definite: NumberSet<Name> =
             scope.locals.iter().take(scope.params).filter(|name| !fleeting.contains(name)).copied().collect();
         self.levels.push(Level::Function {
             id: Some(id),
@@ -623,7 +622,7 @@ impl Walk<'_> {
     }
 }
 
-fn add(scope: &mut FunctionScope, local: &mut HashSet<Name>, name: Name) {
+fn add(scope: &mut FunctionScope, local: &mut NumberSet<Name>, name: Name) {
     if local.insert(name) {
         scope.locals.push(name);
     }

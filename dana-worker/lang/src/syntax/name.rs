@@ -1,9 +1,8 @@
 //! Interned names: equal identifiers of a module are the same small number.
 //!
-//! The hash is SipHash without random keys, so that parsing needs nothing from the system; a collision
-//! costs the parsing program a comparison, which the source size bounds.
+//! The hash is that of the session's texts, keyed by its seed: no source can aim at collisions.
 
-use std::hash::{DefaultHasher, Hasher};
+use crate::value::hash;
 
 /// An identifier, numbered densely from 0 in order of first appearance within its [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,14 +48,14 @@ impl Names {
         if self.slots.is_empty() {
             return None;
         }
-        self.probe(text, hash(text)).ok()
+        self.probe(text, hash::bytes(text.as_bytes())).ok()
     }
 
     pub(crate) fn intern(&mut self, text: &str) -> Name {
         if self.slots.len() <= self.ends.len() * 2 {
             self.grow();
         }
-        let hash = hash(text);
+        let hash = hash::bytes(text.as_bytes());
         match self.probe(text, hash) {
             Ok(name) => name,
             Err(slot) => {
@@ -88,7 +87,7 @@ impl Names {
         let size = (self.slots.len() * 2).max(64);
         self.slots = vec![(0, 0); size];
         for number in 0..self.ends.len() as u32 {
-            let hash = hash(self.text(Name(number)));
+            let hash = hash::bytes(self.text(Name(number)).as_bytes());
             let mut slot = hash as usize & (size - 1);
             while self.slots[slot].0 != 0 {
                 slot = (slot + 1) & (size - 1);
@@ -96,12 +95,6 @@ impl Names {
             self.slots[slot] = (number + 1, (hash >> 32) as u32);
         }
     }
-}
-
-fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(text.as_bytes());
-    hasher.finish()
 }
 
 #[cfg(test)]
