@@ -1,5 +1,6 @@
 #!/bin/sh
-# Counts the instructions of three workloads with valgrind's callgrind, for the worker's own build and heap.
+# Counts the instructions of three workloads with valgrind's callgrind, for the worker's own build and heap. Without
+# link-time optimisation, which takes minutes and changes the counts by little.
 #
 # Times on a busy machine differ by half from run to run; these counts differ by a few in a million, so a regression of
 # one percent shows. The figures to compare with stand in docs/PERFORMANCE.md. They change with the compiler, too.
@@ -13,7 +14,7 @@ if ! command -v valgrind >/dev/null; then
     exit 1
 fi
 target="${DANA_WORKER_TARGET:-$(uname -m)-unknown-linux-musl}"
-cargo build --quiet --locked --profile worker --package dana-worker --example workloads --target "$target"
+cargo build --config 'profile.worker.lto="off"' --quiet --locked --profile worker --package dana-worker --example workloads --target "$target"
 program="${CARGO_TARGET_DIR:-target}/$target/worker/examples/workloads"
 [ $# -gt 0 ] || set -- fib json_like fstring_join
 echo "$(rustc --version), $target, $(valgrind --version)"
