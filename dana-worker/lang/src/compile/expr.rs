@@ -592,6 +592,7 @@ impl Build<'_, '_> {
             let first = self.next as u8;
             let (count, keywords) = self.arguments(arguments)?;
             self.place = span.start;
+            self.entries(name, arguments, first)?;
             if let Some(note) = expect {
                 self.emit(Op::Expect { note });
             }
@@ -617,6 +618,28 @@ impl Build<'_, '_> {
         self.place = span.start;
         let site = self.call_site(CallSite { keywords, ..CallSite::default() });
         self.emit(Op::Call { a: dst, b: first, c: count, site });
+        Ok(())
+    }
+
+    /// The entries of `context={...}` become variables; `first` holds the first argument.
+    fn entries(&mut self, callee: Name, arguments: List<Argument>, first: u8) -> Made<()> {
+        let tree = self.unit.tree;
+        let Some((at, entries)) = tree.entries(callee, arguments) else { return Ok(()) };
+        let context = first + at as u8;
+        let mark = self.next;
+        for (text, _) in entries {
+            let text = tree.text(text);
+            let Some(name) = tree.names.find(text) else { continue };
+            let a = self.temp()?;
+            let k = self.constant_str(text);
+            self.emit(Op::Const { a, k });
+            self.emit(Op::Index { a, b: context, c: a });
+            // In a branch of an expression the assignment may not happen.
+            let definite = self.definite;
+            self.write(name, a);
+            self.definite = definite;
+            self.next = mark;
+        }
         Ok(())
     }
 

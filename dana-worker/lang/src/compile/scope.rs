@@ -458,6 +458,10 @@ impl Walk<'_> {
             }
         }
         scope.params = scope.locals.len();
+        // Where a question stands may never be reached: its variables are never sure to have a value.
+        for entry in tree.list(node.entries) {
+            add(&mut scope, &mut local, entry.name);
+        }
         match node.body {
             Body::Block(block) => self.collect(block, &mut scope, &mut local),
             Body::Value(_) => {}

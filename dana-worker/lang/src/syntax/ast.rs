@@ -407,6 +407,8 @@ pub struct Function {
     pub decorators: List<Decorator>,
     /// Written `sync def`.
     pub sync: bool,
+    /// Variables that `reason(..., context={...})` makes in the body.
+    pub entries: List<Ident>,
     pub body: Body,
     /// The header.
     pub span: Span,

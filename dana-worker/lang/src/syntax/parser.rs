@@ -14,7 +14,7 @@ mod pipelines;
 mod statements;
 mod types;
 
-use super::ast::{Block, Expr, ExprId, ExprKind, Ident, Module, Tree};
+use super::ast::{Block, Expr, ExprId, ExprKind, Ident, List, Module, Tree};
 use super::error::{ParseError, SyntaxFault};
 use super::lexer::{Tokens, lex};
 use super::name::Name;
@@ -83,6 +83,8 @@ struct Parser<'s> {
     /// Per name, the last list in which it was seen.
     seen: Vec<u32>,
     lists: u32,
+    /// Variables that `reason(..., context={...})` makes in the function being parsed.
+    entries: Vec<Ident>,
     room: Room<'s>,
     /// Constructs parsed; the room is looked at every [`LOOK`] of them.
     parsed: u32,
@@ -111,6 +113,7 @@ impl<'s> Parser<'s> {
             place: Place::default(),
             seen: Vec::new(),
             lists: 0,
+            entries: Vec::new(),
             room,
             parsed: 0,
             starved: false,
@@ -180,9 +183,12 @@ impl<'s> Parser<'s> {
         self.deeper(1, parse)
     }
 
-    /// In the body of a function.
-    fn in_function<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        self.deeper(FUNCTION_LEVELS, parse)
+    /// In the body of a function; also returns the variables that questions inside make.
+    fn in_function<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<(T, List<Ident>)> {
+        let around = std::mem::take(&mut self.entries);
+        let parsed = self.deeper(FUNCTION_LEVELS, parse);
+        let entries = std::mem::replace(&mut self.entries, around);
+        Ok((parsed?, self.tree.add_list(entries)))
     }
 
     fn deeper<T>(&mut self, levels: u32, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {

@@ -2,6 +2,8 @@
 
 use super::ast::*;
 use super::name::{Name, Names};
+use super::span::Span;
+use crate::text::is_identifier;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
@@ -24,6 +26,9 @@ pub struct Text {
     start: u32,
     len: u32,
 }
+
+/// A variable that a question makes: its name, and where that is written.
+pub(crate) type Entry = (Text, Span);
 
 /// Owner of all nodes of a module.
 #[derive(Debug, Default)]
@@ -51,6 +56,27 @@ impl Tree {
         &T::store(&self.stores)[list.start as usize..list.start as usize + list.len as usize]
     }
 
+    /// The variables that a call makes when it is `reason(..., context={...})`: which argument the dict is, and
+    /// its literal keys that are names.
+    pub(crate) fn entries(&self, callee: Name, arguments: List<Argument>) -> Option<(usize, Vec<Entry>)> {
+        if !matches!(self.name(callee), "reason" | "context_aware_reason") {
+            return None;
+        }
+        let mut arguments = self.list(arguments).iter().enumerate();
+        let (at, pairs) =
+            arguments.find_map(|(at, argument)| match (argument.keyword, self.get(argument.value).kind) {
+                (Some(keyword), ExprKind::Dict(pairs)) if self.name(keyword.name) == "context" => {
+                    Some((at, pairs))
+                }
+                _ => None,
+            })?;
+        let keys = self.list(pairs).iter().filter_map(|pair| match self.get(pair.key) {
+            Expr { kind: ExprKind::Str(text), span } if is_name(self.text(text)) => Some((text, span)),
+            _ => None,
+        });
+        Some((at, keys.collect()))
+    }
+
     /// Bytes of the vector that would take most memory if it grew.
     pub(super) fn largest(&self) -> usize {
         self.stores.largest().max(self.texts.capacity())
@@ -76,6 +102,10 @@ impl Tree {
         self.texts.push_str(text);
         Text { start, len: text.len() as u32 }
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.is_ascii() && is_identifier(text)
 }
 
 /// A kind of node that a [`Tree`] stores.

@@ -195,7 +195,13 @@ impl Parser<'_> {
         loop {
             let start = self.token();
             let kind = match start.kind {
-                Kind::LeftParen => LinkKind::Call(self.arguments()?),
+                Kind::LeftParen => {
+                    let arguments = self.arguments()?;
+                    if links.is_empty() {
+                        self.note_entries(base, arguments);
+                    }
+                    LinkKind::Call(arguments)
+                }
                 Kind::LeftBracket => self.subscripts()?,
                 Kind::Dot => {
                     self.bump();
@@ -239,6 +245,17 @@ impl Parser<'_> {
             return fail(message, twice.span);
         }
         Ok(self.tree.add_list(arguments))
+    }
+
+    /// Notes the variables that a question makes: the literal keys of its `context={...}`.
+    fn note_entries(&mut self, callee: ExprId, arguments: List<Argument>) {
+        let ExprKind::Name(name) = self.tree.get(callee).kind else { return };
+        let Some((_, entries)) = self.tree.entries(name, arguments) else { return };
+        for (text, span) in entries {
+            let text = self.tree.text(text).to_owned();
+            let name = self.tree.names.intern(&text);
+            self.entries.push(Ident { name, span });
+        }
     }
 
     fn argument(&mut self, before: Option<&Argument>) -> Parsed<Argument> {

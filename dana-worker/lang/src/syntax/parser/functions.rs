@@ -33,19 +33,29 @@ impl Parser<'_> {
         self.check_names(receiver, parameters)?;
         let returns = self.returns()?;
         let span = self.span_from(start);
-        let body = if self.accept(Kind::Assign).is_some() {
+        let (body, entries) = if self.accept(Kind::Assign).is_some() {
             let stages = self.pipeline()?;
             self.end_of_statement()?;
-            Body::Pipeline(stages)
+            (Body::Pipeline(stages), List::EMPTY)
         } else {
             let place = std::mem::replace(&mut self.place, Place { function: true, loop_body: false });
-            let block = self.in_function(|parser| parser.block("the parameters of the function"))?;
+            let (block, entries) =
+                self.in_function(|parser| parser.block("the parameters of the function"))?;
             self.place = place;
-            Body::Block(block)
+            (Body::Block(block), entries)
         };
         let decorators = self.tree.add_list(decorators);
-        let function =
-            Function { name: Some(name), receiver, parameters, returns, decorators, sync, body, span };
+        let function = Function {
+            name: Some(name),
+            receiver,
+            parameters,
+            returns,
+            decorators,
+            sync,
+            entries,
+            body,
+            span,
+        };
         Ok(StmtKind::Function(self.tree.add(function)))
     }
 
@@ -152,7 +162,7 @@ impl Parser<'_> {
             return Err(if fault.hint.is_some() { fault } else { Box::new(fault.hint(TWO_COLONS)) });
         }
         self.check_names(receiver, parameters)?;
-        let value = self.in_function(Self::expression)?;
+        let (value, entries) = self.in_function(Self::expression)?;
         let function = Function {
             name: None,
             receiver,
@@ -160,6 +170,7 @@ impl Parser<'_> {
             returns: None,
             decorators: List::EMPTY,
             sync: false,
+            entries,
             body: Body::Value(value),
             span,
         };
