@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_layout_sizes_through_every_call() {
+    fn counts_what_is_set_aside_through_every_call() {
         let counting = Counting::new(System);
         let layout = Layout::from_size_align(100, 8).unwrap();
         let grown = Layout::from_size_align(300, 8).unwrap();
@@ -105,11 +105,11 @@ mod tests {
             (after_alloc, after_realloc, zeroed, after_dealloc, current())
         };
         replace(outer);
-        assert_eq!(seen.0, Tally { held: 100, peak: 100 });
-        assert_eq!(seen.1, Tally { held: 300, peak: 300 });
+        assert_eq!(seen.0, Tally { held: 112, peak: 112 });
+        assert_eq!(seen.1, Tally { held: 304, peak: 304 });
         assert!(seen.2);
-        assert_eq!(seen.3, Tally { held: 100, peak: 400 });
-        assert_eq!(seen.4, Tally { held: 0, peak: 400 });
+        assert_eq!(seen.3, Tally { held: 112, peak: 416 });
+        assert_eq!(seen.4, Tally { held: 0, peak: 416 });
     }
 
     #[test]

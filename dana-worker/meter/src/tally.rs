@@ -49,8 +49,17 @@ pub(crate) fn replace(tally: Tally) -> Tally {
     CURRENT.replace(tally)
 }
 
+/// What an allocator sets aside for a request: it hands out multiples of this.
+const GRAIN: usize = 16;
+
+#[inline(always)]
+fn set_aside(bytes: usize) -> usize {
+    bytes.wrapping_add(GRAIN - 1) & !(GRAIN - 1)
+}
+
 #[inline]
 pub(crate) fn took(bytes: usize) {
+    let bytes = set_aside(bytes);
     let mut tally = CURRENT.get();
     tally.held = tally.held.wrapping_add_unsigned(bytes);
     tally.peak = tally.peak.max(tally.held);
@@ -59,6 +68,7 @@ pub(crate) fn took(bytes: usize) {
 
 #[inline]
 pub(crate) fn gave_back(bytes: usize) {
+    let bytes = set_aside(bytes);
     let mut tally = CURRENT.get();
     tally.held = tally.held.wrapping_sub_unsigned(bytes);
     CURRENT.set(tally);
@@ -71,25 +81,25 @@ mod tests {
     #[test]
     fn counts_up_down_and_remembers_the_most() {
         let outer = replace(Tally::ZERO);
-        took(100);
-        took(50);
-        gave_back(120);
+        took(160);
+        took(80);
+        gave_back(192);
         let seen = (held(), peak());
         replace(outer);
-        assert_eq!(seen, (30, 150));
+        assert_eq!(seen, (48, 240));
     }
 
     #[test]
     fn the_peak_can_be_forgotten() {
         let outer = replace(Tally::ZERO);
-        took(100);
-        gave_back(90);
+        took(160);
+        gave_back(144);
         forget_peak();
         let seen = (held(), peak());
         took(5);
         let more = peak();
         replace(outer);
-        assert_eq!((seen, more), ((10, 10), 15));
+        assert_eq!((seen, more), ((16, 16), 32));
     }
 
     #[test]

@@ -23,12 +23,13 @@ const CLASSES: usize = LARGEST / STEP;
 const CHUNK: usize = 64 << 10;
 /// Chunks taken from the kernel at once.
 const SLAB: usize = 16;
-/// Empty chunks kept for later: 16 MiB, since a page given back and taken again costs a fault.
-const KEPT: usize = 256;
+/// Empty chunks kept for later: 2 MiB, since a page given back and taken again costs a fault, and what is kept counts
+/// against no limit but the machine's.
+const KEPT: usize = 32;
 /// Blocks of at least this many bytes have pages of their own.
-const HUGE: usize = 32 << 20;
+const HUGE: usize = 4 << 20;
 /// Bytes that `dlmalloc` may hold before any are given back to the kernel.
-const MIDDLE_KEPT: usize = 64 << 20;
+const MIDDLE_KEPT: usize = 4 << 20;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 
