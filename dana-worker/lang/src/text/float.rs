@@ -56,7 +56,9 @@ fn even_neighbour(value: f64, digits: &str, point: i32) -> Option<char> {
     let (shown, rest) = exact.split_at_checked(digits.len())?;
     let middle = rest.strip_prefix('5').is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'));
     let below = shown.bytes().last()?;
-    (middle && below + 1 == last).then(|| char::from(below))
+    // Below a power of two the floats lie closer together: there the even one may be another's text.
+    let lower = || format!("{shown}e{}", 1 - wanted);
+    (middle && below + 1 == last && lower().parse() == Ok(value)).then(|| char::from(below))
 }
 
 /// `count` significant digits (at least one), correctly rounded, and where the decimal point stands.
@@ -176,6 +178,7 @@ mod tests {
             (2_f64.powi(49) + 0.125, "562949953421312.1"),
             (2_f64.powi(49) + 0.375, "562949953421312.4"),
             (9_007_199_254_740_993.0, "9007199254740992.0"),
+            (2_f64.powi(-24), "5.960464477539063e-08"),
             (5e-324, "5e-324"),
             (1e23, "1e+23"),
         ] {
