@@ -58,10 +58,11 @@ fn a_million_small_ints_take_at_most_17_mb() {
     }
 }
 
-/// Texts of a few words cost little beside their bytes.
+/// Texts of a few words cost little beside their bytes. Counted as allocators set memory aside, in multiples of 16
+/// bytes: that is 7 % more here than the bytes asked for, which are below 11 MB.
 #[test]
-fn a_hundred_thousand_texts_of_twenty_bytes_take_at_most_11_mb() {
+fn a_hundred_thousand_texts_of_twenty_bytes_take_at_most_12_mb() {
     let bytes = peak("items = [f\"text number {i + 10000000}\" for i in range(100000)]\nlen(items)");
     println!("{bytes} bytes");
-    assert!(bytes <= 11_000_000, "{bytes} bytes");
+    assert!(bytes <= 12_000_000, "{bytes} bytes");
 }
