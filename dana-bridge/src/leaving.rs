@@ -1,9 +1,10 @@
-//! The end of the interpreter: threads that are in a turn are brought back to Python before it comes.
+//! The end of the interpreter: threads that are in a turn stay where they are, without the GIL, until the process ends.
 //!
 //! The rule: a daemon thread that waits here without the GIL must not ask for it once the interpreter is being torn
 //! down. CPython ends such a thread by force, and a thread that is ended by force inside Rust takes the process with
-//! it. So at exit turns of other threads are stopped, and waited for as long as they still can take the GIL. Left out:
-//! threads that are inside a Python function of the host's own at that moment.
+//! it; nor may it go on in Python, where its traceback would get in the way of the teardown. So at exit turns of other
+//! threads are stopped, their threads sleep from then on (as CPython 3.14 has them), and the exit waits until they do.
+//! Left out: threads that are inside a Python function of the host's own at that moment.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -48,12 +49,25 @@ pub(crate) fn is_over() -> bool {
     TURNS.get().over.load(Ordering::Acquire) && !is_main_thread()
 }
 
+/// For the end of a wait without the GIL: if the interpreter ends, this thread does not go back.
+pub(crate) fn stay_if_over() {
+    if !is_over() {
+        return;
+    }
+    let turns = TURNS.get();
+    *lock(&turns.inside) -= 1;
+    turns.left.notify_all();
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Tells the turns of other threads to end.
 pub(crate) fn begin() {
     TURNS.get().over.store(true, Ordering::Release);
 }
 
-/// Waits until they have, without the GIL.
+/// Waits until they have and sleep, without the GIL.
 pub(crate) fn wait() {
     let turns = TURNS.get();
     let inside = lock(&turns.inside);

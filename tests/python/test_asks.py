@@ -126,7 +126,7 @@ def test_questions_go_out_while_the_program_computes(isolated: bool) -> None:
         return "there"
 
     def is_asked() -> bool:
-        return asked.is_set()
+        return asked.wait(30)
 
     with open_dana(isolated, llm=model, functions=[is_asked]) as d:
         assert value(d, 'a = llm("x")\nwhile not is_asked():\n    pass\na') == "there"
