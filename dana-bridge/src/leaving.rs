@@ -1,15 +1,19 @@
-//! The end of the interpreter: threads that are in a turn stay where they are, without the GIL, until the process ends.
+//! The end of the interpreter: threads that are in a turn are brought back to Python before it comes.
 //!
 //! The rule: a daemon thread that waits here without the GIL must not ask for it once the interpreter is being torn
 //! down. CPython ends such a thread by force, and a thread that is ended by force inside Rust takes the process with
-//! it; nor may it go on in Python, where its traceback would get in the way of the teardown. So at exit turns of other
-//! threads are stopped, their threads sleep from then on (as CPython 3.14 has them), and the exit waits until they do.
-//! Left out: threads that are inside a Python function of the host's own at that moment.
+//! it. So at exit turns of other threads are stopped, and waited for as long as they still can take the GIL. They end
+//! with `SystemExit`, which leaves a thread without a word: a traceback written by a daemon thread would hold the lock
+//! of standard error when the teardown needs it. Left out: threads that are inside a Python function of the host's own
+//! at that moment.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PySystemExit;
+
+use crate::stop::Stop;
 use crate::sys::{PerProcess, is_main_thread};
 
 /// Longest wait for the others: one that is stuck in a function of the host must not hold up the exit.
@@ -43,23 +47,13 @@ impl Drop for Inside {
     }
 }
 
-/// Whether this thread is to leave because the interpreter ends. The main thread runs what others registered for the
-/// end, and may go on.
-pub(crate) fn is_over() -> bool {
-    TURNS.get().over.load(Ordering::Acquire) && !is_main_thread()
-}
-
-/// For the end of a wait without the GIL: if the interpreter ends, this thread does not go back.
-pub(crate) fn stay_if_over() {
-    if !is_over() {
-        return;
+/// Stops the turn of this thread if the interpreter ends. The main thread runs what others registered for the end, and
+/// may go on.
+pub(crate) fn check() -> Result<(), Stop> {
+    if TURNS.get().over.load(Ordering::Acquire) && !is_main_thread() {
+        return Err(Stop::Python(PySystemExit::new_err(())));
     }
-    let turns = TURNS.get();
-    *lock(&turns.inside) -= 1;
-    turns.left.notify_all();
-    loop {
-        std::thread::park();
-    }
+    Ok(())
 }
 
 /// Tells the turns of other threads to end.
@@ -67,7 +61,7 @@ pub(crate) fn begin() {
     TURNS.get().over.store(true, Ordering::Release);
 }
 
-/// Waits until they have and sleep, without the GIL.
+/// Waits until they have, without the GIL.
 pub(crate) fn wait() {
     let turns = TURNS.get();
     let inside = lock(&turns.inside);

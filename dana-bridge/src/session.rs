@@ -190,19 +190,19 @@ fn perform<'py>(
     if !handles.is_empty() {
         let link = &mut *room.link;
         link.compose(ToWorker::Release { handles }).map_err(Stop::from)?;
-        waiting(py, || link.dispatch(watch))?;
+        py.detach(|| link.dispatch(watch))?;
     }
     let functions = core.untold();
     if !functions.is_empty() {
         let link = &mut *room.link;
         link.compose(ToWorker::Register { functions }).map_err(Stop::from)?;
-        waiting(py, || link.dispatch(watch))?;
+        py.detach(|| link.dispatch(watch))?;
     }
     let number = room.turn.wrapping_add(1);
     compose(slf, &mut *room.link, number, task).map_err(|error| Unanswered::Kept(error.raise(py)))?;
     watch.asks = Asks::of_turn(task.kind(), room.last_ask);
     let link = &mut *room.link;
-    let word = waiting(py, || converse(link, watch, number));
+    let word = py.detach(|| converse(link, watch, number));
     room.turn = number;
     room.last_ask = watch.asks.last();
     watch.asks.abandon(py);
@@ -428,15 +428,6 @@ fn how(ended: &Ending) -> String {
         text.push_str(words);
     }
     text
-}
-
-/// Does `work` without the GIL.
-fn waiting<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
-    py.detach(|| {
-        let result = work();
-        leaving::stay_if_over();
-        result
-    })
 }
 
 #[pyo3::pyfunction]

@@ -82,7 +82,8 @@ impl<'a> Watch<'a> {
         if !core.is_ours() {
             return Err(Stop::Forked);
         }
-        if core.is_closed() || leaving::is_over() {
+        leaving::check()?;
+        if core.is_closed() {
             return Err(Stop::Closed);
         }
         let left = match self.deadline {

@@ -1,7 +1,7 @@
 //! The host's look at the clock from within an interpreter in this process.
 //!
 //! The rule: an interpreter that computes looks up here every few milliseconds, even inside one long operation, and is
-//! told to end when the time is over, the session is closed or Ctrl-C was pressed. Left out: what the interpreter says
+//! told to end when the time is over, the session is closed, Ctrl-C was pressed or Python ends. Left out: what the interpreter says
 //! meanwhile, which goes to its outbox.
 
 use std::cell::RefCell;
@@ -14,6 +14,7 @@ use dana_lang::value::work::{Look, set_clock};
 use dana_meter::outside;
 use pyo3::prelude::*;
 
+use crate::leaving;
 use crate::stop::Stop;
 use crate::watch::check_signals;
 
@@ -91,6 +92,9 @@ fn look() -> ControlFlow<String> {
 impl Clock {
     fn look(&mut self) -> Found {
         let now = Instant::now();
+        if let Err(stop) = leaving::check() {
+            return Found::Stop(stop);
+        }
         if self.closed.load(Ordering::Acquire) {
             return Found::Stop(Stop::Closed);
         }
