@@ -8,7 +8,7 @@ use std::process::Command;
 
 use dana_worker::arguments::Wishes;
 use support::facts::status;
-use support::{FIRST_USER, Worker, command_wishing, is_root};
+use support::{FIRST_USER, NOBODY, Worker, command_wishing, is_root, nobodys_worker};
 
 const KINDS: [&str; 6] = ["user", "uts", "ipc", "cgroup", "net", "mnt"];
 
@@ -100,9 +100,7 @@ fn a_plain_user_has_them_too() {
     if !is_root("a_plain_user_has_them_too") {
         return;
     }
-    let mut command = command_wishing(0, wall());
-    command.uid(65534).gid(65534);
-    let worker = Worker::from(command);
+    let worker = nobodys_worker(wall());
     for layer in &worker.layers {
         assert!(layer.applied, "{layer:?}");
     }
@@ -114,6 +112,6 @@ fn a_plain_user_has_them_too() {
     assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["65534", "65534", "1"]);
     // Its user may not even see which namespaces these are.
     let mut look = Command::new("/bin/readlink");
-    look.arg(format!("/proc/{}/ns/net", worker.pid())).uid(65534).gid(65534);
+    look.arg(format!("/proc/{}/ns/net", worker.pid())).uid(NOBODY).gid(NOBODY);
     assert!(!look.output().expect("readlink runs").status.success());
 }

@@ -5,23 +5,16 @@ mod support;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use dana_worker::arguments::Wishes;
 use support::facts::status;
-use support::{Worker, command, is_root};
-
-const NOBODY: u32 = 65534;
-
-fn nobodys_worker() -> Worker {
-    let mut command = command();
-    command.uid(NOBODY).gid(NOBODY);
-    Worker::from(command)
-}
+use support::{NOBODY, is_root, nobodys_worker};
 
 #[test]
 fn a_plain_user_gets_the_base_wall_and_landlock() {
     if !is_root("a_plain_user_gets_the_base_wall_and_landlock") {
         return;
     }
-    let worker = nobodys_worker();
+    let worker = nobodys_worker(Wishes::LANDLOCK);
     let status = status(worker.pid());
     assert!(status["Uid"].split_whitespace().all(|uid| uid == "65534"));
     for (field, expected) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("Threads", "1")] {
@@ -57,7 +50,7 @@ fn a_neighbour_cannot_look_inside() {
     if !is_root("a_neighbour_cannot_look_inside") {
         return;
     }
-    let worker = nobodys_worker();
+    let worker = nobodys_worker(Wishes::LANDLOCK);
     let pid = worker.pid();
     let may_read = |path: String| {
         let mut cat = Command::new("/bin/cat");

@@ -14,3 +14,9 @@ def ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=[False, True], ids=["in-process", "isolated"])
+def isolated(request: pytest.FixtureRequest) -> bool:
+    """Whether the session has a worker: the test runs both ways."""
+    return bool(request.param)

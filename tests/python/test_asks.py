@@ -23,21 +23,7 @@ from opendxa.dana.exceptions import (
     SessionClosedError,
 )
 from opendxa.dana.llm import Request
-
-
-@pytest.fixture(params=[False, True], ids=["in-process", "isolated"])
-def isolated(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
-def open_dana(isolated: bool, **settings: Any) -> Dana:
-    return Dana(require_isolation=isolated, echo=False, **settings)
-
-
-def value(session: Dana, source: str) -> Any:
-    result = session.execute_string(source)
-    assert result.error is None, str(result.error)
-    return result.result
+from sessions import open_dana, value
 
 
 class Meeting:

@@ -10,21 +10,7 @@ import pytest
 
 from opendxa.dana import Dana, DanaCallError
 from opendxa.dana.exceptions import TypeConversionError
-
-
-@pytest.fixture(params=[False, True], ids=["in-process", "isolated"])
-def isolated(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
-def open_dana(isolated: bool, **settings: Any) -> Dana:
-    return Dana(require_isolation=isolated, echo=False, **settings)
-
-
-def value(session: Dana, source: str) -> Any:
-    result = session.execute_string(source)
-    assert result.error is None, str(result.error)
-    return result.result
+from sessions import open_dana, value
 
 
 class OutOfStock(LookupError):  # noqa: N818 - a program catches it by this name

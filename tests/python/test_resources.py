@@ -9,11 +9,7 @@ import pytest
 
 from opendxa.dana import Dana, DanaCallError, Resource
 from opendxa.dana.exceptions import ResourceError
-
-
-@pytest.fixture(params=[False, True], ids=["in-process", "isolated"])
-def isolated(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+from sessions import value
 
 
 class KnowledgeBase:
@@ -50,12 +46,6 @@ def d(isolated: bool) -> Any:
     KnowledgeBase.closed.clear()
     with Dana(require_isolation=isolated, resources=KINDS, echo=False) as session:
         yield session
-
-
-def value(session: Dana, source: str) -> Any:
-    result = session.execute_string(source)
-    assert result.error is None, str(result.error)
-    return result.result
 
 
 def failure(session: Dana, source: str) -> DanaCallError:

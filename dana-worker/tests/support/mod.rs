@@ -6,10 +6,13 @@ pub mod facts;
 pub mod paths;
 pub mod tracer;
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use dana_wire::{
     Budget, Hello, LayerClaim, PROTOCOL, ToHost, ToWorker, open, read_frame, write_frame, write_header,
@@ -58,6 +61,26 @@ fn command_with(program: &Path, memory: u64, cpu: u64, first_user: u32, wishes: 
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A plain user.
+pub const NOBODY: u32 = 65534;
+
+/// A worker of a plain user with these layers. It runs a copy of the program, from where every user can reach it:
+/// the project may lie in a folder that only root can enter.
+pub fn nobodys_worker(wishes: Wishes) -> Worker {
+    static COPIES: AtomicU32 = AtomicU32::new(0);
+    let number = COPIES.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("dana-worker-tests-{}-{number}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a folder of our own");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("our own folder");
+    let program = folder.join("dana-worker");
+    std::fs::copy(binary(), &program).expect("a copy of the worker");
+    let mut command = command_with(&program, MEMORY, CPU, 0, wishes);
+    command.uid(NOBODY).gid(NOBODY);
+    let worker = Worker::from(command);
+    std::fs::remove_dir_all(folder).expect("our own folder");
+    worker
 }
 
 /// A worker that has said Hello. Killed and reaped when dropped.

@@ -76,12 +76,13 @@ def _neighbour(ground: Ground) -> str:
         Path(folder).chmod(0o755)
         program = shutil.copyfile(worker.PATH, Path(folder) / "dana-worker")
         program.chmod(0o755)
-        told = _in_a_child(lambda: _as_nobody(ground, str(program)))
+        told = in_a_child(lambda: _as_nobody(ground, str(program)))
     demand(told.startswith("refused"), told)
     return told
 
 
-def _in_a_child(act: Callable[[], str]) -> str:
+def in_a_child(act: Callable[[], str]) -> str:
+    """Return what `act` says in a forked process that ends afterwards, whatever it became there."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter(
