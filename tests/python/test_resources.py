@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from typing import Any, ClassVar
 
 import pytest
@@ -122,6 +124,25 @@ def test_a_close_that_fails_is_logged(isolated: bool, caplog: pytest.LogCaptureF
     ):
         value(d, 's = use("stuck")\n1')
     assert "closing the resource 'stuck' failed" in caplog.text
+
+
+def test_an_async_close_that_never_ends_is_cancelled(
+    isolated: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opendxa.dana.resources.CLOSING", 0.05)
+    cancelled = threading.Event()
+
+    class Endless:
+        async def close(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+    with Dana(require_isolation=isolated, resources={"endless": Resource(Endless, [])}) as d:
+        value(d, 'kept = use("endless")')
+    assert cancelled.wait(30)
+    assert "closing the resource 'endless' failed" in caplog.text
 
 
 def test_async_factories_and_closing(isolated: bool) -> None:

@@ -108,6 +108,14 @@ fn enormous_results_are_refused_before_anything_is_made() {
 }
 
 #[test]
+fn looking_for_what_was_meant_is_charged_and_bounded() {
+    let names: String = (0..100_000).map(|i| format!("name{i} = 0\n")).collect();
+    let caught = "for i in range(20000):\n    try:\n        q\n    except NameError:\n        pass\n";
+    let error = run(&format!("{names}{caught}"), FEW_STEPS).error;
+    assert_eq!(error.map(|(kind, _)| kind).as_deref(), Some("StepLimitError"));
+}
+
+#[test]
 fn long_operations_are_charged() {
     each_ends(&[
         ("x = [1] * 1000000\nwhile true:\n    x == list(x)", STEP_ERROR),

@@ -139,11 +139,14 @@ def schedule(awaitable: Awaitable[Value]) -> Future[Value]:
     return asyncio.run_coroutine_threadsafe(_wait(awaitable), thread.loop)
 
 
-def run(awaitable: Awaitable[Value]) -> Value:
-    """Wait for `awaitable` on the loop's thread and return its value."""
+def run(awaitable: Awaitable[Value], timeout: float | None = None) -> Value:
+    """Wait for `awaitable` on the loop's thread and return its value.
+
+    After `timeout` seconds it is cancelled and raises `concurrent.futures.TimeoutError`; None waits for ever.
+    """
     future = schedule(awaitable)
     try:
-        return future.result()
+        return future.result(timeout)
     except BaseException:
         future.cancel()
         raise

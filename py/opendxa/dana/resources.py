@@ -23,6 +23,8 @@ __all__ = ["Resource", "Shelf", "checked_kinds"]
 
 #: Resources a session may have open at once.
 MOST_OPEN: Final = 256
+#: Seconds that an asynchronous ``close()`` may take when the session ends.
+CLOSING: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Resource:
     """A kind of resource: how one is opened, and the names of the methods that programs may call on it.
 
     `open` is called with the arguments of ``use`` after the kind. When a program leaves ``with use(...) as
-    r:``, or the session ends, the object's ``close()`` is called if it has one.
+    r:``, or the session ends, the object's ``close()`` is called if it has one. At the session's end an
+    asynchronous one is cancelled after 10 seconds.
     """
 
     open: Callable[..., Any]
@@ -105,7 +108,7 @@ class Shelf:
                 if inspect.isawaitable(closed):
                     from .background import run  # noqa: PLC0415 - loaded when something is asynchronous
 
-                    run(closed)
+                    run(closed, CLOSING)
             except Exception:
                 logging.getLogger("opendxa.dana").exception("closing the resource %r failed", kind)
 

@@ -90,9 +90,11 @@ impl Namespace {
             .collect()
     }
 
-    /// All names, for suggestions.
-    pub fn names(&self) -> Vec<Rc<str>> {
-        self.entries().into_iter().map(|(name, _)| name).collect()
+    /// Names, at most so many, for suggestions.
+    pub fn names(&self, most: usize) -> Vec<Rc<str>> {
+        let (slots, order) = (self.slots.borrow(), self.order.borrow());
+        let named = order.iter().zip(slots.iter()).filter(|(_, value)| !value.is_unset());
+        named.map(|(name, _)| Rc::clone(name)).take(most).collect()
     }
 }
 

@@ -80,7 +80,7 @@ impl Frames {
     }
 
     /// Functions and the bases of their windows, outermost first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Rc<FuncObj>, usize)> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&Rc<FuncObj>, usize)> {
         self.kept.iter().map(|kept| (&kept.func, (kept.place >> 32) as usize))
     }
 }

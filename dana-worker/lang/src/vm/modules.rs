@@ -63,6 +63,9 @@ fn told(raise: Raise) -> Raise {
     }
 }
 
+/// Names of a module that an error lists.
+const NAMES: usize = 1000;
+
 impl Vm {
     /// Goes on with an import: its module, or none after entering the top level of one that it needs.
     pub(super) fn import(&mut self, site: &ImportSite) -> Result<Option<Value>, Raise> {
@@ -301,7 +304,7 @@ impl Vm {
             Below::Nothing => {}
         }
         let names: Vec<Rc<str>> =
-            module.locals.names().into_iter().filter(|name| !name.starts_with('_')).collect();
+            module.locals.names(NAMES).into_iter().filter(|name| !name.starts_with('_')).collect();
         let mut text = format!("cannot import name '{name}' from '{}'", module.name);
         if !module.complete.get() {
             text.push_str(", which is still being imported");

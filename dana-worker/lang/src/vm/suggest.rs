@@ -1,14 +1,19 @@
 //! What was meant by a name that does not exist: the hints of errors.
+//!
+//! A program may catch such errors in a loop, so no more than so many names are looked at for one, and that is charged.
 
 use std::rc::Rc;
 
 use super::Vm;
 use crate::library;
 use crate::text::nearest;
-use crate::value::{Raise, StructObj, Value};
+use crate::value::{Raise, StructObj, Value, work};
 
-/// Keys of a dict that are looked at.
-const KEYS: usize = 1000;
+/// Names of each kind that are looked at.
+const NAMES: usize = 1000;
+
+/// Calls under way that are looked through, from the innermost.
+const CALLS: usize = 32;
 
 /// Objects that are looked through for what they delegate.
 const DELEGATES: usize = 32;
@@ -41,11 +46,11 @@ impl Vm {
 
     /// Where a running program defines the function, if it did not come so far.
     fn later(&self, name: &str) -> Option<String> {
-        let running = self.frames.iter().map(|(func, _)| func).chain([&self.func]);
-        let mut codes = running.map(|func| &func.code);
+        let outer = self.frames.iter().rev().map(|(func, _)| func);
+        let mut codes = [&self.func].into_iter().chain(outer).take(CALLS).map(|func| &func.code);
         let found = codes.find_map(|code| {
-            let method = code.methods.iter().any(|method| method.strict && *method.name == *name);
-            code.functions.iter().find(|def| *def.code.name == *name && !method)
+            let method = code.methods.iter().take(NAMES).any(|method| method.strict && *method.name == *name);
+            code.functions.iter().take(NAMES).find(|def| *def.code.name == *name && !method)
         })?;
         let line = found.code.file.source.position(found.code.start).line;
         Some(format!("'{name}' is defined on line {line}, which has not run yet"))
@@ -53,7 +58,7 @@ impl Vm {
 
     /// A type that has a method of this name.
     fn method_of(&self, name: &str) -> Option<String> {
-        let types = self.services.types.values();
+        let types = self.services.types.values().take(NAMES);
         let owner = types.filter(|kind| kind.method(name).is_some()).min_by_key(|kind| kind.name.as_str())?;
         Some(format!("'{name}' is a method of '{}': call it on a value", owner.name))
     }
@@ -64,13 +69,13 @@ impl Vm {
         let module = &self.func.module;
         let mut names: Vec<Rc<str>> = Vec::new();
         names.extend(code.params.iter().map(|param| Rc::clone(&param.name)));
-        names.extend(code.locals.iter().cloned());
+        names.extend(code.locals.iter().take(NAMES).cloned());
         for space in [&module.locals, &module.private, &*self.public] {
-            names.extend(space.names());
+            names.extend(space.names(NAMES));
         }
         // Variables of a top level that is running live in its registers.
-        let running = self.frames.iter();
-        for (func, base) in running.chain([(&self.func, self.base)]) {
+        let outer = self.frames.iter().rev();
+        for (func, base) in [(&self.func, self.base)].into_iter().chain(outer).take(CALLS) {
             for (register, slot) in &func.code.residents {
                 let held = self.stack.get(base + usize::from(*register));
                 if held.is_some_and(|value| !value.is_unset()) {
@@ -78,7 +83,9 @@ impl Vm {
                 }
             }
         }
-        names.extend(self.services.types.keys().cloned());
+        names.extend(self.services.types.keys().take(NAMES).cloned());
+        // When the turn is to end, what comes next says so.
+        work::elements(names.len()).ok()?;
         let candidates = names
             .iter()
             .map(|name| &**name)
@@ -132,15 +139,18 @@ fn hinted(raise: Raise, object: &Value, name: &str) -> Raise {
             members(it, &mut owned);
             owned.extend(library::agents::methods(it.kind.kind).map(Rc::from));
         }
-        Value::Module(module) => owned.extend(module.locals.entries().into_iter().map(|(name, _)| name)),
+        Value::Module(module) => owned.extend(module.locals.names(NAMES)),
         Value::Dict(dict) => {
             let table = dict.table.borrow();
-            owned.extend(table.keys().take(KEYS).filter_map(Value::as_text).map(|key| Rc::from(&*key)));
+            owned.extend(table.keys().take(NAMES).filter_map(Value::as_text).map(|key| Rc::from(&*key)));
         }
         _ => {}
     }
     let candidates =
         owned.iter().map(|name| &**name).chain(library::methods(object).map(|name| -> &str { name }));
+    if work::elements(owned.len()).is_err() {
+        return raise;
+    }
     let private = name.starts_with('_');
     match nearest(name, candidates.filter(|near| private || !near.starts_with('_'))) {
         Some(near) => {
