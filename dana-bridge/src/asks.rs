@@ -20,6 +20,7 @@ use crate::decode::Receiver;
 use crate::encode::{Sender, Step};
 use crate::link::Link;
 use crate::mailbox::{Landing, Mailbox};
+use crate::raise;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -76,6 +77,8 @@ pub(crate) struct Asks {
     /// Bytes of those that wait.
     held: usize,
     crowded_out: usize,
+    /// The host refused a question for the tokens that were used.
+    spent: bool,
     ready: VecDeque<(u32, Reply)>,
     failures: VecDeque<(u32, PyErr)>,
     mailbox: Option<(Arc<Mailbox>, Arc<EventFd>)>,
@@ -93,6 +96,7 @@ struct Waiting {
     row: &'static Row,
     label: String,
     payload: Py<PyDict>,
+    turn: Py<PyAny>,
     bytes: usize,
 }
 
@@ -108,6 +112,13 @@ enum Reply {
     Limit(String),
 }
 
+/// A limit that the host keeps itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostLimit {
+    Asks,
+    Tokens,
+}
+
 impl Asks {
     pub(crate) fn of_turn(kind: Kind, last: Option<u32>) -> Self {
         Asks { kind: Some(kind), last, ..Asks::default() }
@@ -117,9 +128,12 @@ impl Asks {
         self.last
     }
 
-    /// More asks were made than `limit`.
-    pub(crate) fn exceed(&self, limit: Option<u64>) -> bool {
-        limit.is_some_and(|limit| self.made > limit)
+    /// What was refused for good, if more than `limit` asks were made or too many tokens used.
+    pub(crate) fn exceed(&self, limit: Option<u64>) -> Option<HostLimit> {
+        if self.spent {
+            return Some(HostLimit::Tokens);
+        }
+        limit.filter(|limit| self.made > *limit).map(|_| HostLimit::Asks)
     }
 
     /// An ask has not been answered yet.
@@ -140,7 +154,7 @@ impl Asks {
     /// Takes an ask: answers it, has it answered, or refuses it.
     pub(crate) fn begin(
         &mut self,
-        watch: &Watch<'_>,
+        watch: &mut Watch<'_>,
         ask: u32,
         question: &Question,
         values: &[u8],
@@ -192,13 +206,14 @@ impl Asks {
         Python::attach(|py| {
             let session = watch.session.bind(py);
             let payload = PyDict::new(py);
-            (row.payload)(question, &mut Receiver::new(values, session, watch)?, &payload)?;
+            (row.payload)(question, &mut Receiver::new(values, session, &watch.patience)?, &payload)?;
+            let turn = watch.turn(py)?;
             if crowded {
                 self.held += bytes;
-                self.waiting.push_back(Waiting { ask, row, label, payload: payload.unbind(), bytes });
+                self.waiting.push_back(Waiting { ask, row, label, payload: payload.unbind(), turn, bytes });
                 return Ok(());
             }
-            self.start(session, ask, row, label, &payload)
+            self.start(session, ask, row, label, &payload, &turn)
         })
     }
 
@@ -210,8 +225,9 @@ impl Asks {
         row: &Row,
         label: String,
         payload: &Bound<'_, PyDict>,
+        turn: &Py<PyAny>,
     ) -> Result<(), Stop> {
-        let reply = match session.get().ask().bind(session.py()).call1((row.name, payload)) {
+        let reply = match session.get().ask().bind(session.py()).call1((turn, row.name, payload)) {
             Ok(value) if is_future(&value)? => {
                 let mailbox = self.mailbox()?;
                 let landing = Bound::new(session.py(), Landing { mailbox, ask })?;
@@ -220,6 +236,10 @@ impl Asks {
                 return Ok(());
             }
             Ok(value) => Reply::Value(value.unbind(), label),
+            Err(error) if raise::is_token_limit(session.py(), &error) => {
+                self.spent = true;
+                Reply::Limit(error.value(session.py()).to_string())
+            }
             Err(error) => failed(session.py(), error)?,
         };
         self.ready.push_back((ask, reply));
@@ -248,10 +268,10 @@ impl Asks {
             self.ready.push_back((ask, reply));
         }
         while self.running.len() < IN_FLIGHT
-            && let Some(Waiting { ask, row, label, payload, bytes }) = self.waiting.pop_front()
+            && let Some(Waiting { ask, row, label, payload, turn, bytes }) = self.waiting.pop_front()
         {
             self.held = self.held.saturating_sub(bytes);
-            self.start(session, ask, row, label, payload.bind(session.py()))?;
+            self.start(session, ask, row, label, payload.bind(session.py()), &turn)?;
         }
         Ok(())
     }

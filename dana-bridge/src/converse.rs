@@ -8,7 +8,7 @@ use dana_wire::{Fault, ToHost, Usage};
 use pyo3::prelude::*;
 
 use crate::asks::Asks;
-use crate::link::Link;
+use crate::link::{Link, dispatch};
 use crate::stop::Stop;
 use crate::watch::Watch;
 
@@ -32,39 +32,57 @@ pub(crate) enum LastWord {
 
 /// Sends what was composed and converses until the last word of the turn `number`.
 pub(crate) fn converse(link: &mut dyn Link, watch: &mut Watch<'_>, number: u32) -> Result<LastWord, Stop> {
-    link.dispatch(watch)?;
-    let word = loop {
+    dispatch(link, watch)?;
+    loop {
+        if let Some(word) = advance(link, watch, number)? {
+            return Ok(word);
+        }
+        link.wait(watch)?;
+    }
+}
+
+/// Goes on with a turn as far as it goes without waiting. `None` is not yet.
+pub(crate) fn advance(
+    link: &mut dyn Link,
+    watch: &mut Watch<'_>,
+    number: u32,
+) -> Result<Option<LastWord>, Stop> {
+    while watch.last.is_none() {
         if link.is_sent() && watch.asks.are_due() && compose_answer(link, watch)? {
             link.send(watch)?;
         }
-        match link.next(watch)? {
-            None => {}
+        match link.poll()? {
+            None if link.is_sent() && watch.asks.are_due() => {}
+            None => return Ok(None),
             Some(ToHost::Done { turn, usage }) if turn == number => {
                 // A program ends when all it asked for is there.
                 if watch.asks.are_open() || !link.is_sent() {
                     return Err(Stop::Violation("it ended a turn before its asks were answered".to_owned()));
                 }
-                break LastWord::Done(usage);
+                watch.last = Some(LastWord::Done(usage));
             }
             Some(ToHost::Failed { turn, fault, usage }) if turn == number => {
-                // The rest of an answer under way must go out: the next request follows it.
-                link.dispatch(watch)?;
-                break LastWord::Failed(fault, usage);
+                watch.last = Some(LastWord::Failed(fault, usage));
             }
             Some(other) => watch.notice(&other, link.payload())?,
         }
-    };
+    }
+    // The rest of an answer under way must go out: the next request follows it.
+    if !link.is_sent() {
+        return Ok(None);
+    }
     if !link.is_quiet() {
         return Err(Stop::Violation("it went on after the last word of a turn".to_owned()));
     }
-    Ok(word)
+    Ok(watch.last.take())
 }
 
 /// Composes the answer that came first of those not yet sent. False if none is there.
 fn compose_answer(link: &mut dyn Link, watch: &mut Watch<'_>) -> Result<bool, Stop> {
-    watch.with_asks(|watch, asks: &mut Asks| {
+    let session = watch.session;
+    watch.with_asks(|_, asks: &mut Asks| {
         Python::attach(|py| {
-            let session = watch.session.bind(py);
+            let session = session.bind(py);
             asks.collect(session)?;
             asks.compose(link, session)
         })

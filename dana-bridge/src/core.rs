@@ -4,31 +4,33 @@
 //! whoever uses it afterwards hears why.
 
 use std::collections::HashMap;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use dana_wire::{FUNCTIONS, HostFunction};
+use dana_wire::{FUNCTIONS, HostFunction, Usage};
 
-use crate::ending::{Ending, of_stop};
+use crate::ending::{Ending, Kind, of_stop};
 use crate::gate::Gate;
 use crate::handles::Handles;
 use crate::limits::Limits;
 use crate::link::{Ends, Link};
+use crate::opening::Opening;
+use crate::recruit;
 use crate::report::{Level, Report};
 use crate::stop::Stop;
 use crate::sys::process;
-use crate::watch::Position;
+use crate::watch::{Position, Suspended};
 use crate::worker::{Why, Worker};
-
-/// Longest wait for a worker that has closed its pipes to end by itself.
-const ENDING: Duration = Duration::from_secs(1);
 
 /// Where turns take place: only one thread at a time is in here.
 pub(crate) struct Room {
     pub(crate) link: Box<dyn Link>,
     pub(crate) turn: u32,
     pub(crate) last_ask: Option<u32>,
+    /// A turn that was begun and that nobody waits for on a thread.
+    pub(crate) pending: Option<Suspended>,
 }
 
 pub(crate) struct Core {
@@ -40,7 +42,14 @@ pub(crate) struct Core {
     untold: Mutex<Vec<HostFunction>>,
     handles: Handles,
     worker: Mutex<Option<Arc<Worker>>>,
-    pub(crate) ends: Arc<Ends>,
+    ends: OnceLock<Arc<Ends>>,
+    /// Until the session is open, if an event loop waits for that.
+    opening: Mutex<Option<Opening>>,
+    /// When the session's time is up.
+    expires: OnceLock<Instant>,
+    /// It has a worker of the pool, which was not told yet.
+    took_worker: AtomicBool,
+    used: Mutex<Usage>,
     report: OnceLock<Report>,
     /// Empty before the session begins, while a turn has it, and after the end.
     pub(crate) gate: Gate<Option<Room>>,
@@ -59,7 +68,11 @@ impl Core {
             untold: Mutex::default(),
             handles: Handles::default(),
             worker: Mutex::new(None),
-            ends: Arc::default(),
+            ends: OnceLock::new(),
+            opening: Mutex::new(None),
+            expires: OnceLock::new(),
+            took_worker: AtomicBool::new(false),
+            used: Mutex::default(),
             report: OnceLock::new(),
             gate: Gate::new(None),
             closed: Arc::default(),
@@ -93,6 +106,11 @@ impl Core {
         true
     }
 
+    /// The interpreter knows none of its functions yet.
+    pub(crate) fn tell(&self, functions: Vec<HostFunction>) {
+        lock(&self.untold).extend(functions);
+    }
+
     /// The functions the interpreter has not been told of; it is to be told now.
     pub(crate) fn untold(&self) -> Vec<HostFunction> {
         std::mem::take(&mut *lock(&self.untold))
@@ -101,11 +119,6 @@ impl Core {
     /// False in a process forked from the one that began the session.
     pub(crate) fn is_ours(&self) -> bool {
         self.process == process()
-    }
-
-    /// The process the session belongs to.
-    pub(crate) fn process(&self) -> u32 {
-        self.process
     }
 
     /// Says at any time, on any thread, whether the session is closed.
@@ -125,16 +138,70 @@ impl Core {
         lock(&self.worker).clone().filter(|worker| worker.is_alive())
     }
 
-    /// Tells the supervisor until when the turn under way may take.
-    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
-        if let Some(worker) = lock(&self.worker).as_ref() {
-            worker.set_deadline(deadline);
+    /// Until when a turn may take that begins now.
+    pub(crate) fn deadline(&self, now: Instant, timeout: Option<Duration>) -> Option<Instant> {
+        let turn = timeout.or(self.limits.wall_time).and_then(|time| now.checked_add(time));
+        match (turn, self.expires.get().copied()) {
+            (Some(turn), Some(session)) => Some(turn.min(session)),
+            (turn, session) => turn.or(session),
         }
     }
 
-    /// The session's worker, from the moment it exists.
-    pub(crate) fn set_worker(&self, worker: Arc<Worker>) {
+    /// Tells the supervisor until when the turn under way may take; without one, the session.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        if let Some(worker) = lock(&self.worker).as_ref() {
+            worker.set_deadline(deadline.or(self.expires.get().copied()));
+        }
+    }
+
+    /// The session's worker, and its pipe for the child of a fork.
+    pub(crate) fn set_worker(&self, worker: Arc<Worker>, ends: Arc<Ends>) {
+        // Set once: a session has one worker.
+        let _ = self.ends.set(ends);
         *lock(&self.worker) = Some(worker);
+        self.took_worker.store(true, Ordering::Release);
+    }
+
+    /// True once, after the session took a worker.
+    pub(crate) fn took_worker(&self) -> bool {
+        self.took_worker.load(Ordering::Relaxed) && self.took_worker.swap(false, Ordering::AcqRel)
+    }
+
+    /// What goes on until the session is open.
+    pub(crate) fn opening(&self) -> MutexGuard<'_, Option<Opening>> {
+        lock(&self.opening)
+    }
+
+    /// The session's time begins.
+    pub(crate) fn start_clock(&self) {
+        if let Some(expires) = self.limits.session_time.and_then(|time| Instant::now().checked_add(time)) {
+            // Begun once.
+            let _ = self.expires.set(expires);
+            self.set_deadline(None);
+        }
+    }
+
+    /// Adds what a turn used.
+    pub(crate) fn book(&self, usage: Usage) {
+        let mut used = lock(&self.used);
+        used.steps = used.steps.saturating_add(usage.steps);
+        used.memory_peak = used.memory_peak.max(usage.memory_peak);
+        used.output_bytes = used.output_bytes.saturating_add(usage.output_bytes);
+        used.asks = used.asks.saturating_add(usage.asks);
+    }
+
+    /// What all turns used.
+    pub(crate) fn used(&self) -> Usage {
+        *lock(&self.used)
+    }
+
+    /// Why it cannot be used in this process, which is another one.
+    pub(crate) fn foreign(&self) -> String {
+        format!(
+            "the session belongs to process {}, and this is process {}, forked from it: open a session here",
+            self.process,
+            process()
+        )
     }
 
     /// The report, once there is one.
@@ -165,15 +232,17 @@ impl Core {
     /// Ends the session because of `stop`. What it held is given back before this returns.
     pub(crate) fn end(&self, stop: &Stop, position: Position) -> Ending {
         let worker = lock(&self.worker).take();
-        let exit = worker.as_ref().map(|worker| {
-            if matches!(stop, Stop::Gone) {
-                worker.wait(ENDING);
-            }
-            (&**worker, worker.finish(Why::Ended))
-        });
-        // `close` has taken the worker: that is why it is gone.
-        let stop = if exit.is_none() && self.is_closed() { &Stop::Closed } else { stop };
-        let mut ending = of_stop(stop, exit, self.limits.wall_time, self.limits.cpu_time);
+        let (time, cpu) = (self.limits.wall_time, self.limits.cpu_time);
+        let mut ending = match worker {
+            Some(worker) => recruit::end(&worker, stop, time, cpu),
+            // `close` has taken the worker: that is why it is gone.
+            None if self.is_closed() => of_stop(&Stop::Closed, None, time, cpu),
+            None => of_stop(stop, None, time, cpu),
+        };
+        if ending.kind == Kind::Deadline && self.expires.get().is_some_and(|at| *at <= Instant::now()) {
+            let seconds = self.limits.session_time.unwrap_or_default().as_secs_f64();
+            ending.message = format!("the session's time of {seconds} s was up (Limits.session_time)");
+        }
         ending.position = position;
         self.close_because(&stop.to_string());
         ending
@@ -184,6 +253,10 @@ impl Core {
         self.close_because("");
         if !self.is_ours() {
             return;
+        }
+        let opening = lock(&self.opening).take();
+        if let Some(opening) = opening {
+            opening.cancel();
         }
         let worker = lock(&self.worker).take();
         if let Some(worker) = worker {
@@ -197,6 +270,23 @@ impl Core {
         }
     }
 
+    /// Ends the session without waiting until its worker is gone: [`Core::close`] does. Returns the worker's process
+    /// descriptor; -1 if there is none.
+    pub(crate) fn doom(&self) -> i32 {
+        self.close_because("");
+        if !self.is_ours() {
+            return -1;
+        }
+        let opening = lock(&self.opening).take();
+        if let Some(opening) = opening {
+            opening.cancel();
+        }
+        lock(&self.worker).as_ref().map_or(-1, |worker| {
+            worker.kill(Why::Ended);
+            worker.pidfd().as_raw_fd()
+        })
+    }
+
     /// Gives back this process's copies of what belongs to the process it was forked from, so that a
     /// worker sees the end of its host even while a child of that host lives.
     pub(crate) fn abandon(&self) {
@@ -205,7 +295,10 @@ impl Core {
         }
         self.closed.store(true, Ordering::Release);
         drop(self.gate.take_after_fork());
-        self.ends.let_go();
+        if let Some(ends) = self.ends.get() {
+            ends.let_go();
+        }
+        drop(self.opening.try_lock().ok().and_then(|mut opening| opening.take()));
         drop(self.worker.try_lock().ok().and_then(|mut worker| worker.take()));
     }
 

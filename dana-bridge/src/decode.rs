@@ -13,11 +13,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySet, PyString, PyTuple};
 
 use crate::function::Function;
+use crate::patience::Patience;
 use crate::raise;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::structure::Struct;
-use crate::watch::Watch;
 
 /// Values built between two looks at the clock. Even of keys that all collide, so many are built soon.
 const STRETCH: u32 = 64;
@@ -29,7 +29,7 @@ pub(crate) struct Receiver<'a, 'py> {
     reader: Reader<'a>,
     session: &'a Bound<'py, Session>,
     py: Python<'py>,
-    watch: &'a Watch<'a>,
+    patience: &'a Patience,
     stretch: u32,
     held_since: Instant,
 }
@@ -38,10 +38,10 @@ impl<'a, 'py> Receiver<'a, 'py> {
     pub(crate) fn new(
         payload: &'a [u8],
         session: &'a Bound<'py, Session>,
-        watch: &'a Watch<'a>,
+        patience: &'a Patience,
     ) -> Result<Self, Stop> {
         let reader = Reader::new(payload, &Budget::FROM_WORKER)?;
-        Ok(Receiver { reader, session, py: session.py(), watch, stretch: 0, held_since: Instant::now() })
+        Ok(Receiver { reader, session, py: session.py(), patience, stretch: 0, held_since: Instant::now() })
     }
 
     /// The next value.
@@ -140,8 +140,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
     fn pause(&mut self) -> Result<(), Stop> {
         self.stretch = 0;
         if self.held_since.elapsed() >= HOLD {
-            self.watch.patience()?;
-            self.watch.check_signals()?;
+            self.patience.left()?;
+            self.patience.check_signals()?;
             self.py.detach(|| ());
             self.held_since = Instant::now();
         }

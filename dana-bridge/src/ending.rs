@@ -16,6 +16,8 @@ use crate::worker::{Exit, Why, Worker};
 pub(crate) enum Kind {
     /// Ended by its own fault.
     Crashed,
+    /// There was no memory for what it needed.
+    Memory,
     /// Killed by somebody else.
     Killed,
     /// Killed by the kernel for a forbidden system call.
@@ -83,8 +85,12 @@ impl Ending {
             None if worker.ran_out() => Ending {
                 message: "the kernel ended it for the memory its control group took".to_owned(),
                 stderr,
+                kind: Kind::Memory,
                 ..Ending::of_exit(exit, cpu)
             },
+            None if aborted(exit) && stderr.contains(OUT_OF_MEMORY) => {
+                Ending { stderr, kind: Kind::Memory, ..Ending::of_exit(exit, cpu) }
+            }
             None => Ending { stderr, ..Ending::of_exit(exit, cpu) },
         }
     }
@@ -126,6 +132,15 @@ fn of_signal(signal: i32) -> Kind {
         | libc::SIGUSR2 => Kind::Killed,
         _ => Kind::Crashed,
     }
+}
+
+/// What Rust's allocator says before it aborts.
+const OUT_OF_MEMORY: &str = "memory allocation of ";
+/// What a worker says for `SIGABRT` in a process namespace.
+const ABORTED: i32 = 71;
+
+fn aborted(exit: Exit) -> bool {
+    matches!(exit, Exit::Signal(libc::SIGABRT) | Exit::Code(ABORTED))
 }
 
 /// What a worker says for `SIGXCPU` in a process namespace, where no signal can end it.

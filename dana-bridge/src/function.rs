@@ -7,8 +7,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use dana_wire::Target;
 
-use crate::session::{Session, Task};
+use crate::session::Session;
 use crate::stop::Stop;
+use crate::turn::{self, Task};
 
 /// A function of a Dana session. Calling it is a turn of that session, under its limits.
 #[pyclass(module = "opendxa.dana", frozen, weakref)]
@@ -67,8 +68,7 @@ impl Function {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let task = Task::Call { target: Target::Handle(self.handle), positional: args, keywords: kwargs };
-        let (value, _usage) = Session::turn(self.session.bind(py), &task, None)?;
-        Ok(value)
+        Ok(turn::take(self.session.bind(py), &task, None, None)?.value)
     }
 
     fn __repr__(&self) -> String {

@@ -20,7 +20,12 @@ mod limits;
 mod link;
 mod mailbox;
 mod namespaces;
+mod opening;
+mod patience;
+mod pool;
+mod pool_face;
 mod raise;
+mod recruit;
 mod report;
 mod session;
 mod spawn;
@@ -30,6 +35,7 @@ mod structure;
 mod supervise;
 #[expect(unsafe_code, reason = "system calls without a safe wrapper; see the module")]
 mod sys;
+mod turn;
 mod verify;
 mod watch;
 mod wish;
@@ -44,6 +50,8 @@ static HEAP: dana_meter::Counting<mimalloc::MiMalloc> = dana_meter::Counting::ne
 mod _bridge {
     #[pymodule_export]
     use crate::function::Function;
+    #[pymodule_export]
+    use crate::pool_face::{pool_configure, pool_empty, pool_stats, pool_warm};
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

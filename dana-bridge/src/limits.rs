@@ -12,6 +12,8 @@ use pyo3::types::PyDict;
 pub(crate) struct Limits {
     /// For each turn, by the host's clock.
     pub(crate) wall_time: Option<Duration>,
+    /// For the whole session, by the host's clock.
+    pub(crate) session_time: Option<Duration>,
     /// Processor time over the life of a worker.
     pub(crate) cpu_time: Option<Duration>,
     /// Bytes held by the program.
@@ -30,6 +32,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             wall_time: Some(Duration::from_secs(60)),
+            session_time: None,
             cpu_time: Some(Duration::from_secs(60)),
             memory: Some(512 << 20),
             steps: Some(10_000_000_000),
@@ -48,6 +51,7 @@ impl Limits {
             let name: String = name.extract()?;
             match name.as_str() {
                 "wall_time" => limits.wall_time = optional(&name, &value, seconds)?,
+                "session_time" => limits.session_time = optional(&name, &value, seconds)?,
                 "cpu_time" => limits.cpu_time = optional(&name, &value, seconds)?,
                 "memory" => limits.memory = optional(&name, &value, count)?,
                 "steps" => limits.steps = optional(&name, &value, count)?,
@@ -56,6 +60,8 @@ impl Limits {
                         optional(&name, &value, count)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
                 }
                 "output" => limits.output = optional(&name, &value, count)?,
+                // Python's own: only the host knows what models take.
+                "tokens" => {}
                 "asks" => limits.asks = optional(&name, &value, count)?,
                 _ => return Err(PyTypeError::new_err(format!("there is no limit '{name}'"))),
             }

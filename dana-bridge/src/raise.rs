@@ -15,15 +15,20 @@ use crate::watch::Position;
 
 /// The error for a turn the program ended itself.
 ///
-/// `behind` is the exception of the host that it comes from, `usage` what the turn took.
+/// `behind` is the exception of the host that it comes from, `usage` what the turn took, `limit` one that the host
+/// keeps itself.
 pub(crate) fn fault(
     py: Python<'_>,
     fault: &Fault,
     behind: Option<PyErr>,
     usage: Option<Bound<'_, PyDict>>,
+    limit: Option<&'static str>,
 ) -> PyErr {
     fault_fields(py, fault)
         .and_then(|fields| {
+            if let Some(limit) = limit {
+                fields.set_item("limit", limit)?;
+            }
             fields.set_item("behind", behind)?;
             fields.set_item("usage", usage)?;
             Ok(fields)
@@ -48,6 +53,7 @@ pub(crate) fn exception_value<'py>(
 pub(crate) fn ending(py: Python<'_>, ending: &Ending) -> PyErr {
     let name = match ending.kind {
         Kind::Crashed => "crashed",
+        Kind::Memory => "out_of_memory",
         Kind::Killed => "killed",
         Kind::Violation => "violation",
         Kind::Lost => "lost",
@@ -84,12 +90,32 @@ pub(crate) fn too_many_asks(py: Python<'_>, limit: u64, at: &Position) -> PyErr 
         },
         None,
         None,
+        None,
     )
+}
+
+/// Whether Python says that the session's tokens are used up.
+pub(crate) fn is_token_limit(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        py.import("opendxa.dana.exceptions")?.getattr("TokenLimitError").map(Bound::unbind)
+    });
+    class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
 /// Something that is needed for a worker cannot be had.
 pub(crate) fn resource(py: Python<'_>, message: &str) -> PyErr {
     build(py, "ResourceError", (escape(message),)).unwrap_or_else(|error| error)
+}
+
+/// As many workers as there may be are busy.
+pub(crate) fn exhausted(py: Python<'_>, message: &str) -> PyErr {
+    build(py, "from_exhaustion", (escape(message),)).unwrap_or_else(|error| error)
+}
+
+/// The session is in the middle of something else; empty is the usual case, of a function that calls back.
+pub(crate) fn busy(py: Python<'_>, message: &str) -> PyErr {
+    build(py, "from_reentry", (message,)).unwrap_or_else(|error| error)
 }
 
 /// A value that cannot cross.
@@ -116,7 +142,7 @@ fn fault_fields<'py>(py: Python<'py>, fault: &Fault) -> PyResult<Bound<'py, PyDi
     fields.set_item("column", fault.column)?;
     fields.set_item("excerpt", fault.excerpt.as_deref().map(escape))?;
     fields.set_item("hint", fault.hint.as_deref().map(escape))?;
-    fields.set_item("limit", limit_name(fault))?;
+    fields.set_item("limit", fault.limit.map(limit_name))?;
     fields.set_item("syntax", fault.syntax)?;
     let trace = PyList::empty(py);
     for frame in &fault.trace {
@@ -135,14 +161,14 @@ fn fault_fields<'py>(py: Python<'py>, fault: &Fault) -> PyResult<Bound<'py, PyDi
     Ok(fields)
 }
 
-fn limit_name(fault: &Fault) -> Option<&'static str> {
-    match fault.limit {
-        Some(LimitKind::Steps) => Some("steps"),
-        Some(LimitKind::Memory) => Some("memory"),
-        Some(LimitKind::Depth) => Some("depth"),
-        Some(LimitKind::Output) => Some("output"),
-        Some(LimitKind::Asks) => Some("asks"),
-        None => None,
+/// A limit as Python names it.
+pub(crate) fn limit_name(limit: LimitKind) -> &'static str {
+    match limit {
+        LimitKind::Steps => "steps",
+        LimitKind::Memory => "memory",
+        LimitKind::Depth => "depth",
+        LimitKind::Output => "output",
+        LimitKind::Asks => "asks",
     }
 }
 

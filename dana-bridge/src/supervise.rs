@@ -1,6 +1,6 @@
 //! What happens to workers while no call is looking at them: one thread, started with the first
 //! worker and ended with the last, that takes the status of those that die, empties their
-//! standard error, and ends turns whose caller is stuck elsewhere.
+//! standard error, ends turns whose caller is stuck elsewhere, and starts spares for the pool, one at a time.
 //!
 //! The rule: no call waits for this thread, except to hear that it has let go of a dead
 //! worker. Left out: the deadline of a call, which the call itself keeps to the millisecond.
@@ -13,9 +13,12 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use crate::sys::{PerProcess, queue_end, queue_stderr};
+use crate::pool::{self, Permit};
+use crate::recruit::{Candidate, Recipe, Recruit, Unready, startup_patience};
+use crate::stop::Stop;
+use crate::sys::{PerProcess, queue_end, queue_owned, queue_stderr};
 use crate::worker::{Watched, Why, Worker};
 
 /// How often deadlines are looked at.
@@ -40,6 +43,8 @@ struct Post {
 #[derive(Debug)]
 enum Order {
     Watch(Arc<Worker>),
+    /// Spares may be wanted.
+    Fill,
     /// End every worker, then the thread.
     Finish,
 }
@@ -61,6 +66,14 @@ pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
     }
     *post = Some(started?);
     Ok(())
+}
+
+/// Has the thread look whether spares are wanted, if there is one.
+pub(crate) fn fill() {
+    if let Some(running) = post().as_ref() {
+        // Unsent only to a thread that is ending, and has no worker any more.
+        let _ = running.orders.send(Order::Fill);
+    }
 }
 
 /// Ends every worker of this process and the thread. For the end of the interpreter.
@@ -96,6 +109,9 @@ fn serve(runtime: Runtime, mut inbox: UnboundedReceiver<Order>) {
 async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
     let mut workers: Vec<Weak<Worker>> = Vec::new();
     let mut watches = JoinSet::new();
+    let mut fills = JoinSet::new();
+    // The last worker that ended, if spares were still being seen to then: whoever waits for it waits for the thread.
+    let mut last: Option<Arc<Watched>> = None;
     let mut tick = interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -104,6 +120,11 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                 Some(Order::Watch(worker)) => {
                     workers.push(Arc::downgrade(&worker));
                     watches.spawn_local(empty_until_ended(worker));
+                }
+                Some(Order::Fill) => {
+                    if fills.is_empty() {
+                        fills.spawn_local(keep_filled());
+                    }
                 }
                 Some(Order::Finish) | None => {
                     present(&workers).for_each(|worker| worker.kill(Why::Ended));
@@ -114,14 +135,36 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                 }
             },
             Some(Ok(watched)) = watches.join_next() => {
-                if watches.is_empty() && let Some(myself) = leave(inbox) {
+                if watches.is_empty() && fills.is_empty() && let Some(myself) = leave(inbox) {
                     watched.end(Some(myself));
                     return;
                 }
-                watched.end(None);
+                if watches.is_empty() && !fills.is_empty() {
+                    last = Some(watched);
+                } else {
+                    watched.end(None);
+                }
                 workers.retain(|worker| worker.upgrade().is_some_and(|worker| worker.exit().is_none()));
+                // It may have been a spare.
+                pool::prune();
+                if fills.is_empty() && pool::wants() {
+                    fills.spawn_local(keep_filled());
+                }
+            }
+            Some(_) = fills.join_next() => {
+                let myself = if watches.is_empty() { leave(inbox) } else { None };
+                let left = myself.is_some();
+                match last.take() {
+                    Some(watched) => watched.end(myself),
+                    // Nobody waits for the thread: it ends by itself.
+                    None => drop(myself),
+                }
+                if left {
+                    return;
+                }
             }
             _ = tick.tick() => {
+                pool::prune();
                 for late in present(&workers).filter(|worker| worker.is_overdue(GRACE)) {
                     late.kill(Why::Deadline);
                 }
@@ -141,6 +184,35 @@ fn leave(inbox: &UnboundedReceiver<Order>) -> Option<JoinHandle<()>> {
 
 fn present(workers: &[Weak<Worker>]) -> impl Iterator<Item = Arc<Worker>> + '_ {
     workers.iter().filter_map(Weak::upgrade)
+}
+
+/// Starts spares, one after the other, until none is wanted.
+async fn keep_filled() {
+    while let Some((recipe, permit)) = pool::next_wanted() {
+        let started = start_spare(&recipe, permit).await;
+        pool::park(&recipe, started);
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn start_spare(recipe: &Arc<Recipe>, permit: Permit) -> Result<Recruit, Unready> {
+    let mut candidate = Candidate::start(recipe, permit)?;
+    let patience = startup_patience(recipe);
+    let copy = candidate.replies().try_clone().map_err(host)?;
+    let replies = queue_owned(copy).map_err(host)?;
+    while !candidate.step(&patience)? {
+        let slice = patience.left()?;
+        if let Ok(ready) = timeout(slice, replies.readable()).await {
+            ready.map_err(host)?.clear_ready();
+        }
+        candidate.look_again();
+    }
+    candidate.ready()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn host(error: std::io::Error) -> Stop {
+    Stop::Host(nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0)))
 }
 
 /// Empties a worker's standard error until it has ended, and takes its status.

@@ -310,6 +310,12 @@ fn queue(queued: Queued) -> io::Result<AsyncFd<Queued>> {
     unsafe { AsyncFd::register_with_interest(queued, Interest::READABLE) }.map_err(io::Error::from)
 }
 
+/// A descriptor of our own, in the event queue of the runtime at hand.
+pub(crate) fn queue_owned(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the registration owns the descriptor, which stays open, and the same, for as long as it lives.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+}
+
 /// One value per process. After a fork the child gets a new one and leaves the parent's alone:
 /// another thread of the parent may have been in the middle of changing it.
 #[derive(Debug)]

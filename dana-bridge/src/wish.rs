@@ -9,7 +9,7 @@ use crate::sys::capabilities;
 pub(crate) type Failure = (&'static str, String);
 
 /// What a session is to be opened with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     /// Everything up to this level is tried.
     pub(crate) level: Level,

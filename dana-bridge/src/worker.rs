@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use crate::cgroup::Cgroup;
+use crate::pool::Permit;
 use crate::stderr::Tail;
 use crate::sys::{self, process};
 
@@ -48,6 +49,8 @@ pub(crate) struct Worker {
     tail: Mutex<Tail>,
     /// Until it has ended.
     cgroup: Mutex<Option<Cgroup>>,
+    /// To exist; until it has ended.
+    permit: Mutex<Option<Permit>>,
     ran_out: AtomicBool,
     exit: Mutex<Option<Exit>>,
     killed: AtomicU8,
@@ -63,7 +66,13 @@ const DYING: Duration = Duration::from_secs(5);
 const LETTING_GO: Duration = Duration::from_secs(1);
 
 impl Worker {
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stderr: OwnedFd, cgroup: Option<Cgroup>) -> Self {
+    pub(crate) fn new(
+        pid: i32,
+        pidfd: OwnedFd,
+        stderr: OwnedFd,
+        cgroup: Option<Cgroup>,
+        permit: Permit,
+    ) -> Self {
         Worker {
             pid,
             host: process(),
@@ -71,6 +80,7 @@ impl Worker {
             stderr,
             tail: Mutex::new(Tail::default()),
             cgroup: Mutex::new(cgroup),
+            permit: Mutex::new(Some(permit)),
             ran_out: AtomicBool::new(false),
             exit: Mutex::new(None),
             killed: AtomicU8::new(0),
@@ -130,10 +140,11 @@ impl Worker {
                 Err(Errno::ECHILD) if gone(self.pidfd.as_fd(), PollTimeout::ZERO) => Some(Exit::Unknown),
                 _ => None,
             };
-            if exit.is_some()
-                && let Some(group) = lock(&self.cgroup).take()
-            {
-                self.ran_out.store(group.ran_out(), Ordering::Relaxed);
+            if exit.is_some() {
+                if let Some(group) = lock(&self.cgroup).take() {
+                    self.ran_out.store(group.ran_out(), Ordering::Relaxed);
+                }
+                drop(lock(&self.permit).take());
             }
         }
         *exit

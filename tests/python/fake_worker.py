@@ -300,7 +300,7 @@ def turn() -> int:
     """Wait for a request; return the number of its turn."""
     while True:
         name, fields = receive()
-        if name != "Release":
+        if name not in ("Release", "Register"):
             return fields[0] if isinstance(fields, list) else 0
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from opendxa.dana import pool
+
 
 def children() -> set[str]:
     found: set[str] = set()
@@ -43,7 +45,8 @@ def forget_peak() -> None:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Demand that no process, descriptor or thread is left."""
+    """Demand that no process, descriptor or thread is left, the pool's spares apart."""
+    pool.close()
     before, running = (children(), descriptors()), tasks()
     yield
     # Python's `Thread.join` returns while the kernel still removes the thread: a test's own get a moment.
@@ -51,5 +54,6 @@ def nothing_left() -> Iterator[None]:
     deadline = time.monotonic() + 5
     while tasks() - running and time.monotonic() < deadline:
         os.sched_yield()
+    pool.close()
     assert (children(), descriptors()) == before
     assert not tasks() - running

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import fake_worker
-from opendxa.dana import exceptions
+from opendxa.dana import exceptions, pool
 from opendxa.dana._bridge import BUILD, Session
 
 LIMITS: dict[str, Any] = {"wall_time": 10}
@@ -29,9 +29,10 @@ def open_session(path: str, **changes: Any) -> Session:
     arguments: dict[str, Any] = {
         "limits": LIMITS,
         "functions": [],
-        "ask": lambda kind, payload: None,
-        "output": lambda text: None,
+        "ask": lambda turn, kind, payload: None,
+        "output": lambda turn, text: None,
         "log": lambda level, text: None,
+        "turn": lambda left: None,
         "startup_timeout": 10,
     }
     return Session.spawn(path, **{**arguments, **changes})
@@ -71,8 +72,10 @@ def threads() -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Any:
+    pool.close()
     before = (children(), descriptors(), threads())
     yield
+    pool.close()
     # Python's `Thread.join` returns while the kernel still removes the thread: a test's own get a moment.
     deadline = time.monotonic() + 5
     while threads() > before[2] and time.monotonic() < deadline:
@@ -180,7 +183,7 @@ def test_good_session(fake: Any) -> None:
     assert session.alive
     assert session.pid
     assert session.run("x")[0] == 1
-    assert session.call("f", (1,))[0] == 2
+    assert session.call("f", (1,)) == 2
     assert session.get("x") == 3
     session.close()
     session.close()
@@ -324,7 +327,7 @@ def test_end_inside_a_frame(fake: Any) -> None:
 
 def test_ask_flood_is_ended(fake: Any) -> None:
     calls = []
-    session = fake("ask-flood", ask=lambda kind, payload: calls.append(kind), limits={"asks": 10})
+    session = fake("ask-flood", ask=lambda turn, kind, payload: calls.append(kind), limits={"asks": 10})
     with pytest.raises(exceptions.AskLimitError):
         session.run("x")
     assert len(calls) == 10
@@ -356,7 +359,7 @@ def test_fault_texts_are_escaped_and_no_class_is_chosen_by_them(fake: Any) -> No
 def test_function_ask(fake: Any) -> None:
     seen = []
 
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         seen.append((kind, payload))
         return 42
 
@@ -366,7 +369,7 @@ def test_function_ask(fake: Any) -> None:
 
 
 def test_exception_in_an_ask_is_told_to_the_program(fake: Any) -> None:
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         raise KeyError("nope")
 
     session = fake("function", functions=["twice"], ask=ask)
@@ -375,7 +378,7 @@ def test_exception_in_an_ask_is_told_to_the_program(fake: Any) -> None:
 
 
 def test_unsendable_answer_is_told_to_the_program(fake: Any) -> None:
-    session = fake("function", functions=["twice"], ask=lambda kind, payload: {"a": [object()]})
+    session = fake("function", functions=["twice"], ask=lambda turn, kind, payload: {"a": [object()]})
     kind, message = session.run("x")[0]
     assert kind == "TypeConversionError"
     assert "the result of twice().a[0]" in message
@@ -383,7 +386,7 @@ def test_unsendable_answer_is_told_to_the_program(fake: Any) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_exit_in_an_ask_ends_the_worker(fake: Any, error: type[BaseException]) -> None:
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         raise error
 
     session = fake("function", functions=["twice"], ask=ask)
@@ -395,27 +398,27 @@ def test_exit_in_an_ask_ends_the_worker(fake: Any, error: type[BaseException]) -
 def test_session_used_from_its_own_ask_is_refused(fake: Any) -> None:
     inner: list[BaseException] = []
 
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         try:
             session.run("y")
-        except exceptions.SessionClosedError as error:
+        except exceptions.DanaCallError as error:
             inner.append(error)
         return 1
 
     session = fake("function", functions=["twice"], ask=ask)
     assert session.run("x")[0] == "Value"
-    assert "this very thread" in str(inner[0])
+    assert "cannot call back into it" in str(inner[0])
 
 
 def test_session_closed_from_its_own_ask(fake: Any) -> None:
-    session = fake("function", functions=["twice"], ask=lambda kind, payload: session.close())
+    session = fake("function", functions=["twice"], ask=lambda turn, kind, payload: session.close())
     with pytest.raises(exceptions.SessionClosedError):
         session.run("x")
 
 
 def test_another_session_from_an_ask(fake: Any) -> None:
     other = fake("echo")
-    session = fake("function", functions=["twice"], ask=lambda kind, payload: other.run("y")[0])
+    session = fake("function", functions=["twice"], ask=lambda turn, kind, payload: other.run("y")[0])
     assert session.run("x")[0] == "Value"
 
 
@@ -430,7 +433,7 @@ class Later:
         self.most = 0
         self.at_once = False
 
-    def __call__(self, kind: str, payload: dict[str, Any]) -> Future[Any]:
+    def __call__(self, turn: object, kind: str, payload: dict[str, Any]) -> Future[Any]:
         self.futures.append(Future())
         if self.at_once:
             self.futures[-1].set_result(None)
@@ -484,7 +487,7 @@ def test_waiting_questions_are_bounded_in_bytes(fake: Any) -> None:
     """Of questions with ten million bytes each, 16 are worked on, 6 wait, and 4 are refused at once."""
     later = Later()
 
-    def answer_all(text: str) -> None:
+    def answer_all(turn: object, text: str) -> None:
         later.at_once = True
         for future in list(later.futures):
             future.set_result(None)
@@ -499,7 +502,7 @@ def test_a_worker_that_talks_while_a_large_answer_is_on_its_way(fake: Any) -> No
     later = Later()
     printed: list[str] = []
 
-    def output(text: str) -> None:
+    def output(turn: object, text: str) -> None:
         printed.append(text)
         if len(printed) == 3:
             later.futures[0].set_result("y" * 5_000_000)
@@ -606,7 +609,7 @@ def test_fork_in_an_ask(fake: Any) -> None:
     reader, writer = os.pipe()
     forked: list[int] = []
 
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         if not forked:
             forked.append(os.fork())
             if forked[0]:
@@ -633,7 +636,7 @@ def test_a_child_of_the_host_does_not_keep_its_workers(tmp_path: Path) -> None:
     code = (
         "import os, time\n"
         "from opendxa.dana._bridge import Session\n"
-        f"session = Session.spawn({path!r}, limits={{}}, functions=[], ask=print, output=print, log=print,"
+        f"session = Session.spawn({path!r}, limits={{}}, functions=[], ask=print, output=print, log=print, turn=lambda left: None,"
         " startup_timeout=10)\n"
         "child = os.fork()\n"
         "if child == 0:\n"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from opendxa.dana import exceptions, worker
+from opendxa.dana import exceptions, pool, worker
 from opendxa.dana._bridge import Session, Struct
 
 Open = Callable[..., Session]
@@ -30,9 +30,10 @@ def open_session(request: pytest.FixtureRequest) -> Iterator[Open]:
         arguments: dict[str, Any] = {
             "limits": {"wall_time": 20},
             "functions": [],
-            "ask": lambda kind, payload: None,
-            "output": lambda text: None,
+            "ask": lambda turn, kind, payload: None,
+            "output": lambda turn, text: None,
             "log": lambda level, text: None,
+            "turn": lambda left: None,
             **changes,
         }
         if request.param == "here":
@@ -66,7 +67,7 @@ def test_values_and_state(open_session: Open) -> None:
 def test_calls(open_session: Open) -> None:
     session = open_session()
     session.run("struct P:\n    a: int\n\ndef f(n, by=1):\n    return P(a=n * by)\n")
-    assert session.call("f", (3,), {"by": 2})[0] == Struct("P", a=6)
+    assert session.call("f", (3,), {"by": 2}) == Struct("P", a=6)
     double = session.run("lambda n :: n * 2")[0]
     assert double(21) == 42
     with pytest.raises(exceptions.DanaCallError):
@@ -91,13 +92,13 @@ def test_faults_have_a_place(open_session: Open) -> None:
 
 def test_output_comes_in_order_and_before_the_end(open_session: Open) -> None:
     shown: list[str] = []
-    session = open_session(output=shown.append)
+    session = open_session(output=lambda turn, text: shown.append(text))
     session.run("for i in range(2000):\n    print('line', i)\n")
     assert "".join(shown) == "".join(f"line {i}\n" for i in range(2000))
 
 
 def test_an_error_while_showing_output_ends_the_turn(open_session: Open) -> None:
-    def output(text: str) -> None:
+    def output(turn: object, text: str) -> None:
         raise OSError("disk full")
 
     session = open_session(output=output)
@@ -107,7 +108,7 @@ def test_an_error_while_showing_output_ends_the_turn(open_session: Open) -> None
 
 
 def test_functions_of_the_host(open_session: Open) -> None:
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         assert kind == "function"
         if payload["name"] == "fail":
             raise LookupError("not there")
@@ -124,7 +125,7 @@ def test_functions_of_the_host(open_session: Open) -> None:
 def test_reason(open_session: Open) -> None:
     asked: list[dict[str, Any]] = []
 
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         asked.append({"kind": kind, **payload})
         return "42"
 
@@ -239,7 +240,7 @@ def test_one_session_moves_between_threads(open_session: Open) -> None:
     results: list[int] = []
 
     def work(number: int) -> None:
-        results.extend(session.call("step", (number,))[0] for _ in range(20))
+        results.extend(session.call("step", (number,)) for _ in range(20))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -261,7 +262,7 @@ def test_sessions_are_collected(open_session: Open) -> None:
             self.session = open_session(ask=self.ask)
             self.function = self.session.run("lambda n :: n + 1")[0]
 
-        def ask(self, kind: str, payload: dict[str, Any]) -> Any:
+        def ask(self, turn: object, kind: str, payload: dict[str, Any]) -> Any:
             return None
 
     owner = Owner()
@@ -281,11 +282,13 @@ def test_sessions_are_collected(open_session: Open) -> None:
 
 
 def test_many_sessions_leave_nothing(open_session: Open) -> None:
+    pool.close()
     before = descriptors()
     for number in range(50):
         session = open_session()
         assert session.run(f"{number} + 1")[0] == number + 1
         session.close()
+    pool.close()
     assert descriptors() == before
 
 
@@ -326,7 +329,7 @@ def test_exit_with_open_sessions_ends_their_workers() -> None:
     code = (
         "from opendxa.dana import worker\n"
         "from opendxa.dana._bridge import Session\n"
-        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print,"
+        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None,"
         " startup_timeout=10) for _ in range(3)]\n"
         "print(*(session.pid for session in kept))\n"
     )
@@ -345,7 +348,7 @@ def test_workers_end_with_a_killed_host() -> None:
         "import time, threading\n"
         "from opendxa.dana import worker\n"
         "from opendxa.dana._bridge import Session\n"
-        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print,"
+        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None,"
         " startup_timeout=10) for _ in range(2)]\n"
         "threading.Thread(target=kept[0].run, args=('while True:\\n    pass\\n',), daemon=True).start()\n"
         "time.sleep(0.2)\n"

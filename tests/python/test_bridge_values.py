@@ -25,9 +25,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         fake_worker.install(path, "mirror", BUILD),
         limits={"wall_time": 20},
         functions=[],
-        ask=lambda kind, payload: None,
-        output=lambda text: None,
+        ask=lambda turn, kind, payload: None,
+        output=lambda turn, text: None,
         log=lambda level, text: None,
+        turn=lambda left: None,
         startup_timeout=10,
     )
     yield session
@@ -35,7 +36,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 
 def there_and_back(session: Session, value: Any) -> Any:
-    return session.call("f", (value,))[0]
+    return session.call("f", (value,))
 
 
 Point = namedtuple("Point", "x y")
@@ -194,7 +195,7 @@ def test_a_program_with_a_lone_surrogate(session: Session) -> None:
 
 
 def test_functions(session: Session) -> None:
-    first, second = session.call("functions", ())[0]
+    first, second = session.call("functions", ())
     assert isinstance(first, Function)
     assert first == second
     assert hash(first) == hash(second)
@@ -203,16 +204,16 @@ def test_functions(session: Session) -> None:
     assert first(5) == 5
     assert there_and_back(session, [first]) == [first]
     del first
-    assert session.call("released", ())[0] == []
+    assert session.call("released", ()) == []
     del second
-    assert session.call("released", ())[0] == [7]
+    assert session.call("released", ()) == [7]
 
 
 def test_a_function_of_another_session(session: Session, tmp_path: Path) -> None:
-    function = session.call("functions", ())[0][0]
+    function = session.call("functions", ())[0]
     other = Session.spawn(
         fake_worker.install(tmp_path, "mirror", BUILD),
-        limits={}, functions=[], ask=print, output=print, log=print, startup_timeout=10,
+        limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None, startup_timeout=10,
     )  # fmt: skip
     with pytest.raises(TypeConversionError, match="the session it came from"):
         there_and_back(other, function)
@@ -231,7 +232,7 @@ def test_a_function_of_another_session(session: Session, tmp_path: Path) -> None
 def test_bad_limits(limits: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         Session.spawn(
-            "/nothing", limits=limits, functions=[], ask=print, output=print, log=print, startup_timeout=1
+            "/nothing", limits=limits, functions=[], ask=print, output=print, log=print, turn=lambda left: None, startup_timeout=1
         )
 
 

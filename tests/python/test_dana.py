@@ -125,6 +125,8 @@ def test_limits() -> None:
         "depth": 1000,
         "output": 8 * 2**20,
         "asks": 1000,
+        "session_time": None,
+        "tokens": None,
     }
     assert Limits(steps=None).steps is None
     assert Limits(wall_time=1).wall_time == 1

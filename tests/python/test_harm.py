@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from opendxa.dana import Dana, DanaCallError, Limits, worker
+from opendxa.dana import Dana, DanaCallError, Limits, pool, worker
 from opendxa.dana.exceptions import (
     AskLimitError,
     DanaError,
@@ -46,8 +46,10 @@ def open_files() -> set[str]:
 def nothing_left_behind() -> Iterator[None]:
     with Dana(require_isolation=True) as d:
         assert d.execute_string("1").result == 1  # what is made once a process exists from here on
+    pool.close()
     processes, files = children(), open_files()
     yield
+    pool.close()
     assert children() == processes
     assert len(open_files()) == len(files), f"{files} became {open_files()}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from opendxa.dana import Dana, IsolationLevel, IsolationUnavailableWarning, worker
-from opendxa.dana.dana_module import REQUIRE_VARIABLE
+from opendxa.dana.arguments import REQUIRE_VARIABLE
 from opendxa.dana.exceptions import IsolationUnavailableError
 from opendxa.dana.wish import Wish, resolve
 

@@ -16,8 +16,11 @@ UNITS = {"s": 1, "MiB": 2**20, "": 1}
 
 
 def test_limits_of_a_session() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) ?(s|MiB|) \|", PAGE, re.MULTILINE)
-    told = {name: int(figure.replace(",", "")) * UNITS[unit] for name, figure, unit in rows}
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+|none) ?(s|MiB|) \|", PAGE, re.MULTILINE)
+    told = {
+        name: None if figure == "none" else int(figure.replace(",", "")) * UNITS[unit]
+        for name, figure, unit in rows
+    }
     assert told == Limits().to_dict()
 
 

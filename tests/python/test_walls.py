@@ -18,7 +18,7 @@ import pytest
 
 import fake_worker
 import outer
-from opendxa.dana import Dana, Limits, exceptions
+from opendxa.dana import Dana, Limits, exceptions, pool
 from opendxa.dana._bridge import BUILD, Session
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -127,11 +127,13 @@ def test_hardening_is_reported_by_what_the_kernel_shows() -> None:
 
 
 def test_nothing_is_left_of_many_sessions() -> None:
+    pool.close()
     before = groups()
     mounts = Path("/proc/self/mountinfo").read_text()
     for _ in range(20):
         with contained() as d:
             assert d.execute_string("6 * 7").result == 42
+    pool.close()
     assert groups() == before
     assert Path("/proc/self/mountinfo").read_text() == mounts
 
@@ -187,9 +189,10 @@ def boxed(tmp_path: Path) -> Any:
             path,
             limits={},
             functions=[],
-            ask=lambda kind, payload: None,
-            output=lambda text: None,
+            ask=lambda turn, kind, payload: None,
+            output=lambda turn, text: None,
             log=lambda level, text: None,
+            turn=lambda left: None,
             startup_timeout=10,
             **changes,
         )

@@ -47,9 +47,10 @@ def open_session(path: str, **changes: Any) -> Session:
     arguments: dict[str, Any] = {
         "limits": {"wall_time": 10},
         "functions": [],
-        "ask": lambda kind, payload: None,
-        "output": lambda text: None,
+        "ask": lambda turn, kind, payload: None,
+        "output": lambda turn, text: None,
         "log": lambda level, text: None,
+        "turn": lambda left: None,
         "startup_timeout": 10,
     }
     return Session.spawn(path, **{**arguments, **changes})

@@ -238,7 +238,7 @@ def test_row_085_floods(fake, seen) -> None:
 )
 def test_row_086_asks_for_models(fake, seen) -> None:
     asked: list[object] = []
-    changes = {"ask": lambda kind, payload: asked.append(kind), "limits": {"wall_time": 10, "asks": 10}}
+    changes = {"ask": lambda turn, kind, payload: asked.append(kind), "limits": {"wall_time": 10, "asks": 10}}
     with pytest.raises(exceptions.AskLimitError):
         fake("ask-flood", **changes).run("x")
     assert len(asked) == 10
@@ -271,7 +271,7 @@ def test_row_087_names_of_functions(fake, seen) -> None:
         "twice\0",
     ]
     sayings = [frame({"Ask": [1, {"Function": [name, 0, []]}]}) for name in names]
-    changes = {"functions": ["twice"], "ask": lambda kind, payload: called.append(payload)}
+    changes = {"functions": ["twice"], "ask": lambda turn, kind, payload: called.append(payload)}
     told = refused(fake, *sayings, **changes)
     assert not called
     seen(f"{told}; no function was called")

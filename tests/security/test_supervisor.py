@@ -18,7 +18,7 @@ import pytest
 
 import soak
 from leftovers import descriptors
-from opendxa.dana import Dana, Limits, exceptions, worker
+from opendxa.dana import Dana, Limits, exceptions, pool, worker
 from opendxa.dana._bridge import Session
 from opendxa.dana.corpus.hosts import in_a_child
 from opendxa.dana.sandbox import SubprocessSandboxInterface
@@ -276,7 +276,7 @@ def noexec(tmp_path: Path, real: bytes) -> str:
         path.chmod(0o755)
         with pytest.raises(exceptions.ResourceError, match="noexec"):
             Session.spawn(
-                str(path), limits={}, functions=[], ask=print, output=print, log=print, startup_timeout=10
+                str(path), limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None, startup_timeout=10
             )
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -299,6 +299,7 @@ def session_or_error() -> object:
 )
 def test_row_102_exhausted_hosts(seen) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    pool.close()
     before = descriptors()
     with isolated() as first:
         assert first.execute_string("1").result == 1
@@ -311,6 +312,7 @@ def test_row_102_exhausted_hosts(seen) -> None:
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert first.execute_string("2").result == 2
+    pool.close()
     assert descriptors() == before
     with isolated() as d:
         assert d.execute_string("6 * 7").result == 42

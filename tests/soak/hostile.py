@@ -46,7 +46,7 @@ def _session(folder: Path, seed: int, ends: Counter[str]) -> None:
     chance = random.Random(seed)
     texts: list[str] = []
 
-    def ask(kind: str, payload: dict[str, Any]) -> Any:
+    def ask(turn: object, kind: str, payload: dict[str, Any]) -> Any:
         assert kind in ("reason", "module", "function"), kind
         assert kind != "function" or payload["name"] == "twice", payload
         if chance.random() < 0.2:
@@ -63,8 +63,9 @@ def _session(folder: Path, seed: int, ends: Counter[str]) -> None:
         limits={"wall_time": DEADLINE, "asks": 50, "output": 1 << 20},
         functions=["twice"],
         ask=ask,
-        output=lambda text: None,
+        output=lambda turn, text: None,
         log=log,
+        turn=lambda left: None,
         startup_timeout=10,
     )
     for _ in range(TURNS):

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from opendxa.dana import Dana, Limits
+from opendxa.dana import Dana, Limits, pool
 from opendxa.dana.exceptions import DanaError
 
 #: Sessions before the first count: what is made once exists from then on.
@@ -37,7 +37,8 @@ class Count:
 
     @classmethod
     def now(cls) -> Count:
-        """Count."""
+        """Count, the pool's spares apart."""
+        pool.close()
         pids: list[str] = []
         for task in Path("/proc/self/task").iterdir():
             pids += (task / "children").read_text().split()

@@ -15,8 +15,8 @@ use dana_meter::outside;
 use pyo3::prelude::*;
 
 use crate::leaving;
+use crate::patience::check_signals;
 use crate::stop::Stop;
-use crate::watch::check_signals;
 
 /// What is looked at.
 pub(crate) struct Clock {

@@ -17,8 +17,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::Link;
 use super::clock::wind;
+use super::{Link, Signs};
 use crate::stop::Stop;
 use crate::sys::Moved;
 use crate::watch::Watch;
@@ -43,7 +43,11 @@ impl Link for Memory {
         Ok(&mut self.outgoing)
     }
 
-    fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
+    fn hold(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
+        self.send(watch)
+    }
+
+    fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
         let header = match self.header.take() {
             None => return Ok(()),
             Some(ToWorker::Start(start)) => {
@@ -54,7 +58,7 @@ impl Link for Memory {
             Some(header) => header,
         };
         let server = self.server.as_mut().ok_or(Stop::Gone)?.get();
-        watch.patience()?;
+        watch.patience.left()?;
         let wound = wind(watch.clock());
         let mut desk = Desk { incoming: &mut self.incoming, watch, stop: None };
         // A bug of the interpreter ends its session, not the host.
@@ -67,37 +71,45 @@ impl Link for Memory {
         }
     }
 
-    fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
-        self.dispatch(watch)
+    fn push(&mut self) -> Result<(), Stop> {
+        Ok(())
     }
 
     fn is_sent(&self) -> bool {
         self.header.is_none()
     }
 
-    fn next(&mut self, watch: &mut Watch<'_>) -> Result<Option<ToHost>, Stop> {
-        if let Some((header, payload)) = self.incoming.pop_front() {
-            self.payload = payload;
-            return Ok(Some(header));
-        }
-        if watch.asks.are_due() {
-            return Ok(None);
-        }
+    fn poll(&mut self) -> Result<Option<ToHost>, Stop> {
+        let Some((header, payload)) = self.incoming.pop_front() else { return Ok(None) };
+        self.payload = payload;
+        Ok(Some(header))
+    }
+
+    fn wait(&mut self, watch: &Watch<'_>) -> Result<(), Stop> {
         let Some(bell) = watch.asks.bell() else {
             return Err(Stop::Bug("the interpreter said nothing and waits for nothing".to_owned()));
         };
         // Nothing but the bell can be waited for here: the session may be closed meanwhile.
-        let patience = watch.patience()?.map_or(CLOSING_CHECK, |patience| patience.min(CLOSING_CHECK));
+        let patience = watch.patience.left()?.min(CLOSING_CHECK);
         match ppoll(
             &mut [PollFd::new(bell, PollFlags::POLLIN)],
             Some(TimeSpec::from_duration(patience)),
             None,
         ) {
-            Ok(0) | Err(Errno::EINTR) => watch.check_signals()?,
-            Ok(_) => {}
-            Err(errno) => return Err(Stop::Host(errno)),
+            Ok(0) | Err(Errno::EINTR) => watch.patience.check_signals(),
+            Ok(_) => Ok(()),
+            Err(errno) => Err(Stop::Host(errno)),
         }
-        Ok(None)
+    }
+
+    fn look_again(&mut self) {}
+
+    fn unread(&self) -> usize {
+        0
+    }
+
+    fn signs(&self, _: &Watch<'_>) -> Signs {
+        Signs { replies: -1, requests: -1, bell: -1 }
     }
 
     fn payload(&self) -> &[u8] {
@@ -120,8 +132,8 @@ struct Desk<'a, 'w> {
 impl Desk<'_, '_> {
     fn look_up(&mut self, message: &ToHost) -> Result<(), Stop> {
         self.watch.notice(message, &[])?;
-        self.watch.patience()?;
-        self.watch.check_signals()
+        self.watch.patience.left()?;
+        self.watch.patience.check_signals()
     }
 }
 

@@ -17,34 +17,70 @@ pub(crate) use pipe::{Ends, Pipe};
 /// One conversation with one interpreter. The interpreter lives as long as the link.
 pub(crate) trait Link: Send {
     /// Begins a message. The payload's values are to be appended to the buffer that is returned;
-    /// nothing leaves before [`Link::dispatch`], and beginning anew drops what was begun.
+    /// nothing leaves before [`Link::send`], and beginning anew drops what was begun.
     fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation>;
 
-    /// Sends what was composed, or the rest of it, to its end.
-    fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop>;
+    /// What was composed has no answer and leaves before, and together with, the next message.
+    fn hold(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop>;
 
-    /// Begins to send what was composed; [`Link::next`] sees to the rest.
+    /// Begins to send what was composed; [`Link::poll`] sees to the rest.
     fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop>;
+
+    /// Goes on with sending, as far as it goes without waiting, and takes in what has come meanwhile.
+    fn push(&mut self) -> Result<(), Stop>;
 
     /// Whether all that was composed has left.
     fn is_sent(&self) -> bool;
 
-    /// Waits for the next message, which has passed every check of the wire with its payload; `None` when answers to
-    /// asks should be looked for first.
-    fn next(&mut self, watch: &mut Watch<'_>) -> Result<Option<ToHost>, Stop>;
+    /// The next message that has come, which has passed every check of the wire with its payload. Never waits.
+    fn poll(&mut self) -> Result<Option<ToHost>, Stop>;
 
-    /// Waits for the next message where nothing is asked.
-    fn receive(&mut self, watch: &mut Watch<'_>) -> Result<ToHost, Stop> {
-        loop {
-            if let Some(message) = self.next(watch)? {
-                return Ok(message);
-            }
-        }
-    }
+    /// Waits until [`Link::poll`] may have something, or an answer to an ask is there.
+    fn wait(&mut self, watch: &Watch<'_>) -> Result<(), Stop>;
+
+    /// Something may have come that [`Link::poll`] has not seen: for those that wait elsewhere.
+    fn look_again(&mut self);
+
+    /// Bytes that came and are not looked at yet.
+    fn unread(&self) -> usize;
 
     /// The payload of the message received last.
     fn payload(&self) -> &[u8];
 
-    /// Refuses an interpreter that goes on speaking after the last word of a turn.
+    /// False if an interpreter went on speaking after the last word of a turn.
     fn is_quiet(&self) -> bool;
+
+    /// What to wait for instead, for those that wait for many sessions at once.
+    fn signs(&self, watch: &Watch<'_>) -> Signs;
+}
+
+/// Descriptors to wait for until [`Link::poll`] may have something; -1 is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// To become readable.
+    pub(crate) replies: i32,
+    /// To become writable.
+    pub(crate) requests: i32,
+    /// To become readable: an answer to an ask is there.
+    pub(crate) bell: i32,
+}
+
+/// Bytes an interpreter may have sent before the host has finished telling it something.
+const UNREAD: usize = 1 << 20;
+
+/// Sends what was composed to its end.
+pub(crate) fn dispatch(link: &mut dyn Link, watch: &mut Watch<'_>) -> Result<(), Stop> {
+    link.send(watch)?;
+    while !is_told(link)? {
+        link.wait(watch)?;
+    }
+    Ok(())
+}
+
+/// Whether a request has left, to a side that listens before it talks.
+pub(crate) fn is_told(link: &dyn Link) -> Result<bool, Stop> {
+    if !link.is_sent() && link.unread() > UNREAD {
+        return Err(Stop::Violation("it talks and does not listen".to_owned()));
+    }
+    Ok(link.is_sent())
 }

@@ -4,25 +4,24 @@
 //! by the deadline, and what it sends costs no more memory than has really come.
 
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use dana_wire::{Assembler, Budget, ToHost, ToWorker, Violation, frame, open, write_header};
+use dana_wire::{Assembler, Budget, FrameError, ToHost, ToWorker, Violation, frame, open, write_header};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::time::TimeSpec;
 
-use super::Link;
+use super::{Link, Signs};
+use crate::patience::Patience;
 use crate::stop::Stop;
 use crate::sys;
 use crate::watch::Watch;
 use crate::worker::Worker;
 
-/// Bytes a worker may have sent before the host has finished telling it something.
-const UNREAD: usize = 1 << 20;
 /// How long a worker that closed its end may take to end.
 const ENDING: Duration = Duration::from_millis(200);
 /// A send buffer larger than this is given back after use.
@@ -62,8 +61,12 @@ pub(crate) struct Pipe {
     replies: Replies,
     incoming: Assembler,
     outgoing: Vec<u8>,
+    /// Bytes of `outgoing` that are whole messages and leave with the next one.
+    held: usize,
     /// Bytes of `outgoing` that have left.
     written: usize,
+    /// Nothing has come since the last look.
+    drained: bool,
     /// Bytes of the payload at the end of the last frame.
     payload: usize,
 }
@@ -76,12 +79,6 @@ impl Read for Replies {
     }
 }
 
-/// What a wait ended with.
-struct Ready {
-    readable: bool,
-    ended: bool,
-}
-
 impl Pipe {
     pub(crate) fn new(worker: Arc<Worker>, requests: OwnedFd, replies: OwnedFd, ends: Arc<Ends>) -> Self {
         ends.set([requests.as_raw_fd(), replies.as_raw_fd()]);
@@ -92,35 +89,87 @@ impl Pipe {
             replies: Replies(replies),
             incoming: Assembler::new(Budget::FROM_WORKER.frame_bytes),
             outgoing: Vec::new(),
+            held: 0,
             written: 0,
+            drained: false,
             payload: 0,
         }
     }
 
-    /// Waits for something to read, for room to write if something is unsent, for an answer, or for the worker's end.
-    fn wait(&self, watch: &Watch<'_>) -> Result<Ready, Stop> {
+    /// The numbers of both ends, for whoever must let go of them in the child of a fork.
+    pub(crate) fn ends(&self) -> Arc<Ends> {
+        self.ends.clone()
+    }
+
+    /// Where replies come from.
+    pub(crate) fn replies(&self) -> &OwnedFd {
+        &self.replies.0
+    }
+
+    /// Begins a message, behind what is held.
+    pub(crate) fn begin(&mut self, header: &ToWorker) -> Result<&mut Vec<u8>, Violation> {
+        if self.held == 0 && self.outgoing.capacity() > KEPT_BUFFER {
+            self.outgoing = Vec::new();
+        }
+        self.outgoing.truncate(self.held);
+        self.outgoing.extend_from_slice(&[0; frame::PREFIX]);
+        // Until it is to be sent there is nothing to send.
+        self.written = usize::MAX;
+        write_header(header, &mut self.outgoing)?;
+        Ok(&mut self.outgoing)
+    }
+
+    /// Ends the message that was begun.
+    fn end(&mut self) -> Result<(), FrameError> {
+        let begun = self.outgoing.get_mut(self.held..).unwrap_or_default();
+        frame::end(begun, Budget::FROM_HOST.frame_bytes)
+    }
+
+    /// Begins to send what was begun.
+    pub(crate) fn start_sending(&mut self, patience: &Patience) -> Result<(), Stop> {
+        self.end()?;
+        (self.held, self.written) = (0, 0);
+        // It has hardly begun to answer: looking at once would be a call for nothing.
+        self.drained = true;
+        // What ran in Python meanwhile may have forked, closed the session, or taken long.
+        patience.left()?;
+        self.write()
+    }
+
+    /// Waits for something to read, for room to write if something is unsent, for the bell, or for the worker's end.
+    pub(crate) fn wait_for(&mut self, patience: &Patience, bell: Option<BorrowedFd<'_>>) -> Result<(), Stop> {
         loop {
-            let patience = watch.patience()?;
+            let time = TimeSpec::from_duration(patience.left()?);
+            let replies = PollFd::new(self.replies.0.as_fd(), PollFlags::POLLIN);
             let other = match self.is_sent() {
-                false => Some((self.requests.as_fd(), PollFlags::POLLOUT)),
-                true => watch.asks.bell().map(|bell| (bell, PollFlags::POLLIN)),
+                false => Some(PollFd::new(self.requests.as_fd(), PollFlags::POLLOUT)),
+                true => bell.map(|bell| PollFd::new(bell, PollFlags::POLLIN)),
             };
-            let replies = self.replies.0.as_fd();
-            let (third, wanted) = other.unwrap_or((replies, PollFlags::empty()));
-            let mut fds = [
-                PollFd::new(replies, PollFlags::POLLIN),
-                PollFd::new(self.worker.pidfd(), PollFlags::POLLIN),
-                PollFd::new(third, wanted),
-            ];
-            let asked = fds.get_mut(..if other.is_some() { 3 } else { 2 }).unwrap_or_default();
-            match ppoll(asked, patience.map(TimeSpec::from_duration), None) {
-                Ok(0) | Err(Errno::EINTR) => watch.check_signals()?,
+            let (ready, readable) = match other {
+                None => {
+                    let mut fds = [replies];
+                    (ppoll(&mut fds, Some(time), None), fds[0].any() == Some(true))
+                }
+                Some(other) => {
+                    let mut fds = [replies, other];
+                    (ppoll(&mut fds, Some(time), None), fds[0].any() == Some(true))
+                }
+            };
+            match ready {
+                Ok(0) | Err(Errno::EINTR) => {
+                    patience.check_signals()?;
+                    // Its end is the end of its pipe, unless it left that to a process of its own.
+                    if ready == Ok(0) && !self.worker.is_alive() {
+                        return if self.take()? { Ok(()) } else { Err(Stop::Gone) };
+                    }
+                }
                 Ok(_) => {
-                    let [replies, worker, _] = fds;
-                    return Ok(Ready {
-                        readable: replies.any() == Some(true),
-                        ended: worker.any() == Some(true),
-                    });
+                    self.drained = !readable;
+                    // Whoever writes must read, or both sides wait for ever.
+                    if readable && !self.is_sent() {
+                        self.take()?;
+                    }
+                    return self.write();
                 }
                 Err(errno) => return Err(Stop::Host(errno)),
             }
@@ -132,7 +181,10 @@ impl Pipe {
         match self.incoming.fill(&mut self.replies) {
             Ok(0) => Err(self.end_of_stream()),
             Ok(_) => Ok(true),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                self.drained = true;
+                Ok(false)
+            }
             Err(error) => Err(Stop::Host(Errno::from_raw(error.raw_os_error().unwrap_or(0)))),
         }
     }
@@ -183,64 +235,63 @@ impl Drop for Pipe {
 
 impl Link for Pipe {
     fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation> {
-        if self.outgoing.capacity() > KEPT_BUFFER {
-            self.outgoing = Vec::new();
-        }
-        frame::begin(&mut self.outgoing);
-        // Until it is to be sent there is nothing to send.
-        self.written = usize::MAX;
-        write_header(&header, &mut self.outgoing)?;
-        Ok(&mut self.outgoing)
+        self.begin(&header)
     }
 
-    fn dispatch(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
-        if self.written == usize::MAX {
-            self.send(watch)?;
-        }
-        while !self.is_sent() {
-            let ready = self.wait(watch)?;
-            if ready.readable && self.take()? && self.incoming.held() > UNREAD {
-                return Err(Stop::Violation("it talks and does not listen".to_owned()));
-            }
-            self.write()?;
-            if ready.ended && !ready.readable {
-                return Err(Stop::Gone);
-            }
-        }
+    fn hold(&mut self, _: &mut Watch<'_>) -> Result<(), Stop> {
+        self.end()?;
+        self.held = self.outgoing.len();
         Ok(())
     }
 
     fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
-        frame::end(&mut self.outgoing, Budget::FROM_HOST.frame_bytes)?;
-        self.written = 0;
-        // What ran in Python meanwhile may have forked, closed the session, or taken long.
-        watch.patience()?;
-        self.write()
+        self.start_sending(&watch.patience)
+    }
+
+    fn push(&mut self) -> Result<(), Stop> {
+        self.write()?;
+        if !self.is_sent() {
+            self.take()?;
+        }
+        Ok(())
     }
 
     fn is_sent(&self) -> bool {
         self.written >= self.outgoing.len()
     }
 
-    fn next(&mut self, watch: &mut Watch<'_>) -> Result<Option<ToHost>, Stop> {
+    fn poll(&mut self) -> Result<Option<ToHost>, Stop> {
         // Also while it talks without end: the answer may be what it needs to come to one.
         self.write()?;
         while !self.incoming.is_ready()? {
-            if self.is_sent() && watch.asks.are_due() {
+            if self.drained || !self.take()? {
                 return Ok(None);
             }
-            let ready = self.wait(watch)?;
-            if ready.readable {
-                self.take()?;
-            } else if ready.ended {
-                return Err(Stop::Gone);
-            }
-            self.write()?;
         }
         let body = self.incoming.frame()?.unwrap_or_default();
         let (message, payload) = open(body, &Budget::FROM_WORKER)?;
         self.payload = payload.len();
         Ok(Some(message))
+    }
+
+    fn wait(&mut self, watch: &Watch<'_>) -> Result<(), Stop> {
+        self.wait_for(&watch.patience, watch.asks.bell())
+    }
+
+    fn look_again(&mut self) {
+        self.drained = false;
+    }
+
+    fn unread(&self) -> usize {
+        self.incoming.held()
+    }
+
+    fn signs(&self, watch: &Watch<'_>) -> Signs {
+        Signs {
+            replies: self.replies.0.as_raw_fd(),
+            requests: if self.is_sent() { -1 } else { self.requests.as_raw_fd() },
+            bell: watch.asks.bell().map_or(-1, |bell| bell.as_raw_fd()),
+        }
     }
 
     fn payload(&self) -> &[u8] {

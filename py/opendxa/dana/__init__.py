@@ -8,13 +8,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import exceptions, llm, sandbox, types
+    from . import exceptions, llm, pool, sandbox, types
     from ._bridge import Function, Struct
+    from .async_dana import AsyncDana
     from .context import SandboxContext
     from .dana_module import Dana
     from .exceptions import DanaCallError, DanaError, IsolationUnavailableWarning
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
+    from .pool import PoolConfig, PoolStats
     from .resources import Resource
     from .result import ExecutionResult
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     dana: Dana
 
 __all__ = [
+    "AsyncDana",
     "Dana",
     "DanaCallError",
     "DanaError",
@@ -31,17 +34,21 @@ __all__ = [
     "IsolationReport",
     "IsolationUnavailableWarning",
     "Limits",
+    "PoolConfig",
+    "PoolStats",
     "Resource",
     "SandboxContext",
     "Struct",
     "dana",
     "exceptions",
     "llm",
+    "pool",
     "sandbox",
     "types",
 ]
 
 _HOMES = {
+    "AsyncDana": "async_dana",
     "Dana": "dana_module",
     "DanaCallError": "exceptions",
     "DanaError": "exceptions",
@@ -51,11 +58,13 @@ _HOMES = {
     "IsolationReport": "isolation",
     "IsolationUnavailableWarning": "exceptions",
     "Limits": "limits",
+    "PoolConfig": "pool",
+    "PoolStats": "pool",
     "Resource": "resources",
     "SandboxContext": "context",
     "Struct": "_bridge",
 }
-_MODULES = frozenset({"exceptions", "llm", "sandbox", "types"})
+_MODULES = frozenset({"exceptions", "llm", "pool", "sandbox", "types"})
 
 
 def __getattr__(name: str) -> object:

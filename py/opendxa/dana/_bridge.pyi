@@ -1,7 +1,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
-__all__ = ["BUILD", "FUNCTIONS", "NAME_BYTES", "PROTOCOL", "Function", "Session", "Struct", "taken"]
+__all__ = [
+    "BUILD",
+    "FUNCTIONS",
+    "NAME_BYTES",
+    "PROTOCOL",
+    "Function",
+    "Session",
+    "Struct",
+    "pool_configure",
+    "pool_empty",
+    "pool_stats",
+    "pool_warm",
+    "taken",
+]
 
 BUILD: str
 PROTOCOL: int
@@ -10,6 +23,21 @@ NAME_BYTES: int
 
 def taken(name: str) -> str | None: ...
 
+def pool_configure(
+    *, min_idle: int, max_workers: int, acquire_timeout: float, idle_timeout: float, eager: bool
+) -> None: ...
+def pool_empty() -> None: ...
+def pool_stats() -> dict[str, Any]: ...
+def pool_warm(
+    worker: str,
+    count: int,
+    *,
+    limits: dict[str, float | int | None],
+    startup_timeout: float,
+    level: str,
+    min_level: str,
+    harden_speculation: bool,
+) -> int: ...
 @final
 class Session:
     @staticmethod
@@ -18,25 +46,29 @@ class Session:
         *,
         limits: dict[str, float | int | None],
         functions: Sequence[str | tuple[str, bool]],
-        ask: Callable[[str, dict[str, Any]], Any],
-        output: Callable[[str], object],
+        ask: Callable[[Any, str, dict[str, Any]], Any],
+        output: Callable[[Any, str], object],
         log: Callable[[str, str], object],
+        turn: Callable[[float | None], object],
         startup_timeout: float,
         level: str = "landlocked",
         min_level: str = "filtered",
         harden_speculation: bool = False,
+        wait: bool = True,
     ) -> Session: ...
     @staticmethod
     def in_process(
         *,
         limits: dict[str, float | int | None],
         functions: Sequence[str | tuple[str, bool]],
-        ask: Callable[[str, dict[str, Any]], Any],
-        output: Callable[[str], object],
+        ask: Callable[[Any, str, dict[str, Any]], Any],
+        output: Callable[[Any, str], object],
         log: Callable[[str, str], object],
+        turn: Callable[[float | None], object],
     ) -> Session: ...
+    def open(self) -> tuple[int, float] | None: ...
     def run(
-        self, source: str, filename: str | None = None, timeout: float | None = None
+        self, source: str, filename: str | None = None, timeout: float | None = None, turn: object = None
     ) -> tuple[Any, dict[str, int]]: ...
     def call(
         self,
@@ -44,10 +76,27 @@ class Session:
         args: tuple[Any, ...],
         kwargs: dict[str, Any] | None = None,
         timeout: float | None = None,
-    ) -> tuple[Any, dict[str, int]]: ...
+    ) -> Any: ...
     def get(self, name: str, timeout: float | None = None) -> Any: ...
     def set(self, name: str, value: Any, timeout: float | None = None) -> None: ...
     def snapshot(self, timeout: float | None = None) -> dict[str, dict[str, Any]]: ...
+    def begin_run(
+        self, source: str, filename: str | None = None, timeout: float | None = None, turn: object = None
+    ) -> bool: ...
+    def begin_call(
+        self,
+        target: str | int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None = None,
+        timeout: float | None = None,
+        turn: object = None,
+    ) -> bool: ...
+    def begin_get(self, name: str, timeout: float | None = None) -> bool: ...
+    def begin_set(self, name: str, value: Any, timeout: float | None = None) -> bool: ...
+    def begin_snapshot(self, timeout: float | None = None) -> bool: ...
+    def advance(self) -> tuple[Any, dict[str, int]] | None: ...
+    def signs(self) -> tuple[int, int, int]: ...
+    def abort(self) -> int: ...
     def register(self, functions: Sequence[str | tuple[str, bool]]) -> None: ...
     def close(self) -> None: ...
     def report(self) -> dict[str, Any]: ...
@@ -57,6 +106,8 @@ class Session:
     def pid(self) -> int | None: ...
     @property
     def alive(self) -> bool: ...
+    @property
+    def used(self) -> dict[str, int]: ...
 
 @final
 class Struct:

@@ -10,20 +10,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from .arguments import Arguments, check
 from .exceptions import (
     DanaCallError,
     DanaError,
     IsolationUnavailableError,
-    IsolationUnavailableWarning,
     SessionClosedError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
-    from .functions import HostFunction
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
     from .llm import Provider
@@ -33,10 +31,6 @@ if TYPE_CHECKING:
     from .wish import Wish
 
 __all__ = ["Dana"]
-
-#: Set to 1, every session of the process is isolated or fails to open.
-REQUIRE_VARIABLE = "DANA_REQUIRE_ISOLATION"
-
 
 class Dana:
     """One Dana session.
@@ -62,6 +56,9 @@ class Dana:
     ``DANAPATH``.
     `resources`, such as ``{"kb": Resource(KnowledgeBase, ["query"])}``, are what programs may ``use("kb")``.
     `echo` also writes what programs print to `sys.stdout`.
+    `setup` is run whenever a session is opened, before anything else: Dana source text, a path, or several of them.
+    `restart_on_failure` replaces a session that is over (a limit, a crash) at the next use by a new one, with its
+    functions and its set-up; what it had computed is lost, and the log says so. Without it the next use raises.
     """
 
     def __init__(
@@ -81,71 +78,44 @@ class Dana:
         search_paths: Iterable[str | os.PathLike[str]] | None = None,
         resources: Mapping[str, Resource] | None = None,
         echo: bool = True,
+        setup: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+        restart_on_failure: bool = False,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
         self._closed = False
         self._calls = 0
         self._fallback_reason: str | None = None
-        flags = {
-            "debug": debug,
-            "use_subprocess_isolation": use_subprocess_isolation,
-            "enable_imports": enable_imports,
-            "require_isolation": require_isolation,
-            "harden_speculation": harden_speculation,
-            "echo": echo,
-        }
-        for name, value in flags.items():
-            _check(value, bool, name)
-        if limits is not None:
-            from .limits import Limits  # noqa: PLC0415
-
-            _check(limits, Limits, "limits")
-        members: dict[str, HostFunction] = {}
-        if functions is not None:
-            from .functions import check_count, named_functions  # noqa: PLC0415
-
-            members = named_functions(functions)
-            check_count(members)
-        kinds = None
-        if resources is not None:
-            from .resources import checked_kinds  # noqa: PLC0415
-
-            kinds = checked_kinds(resources)
-        if python_modules is not None:
-            from .python_modules import named_members  # noqa: PLC0415
-
-            members |= named_members(python_modules)
-        folders = None
-        if search_paths is not None:
-            folders = _folders(search_paths)
-        if enable_imports:
-            raise DanaError(
-                "importing .na files from Python (enable_imports=True) is not supported yet\n"
-                "Hint: use execute_file() and call()"
-            )
+        arguments = Arguments.checked(
+            debug=debug,
+            use_subprocess_isolation=use_subprocess_isolation,
+            enable_imports=enable_imports,
+            require_isolation=require_isolation,
+            isolation=isolation,
+            min_isolation=min_isolation,
+            harden_speculation=harden_speculation,
+            limits=limits,
+            llm=llm,
+            functions=functions,
+            python_modules=python_modules,
+            search_paths=search_paths,
+            resources=resources,
+            echo=echo,
+            setup=setup,
+            restart_on_failure=restart_on_failure,
+        )
         self._debug = debug
-        self._settings: dict[str, Any] = {
-            "limits": limits,
-            "llm": llm,
-            "members": members,
-            "search_paths": folders,
-            "kinds": kinds,
-            "echo": echo,
-        }
-        self._wish: Wish | None = None
-        asked = (use_subprocess_isolation, require_isolation, harden_speculation, isolation, min_isolation)
-        if REQUIRE_VARIABLE in os.environ or any(one not in (None, False) for one in asked):
-            from .wish import resolve  # noqa: PLC0415 - a session in this process does without
-
-            self._wish = resolve(
-                use_subprocess_isolation, require_isolation, isolation, min_isolation, harden_speculation
-            )
+        self._settings = arguments.settings
+        self._wish = arguments.wish
         if self._wish is not None:
             self._sandbox = self._open(self._wish)
 
     def _open(self, wish: Wish | None) -> InProcessSandboxInterface | SubprocessSandboxInterface:
         """Open the session, by the rules of the fall-back."""
-        from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface  # noqa: PLC0415 - see above
+        from .sandbox import (  # noqa: PLC0415 - see above
+            InProcessSandboxInterface,
+            SubprocessSandboxInterface,
+            warn_of_fallback,
+        )
 
         self._fallback_reason = None
         if wish is None:
@@ -156,12 +126,7 @@ class Dana:
             if not wish.falls_back:
                 raise
             self._fallback_reason = str(error).partition("\n")[0]
-        import logging  # noqa: PLC0415 - loaded only to report a fall-back
-        import warnings  # noqa: PLC0415
-
-        text = f"the Dana session is NOT isolated and runs inside this process: {self._fallback_reason}"
-        logging.getLogger("opendxa.dana").warning(text)
-        warnings.warn(text, IsolationUnavailableWarning, stacklevel=3)
+        warn_of_fallback(self._fallback_reason, stacklevel=3)
         return InProcessSandboxInterface(self._debug, **self._settings)
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
@@ -169,9 +134,9 @@ class Dana:
 
         State persists in the session. A failing program is a result with `success` False, never an exception.
         """
-        _check(source, str, "source")
+        check(source, str, "source")
         if filename is not None:
-            _check(filename, str, "filename")
+            check(filename, str, "filename")
         return self.sandbox.execute_string(source, filename)
 
     def execute_file(self, path: str | os.PathLike[str]) -> ExecutionResult:
@@ -180,13 +145,17 @@ class Dana:
         A failure, a file that cannot be read included, is a result with `success` False.
         """
         if not isinstance(path, os.PathLike):
-            _check(path, str, "path")
+            check(path, str, "path")
         return self.sandbox.execute_file(path)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a Dana function by name and return its value as Python's; a failure raises `DanaCallError`."""
-        _check(name, str, "name")
-        return self.sandbox.execute_function(name, args, kwargs)
+        if not isinstance(name, str):
+            check(name, str, "name")
+        sandbox = self._sandbox
+        if sandbox is None:
+            sandbox = self.sandbox
+        return sandbox.execute_function(name, args, kwargs)
 
     def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
         """Ask the model and return its answer; text that is just a number or a yes or no comes as that.
@@ -195,9 +164,9 @@ class Dana:
         ``json``), ``data`` (Python values the question is about), ``enable_ipv``, ``use_original``. Raises
         `TypeError` for arguments of the wrong type and `DanaCallError` for everything that fails later.
         """
-        _check(prompt, str, "prompt")
+        check(prompt, str, "prompt")
         if options is not None:
-            _check(options, dict, "options")
+            check(options, dict, "options")
         self._calls += 1
         if self._debug:
             given = sorted(map(str, options or {}))
@@ -219,23 +188,23 @@ class Dana:
         coroutine functions unless `background` is False. An ordinary function in the background runs on a
         thread of its own. Raises `ValueError` for a name that programs could not call, or one too many.
         """
-        _check(name, str, "name")
+        check(name, str, "name")
         if not callable(function):
             from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
 
             raise TypeError(format_type_error(function, "callable", "argument 'function'"))
         if background is not None:
-            _check(background, bool, "background")
+            check(background, bool, "background")
         self.sandbox.register(name, function, background)
 
     def get(self, name: str) -> Any:
         """Return a variable of the session as a Python value; ``name`` or ``scope:name``."""
-        _check(name, str, "name")
+        check(name, str, "name")
         return self.sandbox.get(name)
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
-        _check(name, str, "name")
+        check(name, str, "name")
         self.sandbox.set(name, value)
 
     def restart_subprocess(self) -> None:
@@ -263,7 +232,7 @@ class Dana:
 
     def set_debug(self, debug: bool) -> None:
         """Switch the printing of ``DEBUG:`` lines."""
-        _check(debug, bool, "debug")
+        check(debug, bool, "debug")
         self._debug = debug
         if self._sandbox is not None:
             self._sandbox.debug = debug
@@ -329,27 +298,3 @@ class Dana:
     def _trace(text: str) -> None:
         """Print a debug line."""
         print(f"DEBUG: {text}")  # noqa: T201 - that is what debug mode is
-
-
-def _check(value: object, wanted: type, name: str) -> None:
-    """Refuse an argument of the wrong type."""
-    if not isinstance(value, wanted):
-        from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
-
-        raise TypeError(format_type_error(value, wanted, f"argument '{name}'"))
-
-
-def _folders(paths: object) -> list[Path]:
-    """Return the folders to search for modules; they need not exist yet."""
-    from pathlib import Path  # noqa: PLC0415 - loaded when there are any
-
-    if isinstance(paths, str | os.PathLike) or not hasattr(paths, "__iter__"):
-        from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
-
-        raise TypeError(format_type_error(paths, "list of paths", "argument 'search_paths'"))
-    folders = []
-    for path in paths:
-        if not isinstance(path, os.PathLike):
-            _check(path, str, "search_paths")
-        folders.append(Path(path).expanduser().absolute())
-    return folders

@@ -9,16 +9,18 @@ DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
 │   └── LimitExceededError     a limit of the session was reached
 │       ├── DeadlineExceededError, CpuLimitError, StepLimitError,
-│       │   MemoryLimitError, OutputLimitError, AskLimitError        the session is over
+│       │   MemoryLimitError, OutputLimitError, AskLimitError,
+│       │   TokenLimitError                                          the session is over
 │       └── DepthLimitError                                          the session goes on
 ├── TypeConversionError        a value cannot cross between Python and Dana
 ├── ResourceError              a model, a file or a package that is needed cannot be had
 │   ├── ModelError             a model gave no usable answer
+│   ├── PoolExhaustedError     as many workers as there may be were busy for too long
 │   └── ResourceCallError      a call failed for that reason; it is a DanaCallError too
 ├── SecurityError              the host refused what was asked of it
 ├── IsolationUnavailableError  no sandbox could be built, and the caller insisted on one
 ├── WorkerCrashedError         the worker ended without a last word: the session is over
-│   └── WorkerKilledError, SandboxViolationError, WorkerLostError
+│   └── WorkerOutOfMemoryError, WorkerKilledError, SandboxViolationError, WorkerLostError
 ├── ProtocolViolationError     the worker sent what it must not send, and was ended: the session is over
 └── SessionClosedError         the session was closed, or is not this process's
 ```
@@ -49,6 +51,7 @@ __all__ = [
     "MemoryLimitError",
     "ModelError",
     "OutputLimitError",
+    "PoolExhaustedError",
     "ProtocolViolationError",
     "ResourceCallError",
     "ResourceError",
@@ -56,12 +59,16 @@ __all__ = [
     "SecurityError",
     "SessionClosedError",
     "StepLimitError",
+    "TokenLimitError",
     "TypeConversionError",
     "WorkerCrashedError",
     "WorkerKilledError",
     "WorkerLostError",
+    "WorkerOutOfMemoryError",
     "from_crash",
+    "from_exhaustion",
     "from_fault",
+    "from_reentry",
 ]
 
 
@@ -144,6 +151,10 @@ class AskLimitError(LimitExceededError):
     """The program asked the host (for a model, a module, a function) more often than `Limits.asks` allows."""
 
 
+class TokenLimitError(LimitExceededError):
+    """The session's questions to models took more tokens than `Limits.tokens` allows."""
+
+
 class CpuLimitError(LimitExceededError):
     """The worker used more processor time than `Limits.cpu_time` allows and was ended by the kernel."""
 
@@ -188,6 +199,10 @@ class ModelError(ResourceError):
         self.output_tokens = output_tokens
 
 
+class PoolExhaustedError(ResourceError):
+    """As many workers as there may be were busy for too long: see `opendxa.dana.PoolConfig`."""
+
+
 class SecurityError(DanaError):
     """The host refused what was asked of it."""
 
@@ -222,6 +237,10 @@ class WorkerCrashedError(DanaError):
         self.position = position
 
 
+class WorkerOutOfMemoryError(WorkerCrashedError):
+    """There was no memory for what the worker needed: the interpreter's own count did not see it coming."""
+
+
 class WorkerKilledError(WorkerCrashedError):
     """Something outside (the kernel's memory killer, an administrator) killed the worker."""
 
@@ -248,6 +267,7 @@ _LIMIT_ERRORS: Final[dict[str, type[LimitExceededError]]] = {
     "depth": DepthLimitError,
     "output": OutputLimitError,
     "asks": AskLimitError,
+    "tokens": TokenLimitError,
 }
 
 
@@ -257,6 +277,11 @@ _CRASHES: Final[dict[str, tuple[type[WorkerCrashedError], str, str]]] = {
         WorkerCrashedError,
         "the worker ended without a last word",
         "please report this with the program",
+    ),
+    "out_of_memory": (
+        WorkerOutOfMemoryError,
+        "the worker ran out of memory",
+        "raise Limits(memory=...), or look at what the program holds",
     ),
     "killed": (
         WorkerKilledError,
@@ -300,10 +325,22 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
     return error
 
 
+def from_reentry(text: str = "") -> DanaCallError:
+    """Build the error for a session that is in the middle of a turn and cannot begin another."""
+    busy = text or "the session is busy: a function it asked for cannot call back into it"
+    return DanaCallError(_told(busy, "use a second Dana, or return the value instead"))
+
+
+def from_exhaustion(text: str) -> PoolExhaustedError:
+    """Build the error for a session that found no worker in time."""
+    hint = "close sessions that are not needed, or raise PoolConfig(max_workers=..., acquire_timeout=...)"
+    return PoolExhaustedError(_told(text, hint))
+
+
 def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
     """Build the error for a session that ended, or could not begin, without a fault.
 
-    `kind` is one of ``crashed``, ``killed``, ``violation`` (of the sandbox), ``lost``, ``cpu``, ``deadline``,
+    `kind` is one of ``crashed``, ``out_of_memory``, ``killed``, ``violation`` (of the sandbox), ``lost``, ``cpu``, ``deadline``,
     ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``. `data` may hold ``message``
     (what was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported
     position), ``seconds`` (the limit that was reached).

@@ -9,19 +9,17 @@ from __future__ import annotations
 import sys
 import threading
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from threading import get_ident
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .exceptions import WITHHELD, DanaCallError, ModelError, ResourceError, SecurityError
+from .exceptions import WITHHELD, ModelError, ResourceError, SecurityError, TokenLimitError, from_reentry
 from .functions import HostFunction, is_async
 from .result import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "Turn"]
 
+Value = TypeVar("Value")
+
 #: The name under which the language's own `set_model` asks.
 CHOOSE: Final = "set_model"
 
@@ -37,57 +37,42 @@ CHOOSE: Final = "set_model"
 _asked_by: ContextVar[tuple[Turn, ...]] = ContextVar("dana_asked_by", default=())
 
 
+#: Returns them; empty for code that no program asked for.
+asked_by = _asked_by.get
+
+
 def refuse_reentry(host: Host) -> None:
     """Refuse what an asked function wants of the session that asks: it would wait for ever."""
-    if host.holder == get_ident() or (host.turn is not None and host.turn in _asked_by.get()):
-        raise DanaCallError(
-            "the session is busy: a function it asked for cannot call back into it\n"
-            "Hint: use a second Dana, or return the value instead"
-        )
+    if any(turn.host is host and not turn.over for turn in _asked_by.get()):
+        raise from_reentry()
 
 
 class Turn:
-    """One request, from the host's side: what was printed, which models answered, what failed.
+    """One request that prints or asks, from the host's side: what was printed, and which models answered.
 
-    Inside ``with``, the session is this thread's alone. Every call pays for this class, so it is small.
+    The session makes one when the first of these happens; most calls never have one.
     """
 
-    __slots__ = ("_host", "models", "output", "started", "wall_time")
+    __slots__ = ("deadline", "host", "models", "output", "over", "started")
 
-    def __init__(self, host: Host, wall_time: float | None) -> None:
-        self._host = host
-        self.wall_time = wall_time
-        self.output: list[str] | None = None
-        self.models: Usage | None = None
-
-    def __enter__(self) -> Turn:
-        host = self._host
-        refuse_reentry(host)
-        host.lock.acquire()
-        host.holder = get_ident()
-        host.turn = self
+    def __init__(self, host: Host, left: float | None) -> None:
+        self.host = host
         self.started = monotonic()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        host = self._host
-        host.turn = None
-        host.holder = None
-        host.lock.release()
+        #: When the turn ends, by `time.monotonic`; None for never.
+        self.deadline = None if left is None else self.started + left
+        #: Set by the session when the turn has ended.
+        self.over = False
+        self.output: list[str] = []
+        self.models: Usage | None = None
 
     @property
     def seconds(self) -> float:
-        """Seconds since the request was made."""
+        """Seconds since the turn began."""
         return monotonic() - self.started
-
-    @property
-    def deadline(self) -> float | None:
-        """When the turn ends, by `time.monotonic`; None for never."""
-        return None if self.wall_time is None else self.started + self.wall_time
 
     def text(self) -> str:
         """Return what was printed, without the last line's newline."""
-        return "".join(self.output or ()).removesuffix("\n")
+        return "".join(self.output).removesuffix("\n")
 
     def usage(self, measured: Mapping[str, int] | None) -> Usage:
         """Return what the turn used; `measured` is the interpreter's part."""
@@ -105,6 +90,7 @@ class Host:
         search_paths: Iterable[Path] | None,
         echo: bool,
         shelf: Shelf | None = None,
+        tokens: int | None = None,
     ) -> None:
         self._llm = llm
         self._provider: Provider | None = None
@@ -114,12 +100,12 @@ class Host:
         self._own_paths = search_paths is not None
         self.search_paths = list(search_paths or ())
         self.echo = echo
-        self.turn: Turn | None = None
+        self._tokens = tokens
+        #: Held while the session is opened.
         self.lock = threading.Lock()
-        self.holder: int | None = None
         self._books = threading.Lock()
         self._models = Usage()
-        self._measured = [0, 0, 0, 0]
+        self._measured = Usage()
 
     @property
     def table(self) -> list[tuple[str, bool]]:
@@ -130,39 +116,56 @@ class Host:
     def close(self) -> None:
         """Close what programs left open."""
         if self._shelf is not None:
-            self._shelf.close()
+            self._shelf.close(self._finish)
 
-    @property
-    def usage(self) -> Usage:
-        """What all turns so far used."""
-        steps, peak, printed, asks = self._measured
-        return replace(self._models, steps=steps, memory_peak=peak, output_bytes=printed, asks=asks)
+    def _finish(self, closing: Awaitable[Any], timeout: float) -> None:
+        """Wait for an asynchronous close."""
+        from .background import run  # noqa: PLC0415 - loaded when something is asynchronous
+
+        run(closing, timeout)
+
+    def program(self, step: str | Path) -> tuple[str, str]:
+        """Return a program of the set-up, and its name."""
+        if isinstance(step, str):
+            return step, "<setup>"
+        from .modules import read  # noqa: PLC0415 - loaded with the first file
+
+        self.search_first(step.parent)
+        return read(step), step.name
+
+    def search_first(self, folder: Path) -> None:
+        """Have modules looked for in this folder before others."""
+        if folder in self.search_paths:
+            self.search_paths.remove(folder)
+        self.search_paths.insert(0, folder)
+
+    def usage(self, measured: Mapping[str, int] | None) -> Usage:
+        """Return what all turns so far used; `measured` is what the session at hand tells."""
+        used = self._models + self._measured
+        return used + Usage(**measured) if measured else used
 
     def book(self, measured: Mapping[str, int]) -> None:
-        """Add what the interpreter measured for a turn; every call pays for this."""
-        total = self._measured
-        total[0] += measured["steps"]
-        total[1] = max(total[1], measured["memory_peak"])
-        total[2] += measured["output_bytes"]
-        total[3] += measured["asks"]
+        """Keep what a session used that ends here."""
+        self._measured += Usage(**measured)
 
-    def ask(self, kind: str, payload: dict[str, Any]) -> Any:
+    def begin_turn(self, left: float | None) -> Turn:
+        """Make an object for a turn that may take `left` seconds more; None for no limit."""
+        return Turn(self, left)
+
+    def ask(self, turn: Turn, kind: str, payload: dict[str, Any]) -> Any:
         """Answer one ask, or return a future of the answer; an exception becomes the program's failure."""
         answer = _ANSWERS.get(kind)
         if answer is None:
             raise SecurityError(f"the host does not answer {kind!r}")
-        asked_by = _asked_by.set((*_asked_by.get(), self.turn) if self.turn is not None else ())
+        asked_by = _asked_by.set((*_asked_by.get(), turn))
         try:
-            return answer(self, payload)
+            return answer(self, turn, payload)
         finally:
             _asked_by.reset(asked_by)
 
-    def output(self, text: str) -> None:
+    def output(self, turn: Turn, text: str) -> None:
         """Take what the program printed."""
-        if self.turn is not None:
-            if self.turn.output is None:
-                self.turn.output = []
-            self.turn.output.append(text)
+        turn.output.append(text)
         if self.echo and sys.stdout is not None:
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -183,33 +186,46 @@ class Host:
             self._provider = resolve(self._llm)
         return self._provider
 
-    def _reason(self, payload: dict[str, Any]) -> str | Future[str]:
+    def _reason(self, turn: Turn, payload: dict[str, Any]) -> str | Future[str]:
         """Ask the model. The program never hears from a provider but its answer."""
         from .llm import Mock, Request  # noqa: PLC0415
 
-        turn = self.turn
+        self._refuse_beyond_tokens()
         question = _Question(self, turn)
         try:
             provider = Mock() if payload["options"].get("use_mock") else self.provider()
         except Exception as error:
             raise question.failed(error) from error
-        request = Request.from_ask(payload, deadline=turn.deadline if turn is not None else None)
+        request = Request.from_ask(payload, deadline=turn.deadline)
         if getattr(provider, "instant", False):
             return question.ask(provider, request)
-        from . import background  # noqa: PLC0415 - loaded when a model that takes its time is asked
-
         if iscoroutinefunction(provider.generate) or getattr(provider, "is_async", False):
-            return background.schedule(question.ask_async(provider, request))
-        if background.is_worker_thread():
-            return question.ask(provider, request)
-        return background.submit(lambda: question.ask(provider, request))
+            return self._schedule(question.ask_async(provider, request))
+        return self._elsewhere(lambda: question.ask(provider, request))
 
-    def _used(self, turn: Turn | None, usage: Usage) -> None:
+    def _schedule(self, awaitable: Awaitable[Value]) -> Future[Value]:
+        """Have something awaited while the program goes on."""
+        from .background import schedule  # noqa: PLC0415 - loaded when something is asynchronous
+
+        return schedule(awaitable)
+
+    def _elsewhere(self, work: Callable[[], Value]) -> Value | Future[Value]:
+        """Have something done on another thread, unless this one is there for that."""
+        from . import background  # noqa: PLC0415 - loaded when something takes its time
+
+        return work() if background.is_worker_thread() else background.submit(work)
+
+    def _refuse_beyond_tokens(self) -> None:
+        """End the session when its questions took too much already."""
+        used = self._models.tokens
+        if self._tokens is not None and used >= self._tokens:
+            raise TokenLimitError(f"{used} tokens of models are used, the limit is {self._tokens}")
+
+    def _used(self, turn: Turn, usage: Usage) -> None:
         """Book what a model call used."""
         with self._books:
             self._models += usage
-            if turn is not None:
-                turn.models = turn.models + usage if turn.models is not None else usage
+            turn.models = turn.models + usage if turn.models is not None else usage
 
     def _choose_model(self, name: str | None) -> str | list[str]:
         """Resolve a model's name to the closest one there is; without one, list them."""
@@ -221,14 +237,14 @@ class Host:
             models = []
         return models if name is None else closest(name, models)
 
-    def _module(self, payload: dict[str, Any]) -> dict[str, Any]:
+    def _module(self, _turn: Turn, payload: dict[str, Any]) -> dict[str, Any]:
         """Find a module's source."""
         from .modules import find, usual_places  # noqa: PLC0415 - loaded with the first import
 
         places = self.search_paths if self._own_paths else [*self.search_paths, *usual_places()]
         return find(str(payload["name"]), places)
 
-    def _function(self, payload: dict[str, Any]) -> Any:
+    def _function(self, _turn: Turn, payload: dict[str, Any]) -> Any:
         """Call a Python function that the host registered."""
         name = payload["name"]
         if name == CHOOSE:
@@ -238,22 +254,19 @@ class Host:
             raise SecurityError(f"the host registered no function {name!r}")
         call = partial(function.call, *payload.get("args", ()), **payload.get("kwargs", {}))
         if function.background and not is_async(function.call):
-            from . import background  # noqa: PLC0415 - see below
-
-            if not background.is_worker_thread():
-                return background.submit(lambda: _whole(call()))
+            return self._elsewhere(lambda: self._whole(call()))
         value = call()
-        if isawaitable(value):
-            from .background import schedule  # noqa: PLC0415 - loaded when something is asynchronous
+        return self._schedule(value) if isawaitable(value) else value
 
-            return schedule(value)
-        return value
+    def _whole(self, value: Any) -> Any:
+        """Wait for what a function on a thread of its own returned, if it is to be awaited."""
+        return self._schedule(value).result() if isawaitable(value) else value
 
 
 class _Question:
     """One question to a model: asked, and its use booked to the turn that asked."""
 
-    def __init__(self, host: Host, turn: Turn | None) -> None:
+    def __init__(self, host: Host, turn: Turn) -> None:
         self._host = host
         self._turn = turn
 
@@ -299,17 +312,8 @@ class _Question:
         self._host._used(self._turn, used)
 
 
-def _whole(value: Any) -> Any:
-    """Wait for what a function on a thread of its own returned, if it is to be awaited."""
-    if isawaitable(value):
-        from .background import run  # noqa: PLC0415
-
-        return run(value)
-    return value
-
-
 #: Everything a program can get from the host.
-_ANSWERS: Final[dict[str, Callable[[Host, dict[str, Any]], Any]]] = {
+_ANSWERS: Final[dict[str, Callable[[Host, Turn, dict[str, Any]], Any]]] = {
     "reason": Host._reason,
     "module": Host._module,
     "function": Host._function,

@@ -21,6 +21,8 @@ class Limits:
 
     #: Seconds one turn (an execution or a call) may take by the host's clock, model answers included.
     wall_time: float | None = 60.0
+    #: Seconds the whole session may take by the host's clock, from its opening on, idle times included.
+    session_time: float | None = None
     #: Seconds of processor time the worker may use in all; kept by the kernel, isolated sessions only.
     cpu_time: float | None = 60.0
     #: Bytes the program may hold.
@@ -33,6 +35,8 @@ class Limits:
     output: int | None = 8 * 2**20
     #: Times one turn may ask the host for a model's answer, a module or a function.
     asks: int | None = 1000
+    #: Tokens of models' questions and answers in the whole session; looked at before each question.
+    tokens: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, by name."""

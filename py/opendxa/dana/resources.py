@@ -17,7 +17,7 @@ from .functions import HostFunction, is_async
 from .types import format_type_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 __all__ = ["Resource", "Shelf", "checked_kinds"]
 
@@ -96,8 +96,8 @@ class Shelf:
         closed = close() if callable(close) else None
         return _ended(closed) if inspect.isawaitable(closed) else None
 
-    def close(self) -> None:
-        """Close what is open; the session is over."""
+    def close(self, finish: Callable[[Awaitable[Any], float], None]) -> None:
+        """Close what is open; the session is over. `finish` waits for what is closed asynchronously."""
         while self._open:
             _, (kind, opened) = self._open.popitem()
             close = getattr(opened, "close", None)
@@ -106,9 +106,7 @@ class Shelf:
             try:
                 closed = close()
                 if inspect.isawaitable(closed):
-                    from .background import run  # noqa: PLC0415 - loaded when something is asynchronous
-
-                    run(closed, CLOSING)
+                    finish(closed, CLOSING)
             except Exception:
                 logging.getLogger("opendxa.dana").exception("closing the resource %r failed", kind)
 

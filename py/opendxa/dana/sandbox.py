@@ -13,13 +13,14 @@ from . import options as reason_options
 from .exceptions import (
     DanaCallError,
     DanaError,
+    IsolationUnavailableWarning,
     LimitExceededError,
     ResourceCallError,
     ResourceError,
     SessionClosedError,
 )
 from .functions import HostFunction, check_count, check_name, named_functions
-from .host import Host, Turn, refuse_reentry
+from .host import Host, asked_by, refuse_reentry
 from .isolation import IsolationLevel, IsolationReport
 from .limits import Limits
 from .result import ExecutionResult, Usage
@@ -75,8 +76,12 @@ class _SessionInterface:
         kinds: Mapping[str, Resource] | None = None,
         search_paths: Iterable[Path] | None = None,
         echo: bool = True,
+        setup: Iterable[str | Path] = (),
+        restart_on_failure: bool = False,
     ) -> None:
         self.debug = debug
+        self._setup = list(setup)
+        self._restart_on_failure = restart_on_failure
         self.limits = limits if limits is not None else Limits()
         shelf = None
         if kinds:
@@ -84,7 +89,7 @@ class _SessionInterface:
 
             shelf = Shelf(kinds)
         named = {**named_functions(functions), **(members or {})} if functions or members else {}
-        self._host = Host(llm, named, search_paths, echo, shelf)
+        self._host = Host(llm, named, search_paths, echo, shelf, self.limits.tokens)
         if self._host.functions:
             check_count(dict(self._host.table))
         self._session: Session | None = None
@@ -109,7 +114,8 @@ class _SessionInterface:
     @property
     def usage(self) -> Usage:
         """What all turns so far used."""
-        return self._host.usage
+        session = self._session
+        return self._host.usage(session.used if session is not None else None)
 
     @property
     def isolation(self) -> IsolationReport:
@@ -120,30 +126,28 @@ class _SessionInterface:
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
         """Run Dana source text. A failure is returned, not raised; the session's state stays."""
-        session = self._live()
+        session = self._ready()
         value: Any = None
         failure: Exception | None = None
-        with Turn(self._host, self.limits.wall_time) as turn:
-            measured: dict[str, int] | None = None
-            try:
-                value, measured = session.run(source, filename)
-                self._host.book(measured)
-            except SessionClosedError:
-                raise
-            except DanaError as error:
-                failure = error
-                if isinstance(error, DanaCallError) and error.measured is not None:
-                    measured = dict(error.measured)
-                    self._host.book(measured)
-            return ExecutionResult(
-                success=failure is None,
-                result=value,
-                error=failure,
-                output=turn.text(),
-                execution_time=turn.seconds,
-                usage=turn.usage(measured),
-                _snapshot=self._snapshot,
-            )
+        measured: Mapping[str, int] | None = None
+        turn = self._host.begin_turn(self.limits.wall_time)
+        try:
+            value, measured = session.run(source, filename, None, turn)
+        except SessionClosedError:
+            raise
+        except DanaError as error:
+            failure = error
+            if isinstance(error, DanaCallError):
+                measured = error.measured
+        return ExecutionResult(
+            success=failure is None,
+            result=value,
+            error=failure,
+            output=turn.text(),
+            execution_time=turn.seconds,
+            usage=turn.usage(measured),
+            _snapshot=self._snapshot,
+        )
 
     def execute_file(self, path: str | os.PathLike[str]) -> ExecutionResult:
         """Run a Dana file; its directory is searched first for modules, from now on."""
@@ -159,11 +163,7 @@ class _SessionInterface:
             failure = ResourceCallError(str(error), error)
             failure.__cause__ = error
             return ExecutionResult(success=False, error=failure, _snapshot=self._snapshot)
-        folder = file.absolute().parent
-        paths = self._host.search_paths
-        if folder in paths:
-            paths.remove(folder)
-        paths.insert(0, folder)
+        self._host.search_first(file.absolute().parent)
         return self.execute_string(source, file.name)
 
     def exec_module(self, file_path: str | os.PathLike[str]) -> ExecutionResult:
@@ -174,24 +174,18 @@ class _SessionInterface:
                 raise result.error
             if not isinstance(result.error, DanaCallError):
                 raise result.error
-            raise _prefixed("Dana module execution failed: ", result.error) from result.error
+            raise prefixed("Dana module execution failed: ", result.error) from result.error
         return result
 
     def execute_function(
         self, func_name: str, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call a Dana function by name with Python values; return its value."""
-        session = self._live()
-        host = self._host
-        with Turn(host, self.limits.wall_time):
-            try:
-                value, measured = session.call(func_name, args, kwargs)
-            except DanaCallError as error:
-                if error.measured is not None:
-                    host.book(error.measured)
-                raise
-            host.book(measured)
-        return value
+        session = self._session
+        # Every call pays for these lines: what is rare is looked at elsewhere.
+        if session is None or self._restart_on_failure or asked_by():
+            session = self._ready()
+        return session.call(func_name, args, kwargs)
 
     def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
         """Ask the model; the program's own `reason` builds the question and reads the answer."""
@@ -201,28 +195,22 @@ class _SessionInterface:
         except LimitExceededError:
             raise
         except DanaCallError as error:
-            raise _prefixed("Dana reasoning failed: ", error) from error
+            raise prefixed("Dana reasoning failed: ", error) from error
 
     def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
-        session = self._live()
-        with Turn(self._host, self.limits.wall_time):
-            return session.get(name)
+        return self._ready().get(name)
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
-        session = self._live()
-        with Turn(self._host, self.limits.wall_time):
-            session.set(name, value)
+        self._ready().set(name, value)
 
     def close(self) -> None:
         """End the session and, when it has one, its worker. Closing twice is no error."""
         if self._closed:
             return
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None and self._process == os.getpid():
-            session.close()
+        self._end()
         if self._process == os.getpid():
             self._host.close()
 
@@ -242,15 +230,25 @@ class _SessionInterface:
         if self._closed:
             raise SessionClosedError("the session was closed\nHint: create a new Dana")
         refuse_reentry(self._host)
+        self._end()
+        self._live()
+
+    def _end(self) -> None:
+        """End the session at hand; what it used stays counted."""
         session, self._session = self._session, None
         if session is not None and self._process == os.getpid():
             session.close()
-        self._live()
+            self._host.book(session.used)
 
     @property
     def ended(self) -> bool:
         """Whether the session is over, by `close` or by what happened in it (a limit, the worker's end)."""
         return self._closed or (self._session is not None and not self._session.alive)
+
+    def _ready(self) -> Session:
+        """Return the session for a turn."""
+        refuse_reentry(self._host)
+        return self._live()
 
     def _live(self) -> Session:
         """Return the session, opened when it is first needed."""
@@ -261,11 +259,30 @@ class _SessionInterface:
             )
         if self._closed:
             raise SessionClosedError("the session was closed\nHint: create a new Dana")
+        if self._restart_on_failure and self._session is not None and not self._session.alive:
+            self._replace()
         if self._session is None:
             with self._host.lock:
                 if self._session is None:
-                    self._session = self._open()
+                    self._session = self._prepared(self._open())
         return self._session
+
+    def _replace(self) -> None:
+        """Let go of a session that is over, so that a new one takes its place."""
+        import logging  # noqa: PLC0415 - loaded when something went wrong
+
+        logging.getLogger("opendxa.dana").warning("a Dana session is over and is replaced: its state is lost")
+        self._end()
+
+    def _prepared(self, session: Session) -> Session:
+        """Run the set-up in a new session; a failure of it is the failure to open the session."""
+        try:
+            for step in self._setup:
+                session.run(*self._host.program(step), None, self._host.begin_turn(self.limits.wall_time))
+        except BaseException:
+            session.close()
+            raise
+        return session
 
     def _snapshot(self) -> SandboxContext | None:
         """Copy the session's variables, or None when there is no session any more."""
@@ -274,8 +291,7 @@ class _SessionInterface:
         session = self._session
         if session is None or self._closed or not session.alive:
             return None
-        with Turn(self._host, self.limits.wall_time):
-            scopes = session.snapshot()
+        scopes = session.snapshot()
         return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
 
 
@@ -292,6 +308,7 @@ class InProcessSandboxInterface(_SessionInterface):
             ask=host.ask,
             output=host.output,
             log=host.log,
+            turn=host.begin_turn,
         )
 
 
@@ -341,6 +358,7 @@ class SubprocessSandboxInterface(_SessionInterface):
             ask=host.ask,
             output=host.output,
             log=host.log,
+            turn=host.begin_turn,
             startup_timeout=self._startup_timeout,
             level=self._wish.level.value,
             min_level=self._wish.least.value,
@@ -348,7 +366,17 @@ class SubprocessSandboxInterface(_SessionInterface):
         )
 
 
-def _prefixed(prefix: str, error: DanaCallError) -> DanaCallError:
+def warn_of_fallback(reason: str, stacklevel: int) -> None:
+    """Say loudly that a session is not isolated."""
+    import logging  # noqa: PLC0415 - loaded only to report a fall-back
+    import warnings  # noqa: PLC0415
+
+    text = f"the Dana session is NOT isolated and runs inside this process: {reason}"
+    logging.getLogger("opendxa.dana").warning(text)
+    warnings.warn(text, IsolationUnavailableWarning, stacklevel=stacklevel + 1)
+
+
+def prefixed(prefix: str, error: DanaCallError) -> DanaCallError:
     """Return the same kind of error with a text that starts with `prefix`."""
     told = type(error)(f"{prefix}{error}", error.original_error or error)
     told.fault = error.fault

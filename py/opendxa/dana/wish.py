@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .dana_module import REQUIRE_VARIABLE
+from .arguments import REQUIRE_VARIABLE
 from .exceptions import IsolationUnavailableError
 from .isolation import IsolationLevel
 

@@ -1,0 +1,229 @@
+//! From a started process to a worker that is locked, verified and set up, and was never used.
+//!
+//! The rule: what the worker says is compared with what the kernel says before anything else is sent, and a worker that
+//! is given up on is killed at once. The steps are the same whether the thread of a call waits for them, an event loop
+//! or the supervisor. Left out: who gets the worker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dana_wire::{LayerClaim, PROTOCOL, SessionLimits, Start, ToHost, ToWorker};
+
+use crate::ending::{Ending, of_stop};
+use crate::link::{Ends, Link, Pipe};
+use crate::patience::Patience;
+use crate::pool::Permit;
+use crate::report::Report;
+use crate::stop::Stop;
+use crate::verify::verify;
+use crate::watch::out_of_turn;
+use crate::wish::{Failure, Wish};
+use crate::worker::{Why, Worker};
+use crate::{spawn, supervise, sys};
+
+/// What workers have in common that may stand in for each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    pub(crate) path: PathBuf,
+    pub(crate) wish: Wish,
+    /// Bytes and seconds of processor time, kept by the kernel; 0 for none.
+    pub(crate) of_kernel: [u64; 2],
+    /// Bytes of its control group.
+    pub(crate) of_group: Option<u64>,
+    pub(crate) of_interpreter: SessionLimits,
+    /// How long the start may take.
+    pub(crate) startup: Duration,
+}
+
+/// Why a worker never became ready.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unready {
+    #[error(transparent)]
+    Spawn(#[from] spawn::SpawnError),
+    #[error(transparent)]
+    Supervise(#[from] supervise::SuperviseError),
+    #[error("the worker {0} is of another build than this package ({ours}): reinstall the package", ours = dana_wire::BUILD)]
+    Build(String),
+    #[error("level '{reached}' is reached, '{wanted}' is wanted: {shortfall}")]
+    Level { reached: &'static str, wanted: &'static str, shortfall: String },
+    #[error("all {most} workers that may exist at once (PoolConfig.max_workers) were busy for {waited:.1} s")]
+    Exhausted { most: usize, waited: f64 },
+    #[error("{0}")]
+    Stopped(Stop, Box<Ending>),
+    /// It stopped; how it ended is not looked at yet.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// Kills its worker when dropped, unless it was let go.
+#[derive(Debug)]
+struct Leash(Option<Arc<Worker>>);
+
+impl Leash {
+    fn worker(&self) -> Result<&Arc<Worker>, Stop> {
+        self.0.as_ref().ok_or(Stop::Gone)
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        if let Some(worker) = self.0.take() {
+            worker.kill(Why::Ended);
+        }
+    }
+}
+
+/// A worker on its way.
+pub(crate) struct Candidate {
+    recipe: Arc<Recipe>,
+    leash: Leash,
+    link: Pipe,
+    failures: Vec<Failure>,
+    report: Option<Report>,
+}
+
+/// A worker that is ready.
+pub(crate) struct Recruit {
+    leash: Leash,
+    link: Pipe,
+    report: Report,
+}
+
+impl Candidate {
+    /// Starts a process.
+    pub(crate) fn start(recipe: &Arc<Recipe>, permit: Permit) -> Result<Candidate, Unready> {
+        let [memory, cpu] = recipe.of_kernel;
+        let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu];
+        let spawned = spawn::start(&recipe.path, numbers, &recipe.wish, recipe.of_group)?;
+        let worker = Worker::new(spawned.pid, spawned.pidfd, spawned.stderr, spawned.cgroup, permit);
+        let worker = Arc::new(worker);
+        let leash = Leash(Some(worker.clone()));
+        supervise::watch(&worker)?;
+        let link = Pipe::new(worker, spawned.requests, spawned.replies, Arc::new(Ends::default()));
+        Ok(Candidate { recipe: recipe.clone(), leash, link, failures: spawned.failures, report: None })
+    }
+
+    /// Goes on as far as it goes without waiting; true when the worker is ready.
+    pub(crate) fn step(&mut self, patience: &Patience) -> Result<bool, Unready> {
+        while let Some(message) = self.link.poll()? {
+            match (&self.report, message) {
+                (None, ToHost::Hello(hello)) => {
+                    if hello.protocol != PROTOCOL || hello.build != dana_wire::BUILD {
+                        return Err(Unready::Build(self.recipe.path.display().to_string()));
+                    }
+                    self.report = Some(self.judge(&hello.layers)?);
+                    self.set_up(patience)?;
+                }
+                (Some(_), ToHost::Started) if self.link.is_quiet() => return Ok(true),
+                (_, other) => return Err(out_of_turn(&other).into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Believes the kernel about it.
+    fn judge(&self, claims: &[LayerClaim]) -> Result<Report, Unready> {
+        let wish = &self.recipe.wish;
+        let report = verify(self.leash.worker()?, wish, &self.failures, claims).ok_or(Stop::Gone)?;
+        if report.level < wish.least {
+            let (reached, wanted) = (report.level.name(), wish.least.name());
+            return Err(Unready::Level { reached, wanted, shortfall: report.shortfall() });
+        }
+        Ok(report)
+    }
+
+    fn set_up(&mut self, patience: &Patience) -> Result<(), Stop> {
+        let seed = sys::random().map_err(Stop::Host)?;
+        let start = Start { limits: self.recipe.of_interpreter.clone(), seed, functions: Vec::new() };
+        self.link.begin(&ToWorker::Start(start))?;
+        self.link.start_sending(patience)
+    }
+
+    /// Waits until [`Candidate::step`] may get further.
+    pub(crate) fn wait(&mut self, patience: &Patience) -> Result<(), Stop> {
+        self.link.wait_for(patience, None)
+    }
+
+    /// Something may have come.
+    pub(crate) fn look_again(&mut self) {
+        self.link.look_again();
+    }
+
+    /// What to wait for elsewhere: it becomes readable.
+    pub(crate) fn replies(&self) -> &std::os::fd::OwnedFd {
+        self.link.replies()
+    }
+
+    /// The worker, once [`Candidate::step`] said that it is ready.
+    pub(crate) fn ready(self) -> Result<Recruit, Unready> {
+        let Candidate { leash, link, report, .. } = self;
+        Ok(Recruit { leash, link, report: report.ok_or(Stop::Gone)? })
+    }
+
+    /// Gives up on it, and waits until it is gone.
+    pub(crate) fn give_up(mut self, why: Unready) -> Unready {
+        let Some(worker) = self.leash.0.take() else { return why };
+        match why {
+            Unready::Stop(stop) => {
+                let ending = end(&worker, &stop, Some(self.recipe.startup), None);
+                Unready::Stopped(stop, Box::new(ending))
+            }
+            other => {
+                worker.finish(Why::Ended);
+                other
+            }
+        }
+    }
+}
+
+/// Waits for a candidate on the thread of a call.
+pub(crate) fn see_through(mut candidate: Candidate, patience: &Patience) -> Result<Recruit, Unready> {
+    loop {
+        match candidate.step(patience) {
+            Ok(true) => return candidate.ready(),
+            Ok(false) => {}
+            Err(why) => return Err(candidate.give_up(why)),
+        }
+        if let Err(stop) = candidate.wait(patience) {
+            return Err(candidate.give_up(stop.into()));
+        }
+    }
+}
+
+/// Until when a start may take.
+pub(crate) fn startup_patience(recipe: &Recipe) -> Patience {
+    let now = Instant::now();
+    Patience::until(now.checked_add(recipe.startup), Arc::default(), now)
+}
+
+/// Longest wait for a worker that has closed its pipes to end by itself.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// How a worker ended because of `stop`, once nothing is left of it.
+pub(crate) fn end(worker: &Worker, stop: &Stop, time: Option<Duration>, cpu: Option<Duration>) -> Ending {
+    if matches!(stop, Stop::Gone) {
+        worker.wait(ENDING);
+    }
+    let exit = worker.finish(Why::Ended);
+    of_stop(stop, Some((worker, exit)), time, cpu)
+}
+
+impl Recruit {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.leash.0.as_ref().is_some_and(|worker| worker.is_alive())
+    }
+
+    /// Ends it, and waits until nothing is left of it.
+    pub(crate) fn end(self) {
+        if let Some((worker, link, _)) = self.hire() {
+            drop(link);
+            worker.finish(Why::Ended);
+        }
+    }
+
+    /// The worker, the way to it, and what is known of it. Whoever takes it is to end it.
+    pub(crate) fn hire(mut self) -> Option<(Arc<Worker>, Pipe, Report)> {
+        self.leash.0.take().map(|worker| (worker, self.link, self.report))
+    }
+}
