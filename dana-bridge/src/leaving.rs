@@ -7,7 +7,7 @@
 //! of standard error when the teardown needs it. Left out: threads that are inside a Python function of the host's own
 //! at that moment.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +22,9 @@ const LEAVING: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 struct Turns {
     over: AtomicBool,
-    inside: Mutex<usize>,
+    /// Threads inside.
+    inside: AtomicUsize,
+    waiting: Mutex<()>,
     left: Condvar,
 }
 
@@ -35,15 +37,19 @@ pub(crate) struct Inside(&'static Turns);
 impl Inside {
     pub(crate) fn enter() -> Self {
         let turns = TURNS.get();
-        *lock(&turns.inside) += 1;
+        turns.inside.fetch_add(1, Ordering::SeqCst);
         Inside(turns)
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        *lock(&self.0.inside) -= 1;
-        self.0.left.notify_all();
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+        // Waking costs a system call even when nobody sleeps, and somebody does only at the very end.
+        if self.0.over.load(Ordering::SeqCst) {
+            drop(lock(&self.0.waiting));
+            self.0.left.notify_all();
+        }
     }
 }
 
@@ -58,17 +64,17 @@ pub(crate) fn check() -> Result<(), Stop> {
 
 /// Tells the turns of other threads to end.
 pub(crate) fn begin() {
-    TURNS.get().over.store(true, Ordering::Release);
+    TURNS.get().over.store(true, Ordering::SeqCst);
 }
 
 /// Waits until they have, without the GIL.
 pub(crate) fn wait() {
     let turns = TURNS.get();
-    let inside = lock(&turns.inside);
+    let inside = |_: &mut ()| turns.inside.load(Ordering::SeqCst) > 0;
     // After the longest wait the exit goes on: nothing more can be done for whoever is still inside.
-    let _ = turns.left.wait_timeout_while(inside, LEAVING, |inside| *inside > 0);
+    let _ = turns.left.wait_timeout_while(lock(&turns.waiting), LEAVING, inside);
 }
 
-fn lock(mutex: &Mutex<usize>) -> MutexGuard<'_, usize> {
+fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -295,6 +295,7 @@ pub(crate) fn empty() {
     for spare in POOL.get().clear() {
         spare.end();
     }
+    supervise::settle();
 }
 
 /// Counts how a session ended.

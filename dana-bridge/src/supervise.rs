@@ -5,6 +5,7 @@
 //! The rule: no call waits for this thread, except to hear that it has let go of a dead
 //! worker. Left out: the deadline of a call, which the call itself keeps to the millisecond.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -25,6 +26,9 @@ use crate::worker::{Watched, Why, Worker};
 const TICK: Duration = Duration::from_millis(250);
 /// How far beyond its deadline a turn may be before it is ended from here.
 const GRACE: Duration = Duration::from_millis(250);
+/// How long the thread may take to look at its orders.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// Why nothing can be supervised. The worker at hand is not in use yet and can be given up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SuperviseError {
@@ -45,6 +49,8 @@ enum Order {
     Watch(Arc<Worker>),
     /// Spares may be wanted.
     Fill,
+    /// End the thread if it has no worker, and say so.
+    Settle(SyncSender<Option<JoinHandle<()>>>),
     /// End every worker, then the thread.
     Finish,
 }
@@ -73,6 +79,19 @@ pub(crate) fn fill() {
     if let Some(running) = post().as_ref() {
         // Unsent only to a thread that is ending, and has no worker any more.
         let _ = running.orders.send(Order::Fill);
+    }
+}
+
+/// Waits for the end of the thread, if it has no worker any more.
+pub(crate) fn settle() {
+    let (answer, answered) = sync_channel(1);
+    match post().as_ref() {
+        Some(running) if running.orders.send(Order::Settle(answer)).is_ok() => {}
+        _ => return,
+    }
+    if let Ok(Some(thread)) = answered.recv_timeout(SETTLING) {
+        // A panic in it was reported already.
+        let _ = thread.join();
     }
 }
 
@@ -110,8 +129,6 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
     let mut workers: Vec<Weak<Worker>> = Vec::new();
     let mut watches = JoinSet::new();
     let mut fills = JoinSet::new();
-    // The last worker that ended, if spares were still being seen to then: whoever waits for it waits for the thread.
-    let mut last: Option<Arc<Watched>> = None;
     let mut tick = interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -120,6 +137,15 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                 Some(Order::Watch(worker)) => {
                     workers.push(Arc::downgrade(&worker));
                     watches.spawn_local(empty_until_ended(worker));
+                }
+                Some(Order::Settle(answer)) => {
+                    let myself = if watches.is_empty() { leave(inbox) } else { None };
+                    let left = myself.is_some();
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(myself);
+                    if left {
+                        return;
+                    }
                 }
                 Some(Order::Fill) => {
                     if fills.is_empty() {
@@ -139,11 +165,7 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                     watched.end(Some(myself));
                     return;
                 }
-                if watches.is_empty() && !fills.is_empty() {
-                    last = Some(watched);
-                } else {
-                    watched.end(None);
-                }
+                watched.end(None);
                 workers.retain(|worker| worker.upgrade().is_some_and(|worker| worker.exit().is_none()));
                 // It may have been a spare.
                 pool::prune();
@@ -152,14 +174,8 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                 }
             }
             Some(_) = fills.join_next() => {
-                let myself = if watches.is_empty() { leave(inbox) } else { None };
-                let left = myself.is_some();
-                match last.take() {
-                    Some(watched) => watched.end(myself),
-                    // Nobody waits for the thread: it ends by itself.
-                    None => drop(myself),
-                }
-                if left {
+                // Nobody waits for the thread: it ends by itself.
+                if watches.is_empty() && fills.is_empty() && leave(inbox).is_some() {
                     return;
                 }
             }
