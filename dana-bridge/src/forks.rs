@@ -17,6 +17,15 @@ static SESSIONS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// Remembers a session for the children of this process.
 pub(crate) fn remember(session: &Bound<'_, Session>) -> PyResult<()> {
     let py = session.py();
+    prepare(py)?;
+    if let Some(sessions) = SESSIONS.get(py) {
+        sessions.bind(py).call_method1("add", (session,))?;
+    }
+    Ok(())
+}
+
+/// Has forks looked after from now on.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let sessions = SESSIONS.get_or_try_init(py, || {
         let arguments = PyDict::new(py);
         arguments.set_item("before", pyo3::wrap_pyfunction!(before_fork, py)?)?;
@@ -24,8 +33,8 @@ pub(crate) fn remember(session: &Bound<'_, Session>) -> PyResult<()> {
         arguments.set_item("after_in_child", pyo3::wrap_pyfunction!(abandon_sessions, py)?)?;
         py.import("os")?.call_method("register_at_fork", (), Some(&arguments))?;
         py.import("weakref")?.call_method0("WeakSet").map(Bound::unbind)
-    })?;
-    sessions.bind(py).call_method1("add", (session,)).map(drop)
+    });
+    sessions.map(drop)
 }
 
 #[pyo3::pyfunction]

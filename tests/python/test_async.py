@@ -44,7 +44,7 @@ def test_turns(kind: Kind) -> None:
             assert await d.call("double", 21) == 42
             await d.set("name", {"a": [1, None]})
             assert await d.get("name") == {"a": [1, None]}
-            assert (await d.snapshot())["local:name"] == {"a": [1, None]}
+            assert (await d.snapshot()).get("local:name") == {"a": [1, None]}
             failed = await d.execute_string("1 / 0")
             assert isinstance(failed.error, exceptions.DanaCallError)
             assert failed.error.kind == "ZeroDivisionError"

@@ -73,7 +73,7 @@ def test_a_warm_pool_is_hit() -> None:
         use(d)
         assert d.is_subprocess_isolated
         assert d.isolation.level == "landlocked"
-        assert d.isolation["seccomp"].evidence == "kernel"
+        assert d.isolation.layer("seccomp").evidence == "kernel"
     after = pool.stats()
     assert (after.hits - before.hits, after.misses - before.misses) == (1, 0)
     eventually(lambda: pool.stats().idle == 4)
@@ -92,12 +92,16 @@ def test_spares_are_of_the_kind_that_is_asked_for() -> None:
     assert pool.stats().misses - before.misses == 2
 
 
+def abs_of(number: int) -> int:
+    return abs(number)
+
+
 def test_functions_are_told_to_spares_too() -> None:
     pool.configure(PoolConfig(min_idle=2, max_workers=20))
     pool.warm(2)
     hits = pool.stats().hits
-    with isolated(functions=[len]) as d:
-        assert d.execute_string("len([1, 2])").result == 2
+    with isolated(functions=[abs_of]) as d:
+        assert d.execute_string("abs_of(-2)").result == 2
     with isolated(functions={"twice": lambda x: 2 * x}) as d:
         assert d.execute_string("twice(4)").result == 8
     assert pool.stats().hits == hits + 2
@@ -142,7 +146,7 @@ def test_a_full_pool_makes_sessions_wait_in_order() -> None:
 def test_a_full_pool_fails_clearly_at_the_deadline() -> None:
     pool.configure(PoolConfig(min_idle=0, max_workers=1, acquire_timeout=0.05))
     with isolated() as d:
-        with pytest.raises(exceptions.PoolExhaustedError, match="all 1 workers .* max_workers") as caught:
+        with pytest.raises(exceptions.PoolExhaustedError, match=r"all 1 workers .*max_workers") as caught:
             isolated()
         assert isinstance(caught.value, exceptions.ResourceError)
         use(d)
