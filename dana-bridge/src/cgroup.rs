@@ -113,11 +113,14 @@ impl Drop for Cgroup {
     }
 }
 
+/// How many directories may be taken from under our hands before we give up.
+const TRIES: u32 = 1000;
+
 impl Parent {
     /// Makes a directory that no other host removes.
     fn place(self) -> Result<Place, CgroupError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        loop {
+        for _ in 0..TRIES {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let name = format!("{PREFIX}{}-{number}", process());
             let folder = self.folder.join(&name);
@@ -135,7 +138,11 @@ impl Parent {
                 }
                 Ok(lock) => match lock.try_lock() {
                     Ok(()) if folder.exists() => return Ok(Place { parent: self, name, _lock: lock }),
-                    Ok(()) | Err(TryLockError::WouldBlock) => {}
+                    Ok(()) => {}
+                    // Another host removes it just now, or somebody holds on to it who should not.
+                    Err(TryLockError::WouldBlock) => {
+                        let _ = fs::remove_dir(&folder);
+                    }
                     Err(TryLockError::Error(error)) => {
                         let _ = fs::remove_dir(&folder);
                         return Err(refused("lock", &folder)(error));
@@ -143,6 +150,8 @@ impl Parent {
                 },
             }
         }
+        let all = self.folder.join(format!("{PREFIX}{}-*", process()));
+        Err(refused("lock", &all)(io::ErrorKind::WouldBlock.into()))
     }
 }
 

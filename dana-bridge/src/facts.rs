@@ -6,10 +6,16 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use crate::recruit::Recipe;
 use crate::worker::Worker;
+
+/// Why a file of a living process seems not to exist.
+const HIDDEN: &str = "; where /proc is mounted with hidepid=2, a user's locked processes are hidden from him: mount it \
+                      without, or with gid= of one of his groups";
 
 /// One process, and the thread of this one that started it, to compare.
 #[derive(Debug)]
@@ -19,15 +25,35 @@ pub(crate) struct Facts {
     own_status: String,
     limits: String,
     group: Option<Result<String, String>>,
+    /// What it may map, and for how many seconds it may compute, as this host told it.
+    pub(crate) memory: Option<u64>,
+    pub(crate) cpu: Option<u64>,
 }
 
 impl Facts {
     /// Reads what every check needs.
-    pub(crate) fn read(worker: &Worker) -> Result<Facts, String> {
+    pub(crate) fn read(worker: &Worker, recipe: &Recipe) -> Result<Facts, String> {
         let pid = worker.pid;
         let file = |path: String| {
-            fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))
+            fs::read_to_string(&path).map_err(|error| {
+                let hidden = match error.kind() {
+                    io::ErrorKind::NotFound if path.starts_with(&format!("/proc/{pid}/")) => HIDDEN,
+                    _ => "",
+                };
+                format!("{path} cannot be read: {error}{hidden}")
+            })
         };
+        // A /proc of another process namespace would show a stranger under this number.
+        let descriptor = file(format!("/proc/thread-self/fdinfo/{}", worker.pidfd().as_raw_fd()))?;
+        match field(&descriptor, "Pid") {
+            Some(number) if number == pid.to_string() => {}
+            number => {
+                return Err(format!(
+                    "/proc is of another process namespace: process {pid} is {} there",
+                    number.unwrap_or("nothing")
+                ));
+            }
+        }
         Ok(Facts {
             pid,
             // Of this thread: the worker inherited the filters of the thread that started it.
@@ -35,6 +61,8 @@ impl Facts {
             status: file(format!("/proc/{pid}/status"))?,
             limits: file(format!("/proc/{pid}/limits"))?,
             group: worker.group_evidence(),
+            memory: recipe.of_group,
+            cpu: Some(recipe.of_kernel[1]).filter(|seconds| *seconds > 0),
         })
     }
 

@@ -79,7 +79,7 @@ impl Limits {
         }
     }
 
-    /// What a control group of the worker may hold: the program's memory and a quarter for what the
+    /// What the worker may map, and a control group of it hold: the program's memory and a quarter for what the
     /// heap cannot use, one frame each way, and 160 MiB for the worker itself and what it keeps.
     pub(crate) fn of_group(&self) -> Option<u64> {
         const FRAMES: u64 = (Budget::FROM_HOST.frame_bytes + Budget::FROM_WORKER.frame_bytes) as u64;

@@ -28,18 +28,23 @@ pub(crate) fn differs(facts: &Facts, kind: &str) -> Result<Shown, String> {
     Ok(compare(facts, kind)?.map_or(Shown::Untold, Shown::Kernel))
 }
 
-/// Another user namespace, that knows one user: the worker's.
+/// Another user namespace, that knows one user: the worker's. A host that knows only one user itself, and may not read
+/// the link, cannot tell.
 pub(crate) fn user(facts: &Facts) -> Result<Shown, String> {
-    let link = compare(facts, "user")?.unwrap_or_else(|| "another uid_map than the host's".to_owned());
+    let link = compare(facts, "user")?;
     let failed = |error| format!("uid_map cannot be read: {error}");
     let map = facts.text("uid_map").map_err(failed)?;
     let words: Vec<&str> = map.split_whitespace().collect();
-    match words.as_slice() {
-        [_, outside, "1"] if map != Facts::own_text("uid_map").map_err(failed)? => {
-            Ok(Shown::Kernel(format!("{link}, knows only user {outside}")))
-        }
-        _ => Err(format!("its uid_map is '{}'", words.join(" "))),
-    }
+    let [_, outside, "1"] = words.as_slice() else {
+        return Err(format!("its uid_map is '{}'", words.join(" ")));
+    };
+    let differs = map != Facts::own_text("uid_map").map_err(failed)?;
+    let link = match link {
+        Some(link) => link,
+        None if differs => "another uid_map than the host's".to_owned(),
+        None => return Ok(Shown::Untold),
+    };
+    Ok(Shown::Kernel(format!("{link}, knows only user {outside}")))
 }
 
 /// Another network, with nothing in it but the loopback interface.

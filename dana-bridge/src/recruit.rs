@@ -125,7 +125,7 @@ impl Candidate {
     /// Believes the kernel about it.
     fn judge(&self, claims: &[LayerClaim]) -> Result<Report, Unready> {
         let wish = &self.recipe.wish;
-        let report = verify(self.leash.worker()?, wish, &self.failures, claims).ok_or(Stop::Gone)?;
+        let report = verify(self.leash.worker()?, &self.recipe, &self.failures, claims).ok_or(Stop::Gone)?;
         if report.level < wish.least {
             let (reached, wanted) = (report.level.name(), wish.least.name());
             return Err(Unready::Level { reached, wanted, shortfall: report.shortfall() });

@@ -6,7 +6,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::stderr::escape;
+use crate::stderr::one_line;
 
 /// How strong the wall is as a whole; each level includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,11 +124,17 @@ impl Report {
 
     /// Which of the layers that were asked for are missing, and why, in one line.
     pub(crate) fn shortfall(&self) -> String {
-        let missing: Vec<String> = self
-            .layers
-            .iter()
-            .filter(|layer| layer.wanted && !layer.in_force)
-            .map(|layer| format!("{}: {}", layer.name, layer.reason))
+        // What hinders one layer often hinders many: it is told once.
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for layer in self.layers.iter().filter(|layer| layer.wanted && !layer.in_force) {
+            match reasons.iter_mut().find(|(reason, _)| *reason == layer.reason) {
+                Some((_, names)) => names.push(&layer.name),
+                None => reasons.push((&layer.reason, vec![&layer.name])),
+            }
+        }
+        let missing: Vec<String> = reasons
+            .into_iter()
+            .map(|(reason, names)| one_line(&format!("{}: {reason}", names.join(", "))))
             .collect();
         if missing.is_empty() { "no layer is missing".to_owned() } else { missing.join("; ") }
     }
@@ -137,12 +143,12 @@ impl Report {
         let layers = PyList::empty(py);
         for layer in &self.layers {
             let row = PyDict::new(py);
-            row.set_item("name", escape(&layer.name))?;
+            row.set_item("name", one_line(&layer.name))?;
             row.set_item("wanted", layer.wanted)?;
             row.set_item("in_force", layer.in_force)?;
             row.set_item("evidence", layer.evidence.name())?;
-            row.set_item("value", escape(&layer.value))?;
-            row.set_item("reason", escape(&layer.reason))?;
+            row.set_item("value", one_line(&layer.value))?;
+            row.set_item("reason", one_line(&layer.reason))?;
             layers.append(row)?;
         }
         let report = PyDict::new(py);

@@ -141,6 +141,10 @@ fn group(wish: &Wish, memory: Option<u64>, failures: &mut Vec<Failure>) -> (Opti
     }
 }
 
+/// Writable for anybody; entries of a directory may be replaced by their owners alone.
+const WRITABLE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
 /// Refuses what could not be a worker of ours, with a better reason than the kernel's.
 fn check(path: &Path) -> Result<(), SpawnError> {
     let shown = || path.display().to_string();
@@ -155,8 +159,14 @@ fn check(path: &Path) -> Result<(), SpawnError> {
     if found.permissions().mode() & 0o111 == 0 {
         return unfit("not executable");
     }
-    if found.permissions().mode() & 0o002 != 0 {
+    if found.permissions().mode() & WRITABLE != 0 {
         return unfit("anybody on this machine may change it");
+    }
+    let folder = path.parent().map(fs::metadata);
+    if let Some(Ok(folder)) = folder
+        && folder.permissions().mode() & (WRITABLE | STICKY) == WRITABLE
+    {
+        return unfit("anybody on this machine may put another in its place");
     }
     Ok(())
 }

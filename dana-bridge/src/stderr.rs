@@ -63,3 +63,8 @@ pub(crate) fn escape(text: &str) -> String {
     }
     safe
 }
+
+/// The same for what stands in a table or a line of a log: it cannot pass for two.
+pub(crate) fn one_line(text: &str) -> String {
+    escape(text).replace('\n', "\\n").replace('\t', "\\t")
+}

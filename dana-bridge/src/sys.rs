@@ -69,7 +69,8 @@ const CHILD_STACK: usize = 32 << 10;
 /// Bytes of the kernel's signal set.
 const SIGNAL_SET: usize = 8;
 
-/// Starts a program with an empty environment in `/`, all signals at their defaults and unblocked.
+/// Starts a program with an empty environment in `/`, all signals at their defaults and unblocked, and with
+/// addresses at random whatever this process was started with.
 /// The calling thread is suspended until the program runs or could not be started; no memory is
 /// copied.
 pub(crate) fn spawn(image: &Image<'_>) -> Result<Started, (ChildStep, Errno)> {
@@ -165,6 +166,8 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
             libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             let none: u64 = 0;
             libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, unwanted, SIGNAL_SET);
+            // A host may have been started with fixed addresses (`setarch -R`, debuggers).
+            libc::syscall(libc::SYS_personality, 0_usize);
             libc::syscall(libc::SYS_execve, errand.path, errand.arguments, errand.environment);
             ChildStep::Execute
         };

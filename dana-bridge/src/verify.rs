@@ -8,8 +8,9 @@ use dana_wire::LayerClaim;
 
 use crate::facts::Facts;
 use crate::namespaces;
+use crate::recruit::Recipe;
 use crate::report::{Evidence, Known, LAYERS, Layer, Level, Report};
-use crate::wish::{self, Failure, Wish};
+use crate::wish::{self, Failure};
 use crate::worker::Worker;
 
 /// How to tell whether a layer is in force: what shows it, or why it is not.
@@ -53,18 +54,18 @@ const CHECKS: &[(&str, Check)] = &[
 /// Compares a worker's claims with the kernel's facts. `None` if the worker is gone.
 pub(crate) fn verify(
     worker: &Worker,
-    wish: &Wish,
+    recipe: &Recipe,
     failures: &[Failure],
     claims: &[LayerClaim],
 ) -> Option<Report> {
-    let facts = Facts::read(worker);
+    let wish = &recipe.wish;
+    let facts = Facts::read(worker, recipe);
     // The first claim of a name counts: ours.
     let claims: Vec<LayerClaim> = failures.iter().map(failed).chain(claims.iter().cloned()).collect();
     let claims = claims.as_slice();
     let judged = LAYERS.iter().map(|known| judge(known, wish.wants(known), facts.as_ref(), claims));
-    let unknown = |claim: &&LayerClaim| !LAYERS.iter().any(|known| known.name == claim.name);
-    let further = claims.iter().filter(unknown).map(|claim| said(&claim.name, true, claim));
-    let layers: Vec<Layer> = judged.chain(further).collect();
+    // A claim of a layer that this host does not know is not passed on: nothing would vouch for it.
+    let layers: Vec<Layer> = judged.collect();
     worker.is_alive().then(|| Report { level: Level::of(&layers), asked: wish.level, layers })
 }
 
@@ -198,16 +199,25 @@ fn own_user(facts: &Facts) -> Result<Shown, String> {
     }
 }
 
-/// A process that cannot be traced belongs to root under `/proc`, whoever its user is. Where that
-/// user is root and this host may read everything, the kernel does not tell.
+/// A process that cannot be traced belongs to root under `/proc`, whoever its user is. Where that user
+/// is root and this host may read everything, the kernel does not tell. Whoever traces it already
+/// goes on: between exec and the lock a neighbour may have been quick.
 fn not_dumpable(facts: &Facts) -> Result<Shown, String> {
+    match facts.field("TracerPid")? {
+        "0" => {}
+        tracer => return Err(format!("process {tracer} traces it")),
+    }
     let user = facts.field("Uid")?.split_whitespace().nth(1).unwrap_or("0");
     match facts.owner() {
         Err(error) => Err(format!("its owner under /proc cannot be read: {error}")),
         Ok(0) if user != "0" => {
             Ok(Shown::Kernel(format!("owned by root under /proc, though its user is {user}")))
         }
-        Ok(0) if facts.text("environ").is_err() => {
+        // Root has no number in a user namespace that does not know it.
+        Ok(owner) if owner.to_string() != user => {
+            Ok(Shown::Kernel(format!("owned by {owner} under /proc, though its user is {user}")))
+        }
+        Ok(_) if facts.text("environ").is_err() => {
             Ok(Shown::Kernel("its environment cannot be read".to_owned()))
         }
         Ok(0) => Ok(Shown::Untold),
@@ -256,17 +266,36 @@ const CEILINGS: &[(&str, u64)] = &[
     ("Max processes", 0),
     ("Max locked memory", 0),
     ("Max msgqueue size", 0),
+    ("Max pending signals", 16),
+    ("Max realtime priority", 0),
+    ("Max nice priority", 0),
+    ("Max stack size", 8 << 20),
 ];
 
 fn limited(facts: &Facts) -> Result<Shown, String> {
+    let mut shown = "core, files, processes, locked memory, queues and priority at their lowest".to_owned();
     for (name, most) in CEILINGS {
-        for (kind, found) in ["soft", "hard"].into_iter().zip(facts.limit(name)?) {
-            if !found.parse::<u64>().is_ok_and(|value| value <= *most) {
-                return Err(format!("the {kind} limit '{name}' is {found}, not {most}"));
-            }
+        at_most(facts, name, [*most; 2])?;
+    }
+    if let Some(bytes) = facts.memory {
+        at_most(facts, "Max address space", [bytes; 2])?;
+        shown.push_str(&format!(", address space {bytes}"));
+    }
+    if let Some(seconds) = facts.cpu {
+        // A second between the signal that says why and the one that ends it.
+        at_most(facts, "Max cpu time", [seconds, seconds.saturating_add(1)])?;
+        shown.push_str(&format!(", processor time {seconds} s"));
+    }
+    Ok(Shown::Kernel(shown))
+}
+
+fn at_most(facts: &Facts, name: &str, most: [u64; 2]) -> Result<(), String> {
+    for ((kind, found), most) in ["soft", "hard"].into_iter().zip(facts.limit(name)?).zip(most) {
+        if !found.parse::<u64>().is_ok_and(|value| value <= most) {
+            return Err(format!("the {kind} limit '{name}' is {found}, not {most}"));
         }
     }
-    Ok(Shown::Kernel("core, files, processes, locked memory and queues at their lowest".to_owned()))
+    Ok(())
 }
 
 /// A filter of the worker's own: the ones it inherited do not count.

@@ -87,6 +87,7 @@ fn a_base_layer_that_fails_is_named_and_nothing_runs() {
         (call(libc::SYS_close_range, ENOSYS), "fds", "close_range: ENOSYS"),
         (call(libc::SYS_chdir, EPERM), "session", "chdir /: EPERM"),
         (call(libc::SYS_setsid, EPERM), "session", "setsid: EPERM"),
+        (call(libc::SYS_sched_getscheduler, EPERM), "session", "sched_setscheduler: EPERM"),
         (call(libc::SYS_capset, EPERM), "capabilities", "capset"),
         (prctl(libc::PR_SET_DUMPABLE, EINVAL), "dumpable", "EINVAL"),
         (prctl(libc::PR_SET_NO_NEW_PRIVS, EINVAL), "no_new_privs", "EINVAL"),

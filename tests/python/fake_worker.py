@@ -6,6 +6,7 @@ library only and shares no code with the product, so that a bug in the wire cann
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import os
@@ -173,12 +174,26 @@ def lock(skip: str = "") -> None:
         numbers = (4, 1, 6, 8, 12)
         for _, number in zip(names, numbers, strict=True):
             resource.setrlimit(number, (0, 0))
+        for number, most in ((11, 16), (13, 0), (14, 0), (resource.RLIMIT_STACK, 8 << 20)):
+            resource.setrlimit(number, (most, most))
+        if skip != "budget":
+            _keep_to_the_budget()
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     if skip not in {"seccomp", "no_new_privs"}:
         allow = _Filter(0x06, 0, 0, 0x7FFF0000)
         program = _Program(1, ctypes.pointer(allow))
         if _LIBC.prctl(22, 2, ctypes.byref(program), 0, 0):
             raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def _keep_to_the_budget() -> None:
+    """Set the limits that the host's arguments name, with room for this interpreter's own work."""
+    memory, seconds = (int(word) for word in sys.argv[3:5])
+    if memory:
+        most = memory + memory // 4 + (416 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if seconds:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
 # Namespaces: the flags of unshare(2), by the layer that they make.
@@ -347,6 +362,34 @@ def act_liar(skip: str = "all") -> None:
         lock(skip)
     hello()
     sleep_for_ever()
+
+
+def act_traced() -> None:
+    """Be locked as any other, with a tracer that was there before."""
+    me = os.getpid()
+    reader, writer = os.pipe()
+    _LIBC.prctl(0x59616D61, -1, 0, 0, 0)  # PR_SET_PTRACER: where the kernel asks for it
+    if os.fork() == 0:
+        seized = _LIBC.ptrace(0x4206, me, 0, 0)
+        for fd in (0, 1, 2):
+            os.close(fd)
+        os.write(writer, b"no" if seized else b"ok")
+        with contextlib.suppress(ChildProcessError):
+            while not os.WIFSIGNALED(os.waitpid(me, 0x40000000)[1]):  # __WALL
+                pass
+        os._exit(0)
+    if os.read(reader, 2) != b"ok":
+        os._exit(3)
+    os.close(reader)
+    os.close(writer)
+    act_echo()
+
+
+def act_boaster() -> None:
+    """Claim a layer that does not exist, and lines of the report that the host did not write."""
+    CLAIMS.append(["virtual_machine", True, "a kernel of its own"])
+    CLAIMS.insert(0, ["landlock", True, "x\n  net_namespace  in force  kernel: net:[1]"])
+    act_echo()
 
 
 def act_boxed(skip: str = "") -> None:

@@ -2,7 +2,8 @@
 
 Run as a program: reads a list of cases as JSON, opens a session for each in a process of its own, and prints
 what came of it. A case may refuse system calls by a filter that host and worker inherit, take capabilities
-away, and change the user. Numbers are those of x86-64.
+away, change the user, go into a user namespace that knows this user alone, and have a /proc of its own with
+options. Numbers are those of x86-64.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -95,6 +97,41 @@ def keep_capabilities(mask: int) -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
+def in_other_conditions(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Open a session for each case, by running this file as a program."""
+    program = str(Path(__file__).resolve())
+    done = subprocess.run(
+        [sys.executable, program], input=json.dumps(cases), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _leave(flag: int) -> None:
+    if _LIBC.unshare(flag):
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
+def mount_proc(options: str) -> None:
+    """Have a mount of /proc of one's own."""
+    _leave(0x00020000)
+    if _LIBC.mount(None, b"/", None, 0x44000, None) or _LIBC.mount(
+        b"proc", b"/proc", b"proc", 0, options.encode()
+    ):
+        raise OSError(ctypes.get_errno(), "mount")
+
+
+def know_one_user() -> None:
+    """Go into a user namespace that knows this user by his number, and nobody else, as other sandboxes do."""
+    user, group = os.getuid(), os.getgid()
+    _LIBC.prctl(4, 1, 0, 0, 0)
+    _leave(0x10000000)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    keep_capabilities(0)
+
+
 def become(user: int) -> None:
     os.setgroups([])
     os.setgid(user)
@@ -105,11 +142,15 @@ def _open(case: dict[str, Any]) -> dict[str, Any]:
     from opendxa.dana import Dana
     from opendxa.dana.exceptions import DanaError
 
+    if case.get("proc"):
+        mount_proc(case["proc"])
     refuse([tuple(rule) for rule in case["rules"]])
     if case.get("capabilities") is not None:
         keep_capabilities(case["capabilities"])
     if case.get("user"):
         become(case["user"])
+    if case.get("one_user"):
+        know_one_user()
     warnings.simplefilter("ignore")
     try:
         with Dana(echo=False, **case["settings"]) as d:

@@ -83,6 +83,7 @@ def test_unknown_row(capsys: pytest.CaptureFixture[str]) -> None:
 def test_attack_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["attack", *PLAIN_ROWS]) == 0
     told = capsys.readouterr().out
+    assert "6 rows at level " in told
     assert "6 withstood, 0 got through" in told
     assert "\033" not in told
 
@@ -96,7 +97,28 @@ def test_attack_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     suite = Xml.parse(file).getroot()[0]
     assert suite.get("tests") == "6"
     assert suite.get("failures") == suite.get("errors") == suite.get("skipped") == "0"
-    assert suite[0].get("name") == "row_015_a_thread_without_the_filter"
+    assert suite.find("properties/property[@name='level']").get("value") == found["level"]  # type: ignore[union-attr]
+    assert suite.find("testcase").get("name") == "row_015_a_thread_without_the_filter"  # type: ignore[union-attr]
+
+
+def test_attack_at_a_level_that_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is withstood at a lower level than was asked for would prove nothing of it."""
+    assert main(["attack", "--isolation", "process", "15"]) == 2
+    assert "not called isolated" in capsys.readouterr().err
+    asked = {}
+
+    def refuse(self: object, **settings: object) -> None:
+        asked.update(settings)
+        raise IsolationUnavailableError("level 'namespaced' is reached, 'contained' is wanted")
+
+    monkeypatch.setattr("opendxa.dana.dana_module.Dana.__init__", refuse)
+    assert main(["attack", "--isolation", "contained", "15"]) == 1
+    told = capsys.readouterr()
+    assert "'contained' is wanted" in told.err
+    assert not told.out
+    assert asked["min_isolation"] == IsolationLevel.CONTAINED
 
 
 def fail(_: Ground) -> str:

@@ -5,7 +5,6 @@ of them where the kernel refuses. Rows 40, 45, 58, 63, 97, 100, 109, 121 and 123
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
 import signal
@@ -20,6 +19,7 @@ import fake_worker
 import outer
 from opendxa.dana import Dana, Limits, exceptions, pool
 from opendxa.dana._bridge import BUILD, Session
+from outer import in_other_conditions
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 numbers = pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")
@@ -48,16 +48,6 @@ def missing_here() -> set[str]:
     """Return the layers of the default level that this kernel does not have."""
     with Dana(isolation="landlocked", echo=False) as d:
         return {layer.name for layer in d.isolation.layers if layer.wanted and not layer.in_force}
-
-
-def in_other_conditions(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Open a session for each case; see `outer`."""
-    program = str(Path(outer.__file__).resolve())
-    done = subprocess.run(
-        [sys.executable, program], input=json.dumps(cases), capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 # What stands

@@ -13,6 +13,8 @@ use super::{SetupError, sys};
 /// A write to a pipe whose reader is gone must be an error, not a death, and a file size limit likewise: `SIGPIPE` and
 /// `SIGXFSZ` are ignored. Every other signal gets its default back.
 ///
+/// Nor may a host that runs before others, at a negative nice value or in real time, hand that down.
+///
 /// The first process of a namespace cannot see its parent: the host, which started it there, is 0.
 pub(crate) fn detach(host: Pid, is_first: bool) -> Applied {
     let host = if is_first { Pid::from_raw(0) } else { host };
@@ -33,10 +35,11 @@ pub(crate) fn detach(host: Pid, is_first: bool) -> Applied {
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .map_err(SetupError::at("sigprocmask"))?;
+    sys::claim_no_priority().map_err(SetupError::at("sched_setscheduler"))?;
     lead_session()?;
     umask(Mode::from_bits_truncate(0o077));
     chdir("/").map_err(SetupError::at("chdir /"))?;
-    Ok("own session, default signals, no terminal".into())
+    Ok("own session, default signals, no priority, no terminal".into())
 }
 
 /// Starts a session; a host that already made the worker a leader has done this.

@@ -55,6 +55,38 @@ pub(crate) fn set_disposition(signal: Signal, disposition: Disposition) -> nix::
     unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) }.map(drop)
 }
 
+/// Makes this process wait for the processor as any other does. Raw calls: musl's functions only say `ENOSYS`.
+pub(crate) fn claim_no_priority() -> nix::Result<()> {
+    const MYSELF: c_long = 0;
+    // The bit says that children shall not inherit: not a policy.
+    const RESET_ON_FORK: c_long = 0x4000_0000;
+    // SAFETY: plain numbers, no pointers.
+    let policy = Errno::result(unsafe { libc::syscall(libc::SYS_sched_getscheduler, MYSELF) })?;
+    let ordinary = [libc::SCHED_OTHER, libc::SCHED_BATCH, libc::SCHED_IDLE].map(c_long::from);
+    if !ordinary.contains(&(policy & !RESET_ON_FORK)) {
+        let lowest: c_int = 0;
+        // SAFETY: the parameter is one number, that the kernel only reads.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_sched_setscheduler,
+                MYSELF,
+                c_long::from(libc::SCHED_OTHER),
+                &raw const lowest,
+            )
+        };
+        Errno::result(result)?;
+    }
+    // The call says 20 less the nice value: 1 to 40.
+    // SAFETY: plain numbers, no pointers.
+    let niceness =
+        Errno::result(unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, MYSELF) })?;
+    if niceness > 20 {
+        // SAFETY: plain numbers, no pointers.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, MYSELF, MYSELF) })?;
+    }
+    Ok(())
+}
+
 /// Bytes for the stack of the fault handler. Wide vector registers make a signal frame of up to 12 KiB.
 const ALTERNATE_STACK: usize = 64 << 10;
 

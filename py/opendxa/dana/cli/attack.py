@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..corpus import Outcome
+    from ..isolation import IsolationLevel
 
 __all__ = ["HELP", "NAME", "arguments", "run"]
 
@@ -31,7 +32,12 @@ COLOUR = {"withstood": "green", "got through": "red", "failed": "red", "not trie
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("rows", nargs="*", type=int, metavar="ROW", help="rows to try (all without any)")
-    parser.add_argument("--isolation", metavar="LEVEL", help="the level of the sessions that are attacked")
+    parser.add_argument(
+        "--isolation",
+        metavar="LEVEL",
+        help="the level of the sessions that are attacked, filtered to contained (default: landlocked, "
+        "or filtered where that cannot be had)",
+    )
     parser.add_argument("--list", action="store_true", help="list the rows and try none")
     parser.add_argument("--json", action="store_true", help="write the results as JSON")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="also write them as JUnit XML")
@@ -41,14 +47,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Attack; return the exit status."""
     from ..corpus import Ground, carry_out, select  # noqa: PLC0415 - other commands do without
+    from ..exceptions import DanaError  # noqa: PLC0415
     from ..isolation import IsolationLevel  # noqa: PLC0415
 
     terminal = Terminal()
-    settings = {}
+    settings: dict[str, IsolationLevel] = {}
     try:
         rows = select(options.rows)
         if options.isolation:
-            settings["isolation"] = IsolationLevel(options.isolation)
+            settings["isolation"] = level = IsolationLevel(options.isolation)
+            if level < IsolationLevel.FILTERED:
+                raise ValueError(
+                    f"sessions at {level.value!r} are not called isolated: nothing is to be withstood"
+                )
     except ValueError as error:
         sys.stderr.write(f"dana-bridge attack: {error}\n")
         return 2
@@ -59,32 +70,39 @@ def run(options: argparse.Namespace) -> int:
     progress = Terminal(sys.stderr) if options.json else terminal
     outcomes = []
     with Ground(**settings) as ground:
+        try:
+            with ground.session() as d:
+                level = d.isolation.level
+        except DanaError as error:
+            sys.stderr.write(f"dana-bridge attack: {error}\n")
+            return 1
         progress.progress(0, len(rows), "")
         for outcome in carry_out(rows, ground):
             outcomes.append(outcome)
             progress.progress(len(outcomes), len(rows), outcome.row.attack)
     progress.end_progress()
     if options.junit:
-        _write_junit(options.junit, outcomes)
+        _write_junit(options.junit, level, outcomes)
     if options.json:
-        terminal.line(json.dumps(_document(outcomes), indent=2))
+        terminal.line(json.dumps(_document(level, outcomes), indent=2))
     else:
-        _tell(terminal, outcomes, options.verbose)
+        _tell(terminal, level, outcomes, options.verbose)
     return 1 if any(outcome.verdict in ("got through", "failed") for outcome in outcomes) else 0
 
 
-def _document(outcomes: Sequence[Outcome]) -> dict[str, object]:
+def _document(level: IsolationLevel, outcomes: Sequence[Outcome]) -> dict[str, object]:
     counts = Counter(outcome.verdict for outcome in outcomes)
     return {
         "user": os.geteuid(),
         "kernel": os.uname().release,
         "machine": os.uname().machine,
+        "level": level.value,
         "counts": {verdict: counts[verdict] for verdict in COLOUR},
         "rows": [outcome.to_dict() for outcome in outcomes],
     }
 
 
-def _tell(terminal: Terminal, outcomes: Sequence[Outcome], verbose: bool) -> None:
+def _tell(terminal: Terminal, level: IsolationLevel, outcomes: Sequence[Outcome], verbose: bool) -> None:
     for outcome in outcomes:
         verdict = terminal.paint(f"{outcome.verdict:<11}", COLOUR[outcome.verdict])
         terminal.line(f"{outcome.row.number:>4}  {verdict}  {outcome.row.attack}")
@@ -101,10 +119,11 @@ def _tell(terminal: Terminal, outcomes: Sequence[Outcome], verbose: bool) -> Non
     parts = [terminal.paint(f"{counts[verdict]} {verdict}", colour) for verdict, colour in COLOUR.items()
              if counts[verdict] or verdict in ("withstood", "got through")]  # fmt: skip
     seconds = sum(outcome.seconds for outcome in outcomes)
-    terminal.line(f"{terminal.paint(f'{len(outcomes)} rows', 'bold')}: {', '.join(parts)} in {seconds:.1f} s")
+    tried = terminal.paint(f"{len(outcomes)} rows", "bold")
+    terminal.line(f"{tried} at level {level.value}: {', '.join(parts)} in {seconds:.1f} s")
 
 
-def _write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:
+def _write_junit(path: Path, level: IsolationLevel, outcomes: Sequence[Outcome]) -> None:
     from xml.etree import ElementTree as Xml  # noqa: PLC0415 - rarely wanted
 
     counts = Counter(outcome.verdict for outcome in outcomes)
@@ -117,6 +136,8 @@ def _write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:
         skipped=str(counts["not tried"]),
         time=f"{sum(outcome.seconds for outcome in outcomes):.3f}",
     )
+    properties = Xml.SubElement(suite, "properties")
+    Xml.SubElement(properties, "property", name="level", value=level.value)
     for outcome in outcomes:
         case = Xml.SubElement(
             suite,

@@ -29,9 +29,14 @@ Fate = tuple[str, int]
 
 
 class Ground:
-    """A place for attacks. `settings` are what sessions are opened with, beside those of a row."""
+    """A place for attacks. `settings` are what sessions are opened with, beside those of a row.
+
+    A level that is named is the least that is accepted, too: what is withstood at a lower one proves nothing.
+    """
 
     def __init__(self, **settings: Any) -> None:
+        if settings.get("isolation") is not None:
+            settings.setdefault("min_isolation", settings["isolation"])
         #: What sessions are opened with.
         self.settings = settings
         self._tracer: subprocess.Popen[str] | None = None
