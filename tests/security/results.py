@@ -28,9 +28,9 @@ that the wheel ships; `dana-bridge attack` tries the rows of `test_portable.py` 
 """
 
 TAIL = """
-## Rows that are not covered
+## What of them is not covered
 
-| row | attack | why |
+| row | part | why |
 |---|---|---|
 """
 
@@ -94,7 +94,7 @@ def page() -> str:
 def listed() -> list[Line]:
     """Return what the page lists."""
     found = []
-    for text in PAGE.read_text(encoding="utf-8").partition("## Rows that are not")[0].splitlines():
+    for text in PAGE.read_text(encoding="utf-8").partition("## What of them")[0].splitlines():
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", text)[1:-1]]
         if len(cells) == 6 and cells[0].isdigit():
             found.append(Line(int(cells[0]), cells[1], cells[2], cells[3], cells[4].strip("`")))

@@ -14,8 +14,9 @@ def test_the_page_lists_every_row_and_its_test() -> None:
 
 
 def test_every_row_has_one_place() -> None:
-    numbers = [line.number for line in results.lines()] + [row[0] for row in NOT_COVERED]
+    numbers = [line.number for line in results.lines()]
     assert sorted(numbers) == list(range(1, 124))
+    assert {row[0] for row in NOT_COVERED} <= set(numbers)
 
 
 def test_tests_elsewhere_exist() -> None:
