@@ -9,7 +9,7 @@ PEER := pydantic-monty>=1.4,<2
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint audit bench instructions security-results soak fuzz wheel clean
+.PHONY: help demo test test-rust test-python lint audit bench instructions security-results vm soak fuzz wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ instructions: ## instructions that three workloads take, counted by valgrind: th
 
 security-results: $(VENV)/installed ## try the attack corpus and write docs/SECURITY-RESULTS.md (as root, for all rows)
 	DANA_BLESS=1 $(BIN)/python -m pytest tests/security
+
+vm: $(VENV)/installed ## the walls on Debian 12's kernel with control groups of version 2, emulated (see tests/vm/run)
+	tests/vm/run $(abspath $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'))
 
 soak: $(VENV)/installed ## 10,000 sessions with random kills: nothing may be left
 	$(BIN)/python tests/soak/soak.py 10000

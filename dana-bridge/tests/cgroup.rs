@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use places::{CgroupError, joint, locate, second_version, sweep};
+use places::{CgroupError, joint, locate, parents, second_version, sweep};
 
 const SECOND: &str = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
 const FIRST: &str = "31 24 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n\
@@ -50,6 +50,19 @@ fn the_second_version_puts_workers_beside_their_host() {
     let files: Vec<_> = parent.limits.iter().map(|limit| (limit.file, limit.value)).collect();
     assert_eq!(files, [("memory.max", 1 << 20), ("memory.swap.max", 0), ("pids.max", 1)]);
     assert!(matches!(second_version(folder.join("own"), "/", None), Err(CgroupError::Topmost)));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_parent_that_gives_its_children_nothing_yet_has_controllers_all_the_same() {
+    let folder = delegated("");
+    let mounts = format!("30 24 0:26 / {} rw - cgroup2 cgroup2 rw", folder.display());
+    fs::write(folder.join("own/cgroup.controllers"), "").unwrap();
+    fs::write(folder.join("cgroup.controllers"), "cpu\n").unwrap();
+    assert!(matches!(parents("0::/own\n", &mounts, None), Err(CgroupError::Controllers)));
+    fs::write(folder.join("cgroup.controllers"), "cpu memory pids\n").unwrap();
+    let found = parents("0::/own\n", &mounts, None).unwrap();
+    assert_eq!(found.iter().map(|parent| &parent.folder).collect::<Vec<_>>(), [&folder]);
     fs::remove_dir_all(folder).unwrap();
 }
 

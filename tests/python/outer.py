@@ -2,8 +2,8 @@
 
 Run as a program: reads a list of cases as JSON, opens a session for each in a process of its own, and prints
 what came of it. A case may refuse system calls by a filter that host and worker inherit, take capabilities
-away, change the user, go into a user namespace that knows this user alone, and have a /proc of its own with
-options. Numbers are those of x86-64.
+away, change the user, go into a user namespace that knows this user alone, have a /proc of its own with
+options, and move into a control group of version 2. Numbers are those of x86-64.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def in_other_conditions(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, program], input=json.dumps(cases), capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -117,6 +117,17 @@ def mount_proc(options: str) -> None:
     _leave(0x00020000)
     if _LIBC.mount(None, b"/", None, 0x44000, None) or _LIBC.mount(
         b"proc", b"/proc", b"proc", 0, options.encode()
+    ):
+        raise OSError(ctypes.get_errno(), "mount")
+
+
+def see_own_group_as_the_top() -> None:
+    """Have the view of control groups that a container has."""
+    _leave(0x02000000 | 0x00020000)
+    if (
+        _LIBC.mount(None, b"/", None, 0x44000, None)
+        or _LIBC.umount2(b"/sys/fs/cgroup", 2)
+        or _LIBC.mount(b"none", b"/sys/fs/cgroup", b"cgroup2", 0, None)
     ):
         raise OSError(ctypes.get_errno(), "mount")
 
@@ -142,6 +153,10 @@ def _open(case: dict[str, Any]) -> dict[str, Any]:
     from opendxa.dana import Dana
     from opendxa.dana.exceptions import DanaError
 
+    if case.get("group"):
+        (Path("/sys/fs/cgroup") / case["group"].strip("/") / "cgroup.procs").write_text("0")
+    if case.get("own_view"):
+        see_own_group_as_the_top()
     if case.get("proc"):
         mount_proc(case["proc"])
     refuse([tuple(rule) for rule in case["rules"]])

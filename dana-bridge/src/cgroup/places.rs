@@ -71,7 +71,7 @@ pub(crate) fn sweep(folder: &Path) {
 /// Where this process may make groups with limits on memory and processes.
 pub(crate) fn parents(own: &str, mounts: &str, memory: Option<u64>) -> Result<Vec<Parent>, CgroupError> {
     if let Some((folder, shown)) = locate(own, mounts, None)
-        && lists(&folder.join("cgroup.controllers"), &["memory", "pids"])
+        && has_controllers(&folder, &shown)
     {
         return second_version(folder, &shown, memory).map(|parent| vec![parent]);
     }
@@ -86,6 +86,13 @@ pub(crate) fn parents(own: &str, mounts: &str, memory: Option<u64>) -> Result<Ve
         first("memory", bytes.into_iter().flatten().map(limit).collect())?,
         first("pids", vec![limit(("pids.max", 1, true))])?,
     ])
+}
+
+/// Whether version 2 has both controllers where groups would be made. A parent that gives none to its children, such as
+/// this process's own group, can still switch them on.
+fn has_controllers(own: &Path, shown: &str) -> bool {
+    let both = |folder: &Path| lists(&folder.join("cgroup.controllers"), &["memory", "pids"]);
+    both(own) || (shown != "/" && own.parent().is_some_and(both))
 }
 
 fn limit((file, value, required): (&'static str, u64, bool)) -> Limit {
