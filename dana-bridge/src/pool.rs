@@ -8,12 +8,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::ending::Kind;
+use crate::link::Ends;
 use crate::patience::Patience;
 use crate::recruit::{Candidate, Recipe, Recruit, Unready, see_through, startup_patience};
 use crate::stop::Stop;
@@ -24,6 +25,8 @@ use crate::sys::{PerProcess, process};
 const SHELVES: usize = 16;
 /// Most spares of one kind.
 pub(crate) const MOST_IDLE: usize = 256;
+/// Pipes remembered beyond those of twice the workers there are, before those that are gone are forgotten.
+const KEPT_ENDS: usize = 64;
 /// How long no spare of a kind is started after one failed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -104,6 +107,8 @@ struct State {
     /// Processes that exist or are being started.
     workers: usize,
     waiting: VecDeque<Arc<Ticket>>,
+    /// The pipes of all workers, some of which are gone.
+    ends: Vec<Weak<Ends>>,
     tally: Tally,
 }
 
@@ -676,21 +681,41 @@ thread_local! {
 }
 
 /// Before a fork: nobody is in the middle of changing anything.
-pub(crate) fn before_fork() {
+pub(crate) fn hold() {
     let guard = POOL.get().lock();
     HELD.replace(Some(guard));
 }
 
 /// After it, in the parent.
-pub(crate) fn after_fork_in_parent() {
+pub(crate) fn release() {
     HELD.replace(None);
 }
 
-/// After it, in the child: gives back its copies of the parent's spares, so that they see the end of their host.
-pub(crate) fn after_fork_in_child() {
+/// After it, in the child: its copies of the pipes of the parent's workers lead nowhere, so that these see the end of
+/// their host. Frees nothing. The lock stays with this thread: nobody in the child wants the parent's pool.
+pub(crate) fn let_go() {
+    HELD.with_borrow(|held| {
+        for ends in held.iter().flat_map(|state| &state.ends).filter_map(Weak::upgrade) {
+            ends.let_go();
+        }
+    });
+}
+
+/// Later in the child: gives back its copies of the spares.
+pub(crate) fn drop_copies() {
     let Some(mut guard) = HELD.take() else { return };
     let copies: Vec<Recruit> =
         guard.shelves.iter_mut().flat_map(|shelf| std::mem::take(&mut shelf.spares)).collect();
     drop(guard);
     drop(copies);
+}
+
+/// Remembers the pipes of a worker for the children of this process.
+pub(crate) fn remember(ends: &Arc<Ends>) {
+    let mut state = POOL.get().lock();
+    let state = &mut *state;
+    if state.ends.len() >= 2 * state.workers + KEPT_ENDS {
+        state.ends.retain(|ends| ends.strong_count() > 0);
+    }
+    state.ends.push(Arc::downgrade(ends));
 }

@@ -6,7 +6,6 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::forks;
 use crate::leaving::Inside;
 use crate::limits::{Limits, seconds};
 use crate::opening::raise_unready;
@@ -64,7 +63,6 @@ pub(crate) fn pool_warm(
     let levels = [level, min_level];
     let recipe = recipe_of(worker, &limits, seconds(startup_timeout)?, levels, harden_speculation)?;
     finish_at_exit(py)?;
-    forks::prepare(py)?;
     let _inside = Inside::enter();
     py.detach(|| pool::warm(&recipe, count)).map_err(|unready| raise_unready(py, &recipe, unready))
 }

@@ -13,14 +13,14 @@ use dana_wire::{LayerClaim, PROTOCOL, SessionLimits, Start, ToHost, ToWorker};
 use crate::ending::{Ending, of_stop};
 use crate::link::{Ends, Link, Pipe};
 use crate::patience::Patience;
-use crate::pool::Permit;
+use crate::pool::{self, Permit};
 use crate::report::Report;
 use crate::stop::Stop;
 use crate::verify::verify;
 use crate::watch::out_of_turn;
 use crate::wish::{Failure, Wish};
 use crate::worker::{Why, Worker};
-use crate::{spawn, supervise, sys};
+use crate::{forks, spawn, supervise, sys};
 
 /// What workers have in common that may stand in for each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +95,16 @@ impl Candidate {
     pub(crate) fn start(recipe: &Arc<Recipe>, permit: Permit) -> Result<Candidate, Unready> {
         let [memory, cpu] = recipe.of_kernel;
         let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu];
+        let starting = forks::Starting::begin();
         let spawned = spawn::start(&recipe.path, numbers, &recipe.wish, recipe.of_group)?;
         let worker = Worker::new(spawned.pid, spawned.pidfd, spawned.stderr, spawned.cgroup, permit);
         let worker = Arc::new(worker);
         let leash = Leash(Some(worker.clone()));
         supervise::watch(&worker)?;
         let link = Pipe::new(worker, spawned.requests, spawned.replies, Arc::new(Ends::default()));
+        pool::remember(&link.ends());
+        // A child of a fork knows the pipes from here on.
+        drop(starting);
         Ok(Candidate { recipe: recipe.clone(), leash, link, failures: spawned.failures, report: None })
     }
 

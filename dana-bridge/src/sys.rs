@@ -247,6 +247,17 @@ pub(crate) fn process() -> u32 {
     }
 }
 
+/// Has every fork of this process call the first before it, and one of the others after it. Once is enough.
+pub(crate) fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the functions live as long as the process, for an extension module is never unloaded. The one that runs in
+    // the child may only do what is allowed there: see `forks`, whose one opens, duplicates and closes descriptors, and
+    // reads what the thread that forked holds locked.
+    REGISTERED.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
+    });
+}
+
 /// True on the thread on which Python runs the handlers of signals.
 pub(crate) fn is_main_thread() -> bool {
     thread_local! {

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,57 @@ def test_a_neighbour_that_locks_groups_does_not_make_them_stay() -> None:
         finally:
             hog.send_signal(signal.SIGKILL)
     assert not groups()
+
+
+# Forks
+
+FORKS = """
+import os, signal, sys, threading, time
+from opendxa.dana import Dana
+opened, children = [], []
+def open_some():
+    while len(opened) < 60:
+        opened.append(Dana(require_isolation=True, echo=False))
+opener = threading.Thread(target=open_some)
+opener.start()
+while opener.is_alive():
+    child = os.fork()
+    if child == 0:
+        os.close(1)
+        time.sleep(600)
+        os._exit(0)
+    children.append(child)
+    time.sleep(0.005)
+print(*(d.sandbox.subprocess_pid for d in opened))
+print(*children, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_children_forked_while_sessions_open_do_not_keep_the_workers() -> None:
+    """What they got of a worker's pipes in the middle of its start would keep it after its host."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKS]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
+    workers, children = ([int(pid) for pid in line.split()] for line in told.splitlines())
+    try:
+        assert len(workers) == 60
+        left = set(workers)
+        deadline = time.monotonic() + 20
+        while left and time.monotonic() < deadline:
+            left = {pid for pid in left if is_alive(pid)}
+        assert not left, f"{len(left)} workers outlive their host"
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it is a worker, and more than a status that nobody has taken."""
+    try:
+        name, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rsplit(") ", 1)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return name == "dana-worker" and state[0] not in "ZX"
 
 
 # What hides the facts
