@@ -43,7 +43,7 @@ audit: ## licences, sources and advisories of the dependencies (needs cargo-deny
 bench: $(VENV)/bench ## sessions, calls, values and computation beside raw limits and peers; then criterion (root: all rows)
 	$(BIN)/python benches/python/run.py $(if $(QUICK),--quick,--write)
 	$(BIN)/python benches/python/compute.py $(if $(QUICK),--rounds 2)
-	cargo bench --workspace --locked --benches -- --warm-up-time 0.5 --measurement-time $(if $(QUICK),1,2)
+	cargo bench --workspace --locked --bench '*' -- --warm-up-time 0.5 --measurement-time $(if $(QUICK),1,2)
 
 instructions: ## instructions that three workloads take, counted by valgrind: the same on a noisy machine
 	benches/instructions.sh
