@@ -5,33 +5,47 @@ Peers take no part: they are not installed for tests.
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from speed import report, table
-from speed.main import PHASES, measure
 from speed.rows import PER_SECOND, ROWS, SECONDS, Target
 from speed.sample import Samples
-from speed.stage import SMALL, Stage
+from speed.stage import SMALL
 
+RUN = Path(__file__).resolve().parents[2] / "benches" / "python" / "run.py"
 #: Only root can read them.
-OF_ROOT = {"rss", "dirty"}
+LEFT_OUT = set() if os.geteuid() == 0 else {"rss", "dirty"}
 
 
-def test_every_measure_runs_and_every_row_is_measured() -> None:
-    phases = {name: (sources, 1) for name, (sources, _rounds) in PHASES.items()}
-    samples, _absent = measure(phases, Stage.of_ours, SMALL)
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Everything once, in a process of its own: the settings of its pool are not ours."""
+    found = tmp_path_factory.mktemp("benches") / "samples.json"
+    done = subprocess.run(
+        [sys.executable, str(RUN), "--once", "--json", str(found)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rounds = json.loads(found.read_text(encoding="utf-8"))["rounds"]
+    return Samples({(key.partition("|")[0], key.partition("|")[2]): taken for key, taken in rounds.items()})
+
+
+def test_every_row_is_measured(samples: Samples) -> None:
     for series, rounds in samples.rounds.items():
         assert len(rounds) == 1, series
         assert all(math.isfinite(sample) for sample in rounds[0]), series
-    errors = [samples.all("request_errors", who) for who in samples.who("request_errors")]
-    assert errors == [[0]] * 3
-    left_out = set() if os.geteuid() == 0 else OF_ROOT
     for row in ROWS:
-        if row.name not in left_out:
+        if row.name not in LEFT_OUT:
             assert (row.name, "dana") in samples.rounds, row.name
             assert row.target is None or row.target.against is None or row.target.against in samples.rounds
     for size in SMALL.sizes:
@@ -40,8 +54,15 @@ def test_every_measure_runs_and_every_row_is_measured() -> None:
         assert {"raw", "dana", "dana, asyncio"} <= set(samples.who(f"crowd:{size}"))
     assert "landlocked" in samples.who("level")
 
-    lines = table.targets(samples)
-    assert len(lines) == 1 + len(ROWS) - len(left_out)
+
+def test_no_request_went_wrong(samples: Samples) -> None:
+    contestants = samples.who("request_errors")
+    assert contestants == ["raw", "dana", "dana, no spares"]
+    assert [samples.all("request_errors", who) for who in contestants] == [[0]] * 3
+
+
+def test_the_tables_have_a_line_for_everything(samples: Samples) -> None:
+    assert len(table.targets(samples)) == 1 + len(ROWS) - len(LEFT_OUT)
     assert len(table.swept(samples, "payload", SECONDS, "bytes")) == 1 + len(SMALL.sizes)
     assert len(table.swept(samples, "crowd", PER_SECOND, "threads")) == 1 + len(SMALL.crowds)
 

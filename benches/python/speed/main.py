@@ -12,7 +12,7 @@ from . import busy, calls, imports, kills, levels, memory, payloads, report, req
 from .machine import described
 from .rows import PER_SECOND, SECONDS
 from .sample import Samples, Series, take_turns
-from .stage import FULL, Scale, Stage
+from .stage import FULL, SMALL, Scale, Stage
 
 Source = Callable[[Stage], Iterator[Series]]
 
@@ -47,22 +47,27 @@ def measure(
 def main() -> None:
     """Measure and tell."""
     parser = argparse.ArgumentParser(description="Sessions, calls and values beside raw limits and peers.")
-    parser.add_argument("--quick", action="store_true", help="a quarter of the rounds")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--quick", action="store_true", help="a quarter of the rounds")
+    amount.add_argument(
+        "--once", action="store_true", help="all once, small, without peers: a test"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/PERFORMANCE.md and the plots")
     parser.add_argument("--only", action="append", choices=list(PHASES), help="a part; may be repeated")
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     parser.add_argument("--plots", type=Path, help="draw the plots into this folder")
     options = parser.parse_args()
-    if options.write and options.only:
-        parser.error("--write needs all parts")
+    if options.write and (options.only or options.once):
+        parser.error("--write needs all parts, and more than once")
 
     phases = {
-        name: (sources, max(2, rounds // 4) if options.quick else rounds)
+        name: (sources, 1 if options.once else max(2, rounds // 4) if options.quick else rounds)
         for name, (sources, rounds) in PHASES.items()
         if not options.only or name in options.only
     }
     description = described()
-    samples, absent = measure(phases, Stage.of_all, FULL)
+    stage, scale = (Stage.of_ours, SMALL) if options.once else (Stage.of_all, FULL)
+    samples, absent = measure(phases, stage, scale)
     description += [f"Left out: {reason}" for reason in absent]
     print("\n".join(description), end="\n\n")
     for part in tables(samples):

@@ -67,18 +67,23 @@ def first_result(**settings: Any) -> float:
 def from_the_pool(count: int) -> list[float]:
     pool.configure(READY)
     samples = []
+    before = pool.stats().hits
     for _ in range(count):
         pool.warm(READY.min_idle)
         samples.append(first_result(**ISOLATED))
+    if pool.stats().hits - before != count:
+        raise AssertionError("a session did not come from the pool")
     pool.configure(EMPTY)
     return samples
 
 
 def spawned(count: int) -> list[float]:
     pool.configure(EMPTY)
-    if pool.stats().idle:
-        raise AssertionError("the pool is not empty")
-    return told(lambda: first_result(**ISOLATED))(count)
+    before = pool.stats().misses
+    samples = [first_result(**ISOLATED) for _ in range(count)]
+    if pool.stats().misses - before != count:
+        raise AssertionError("a session came from the pool")
+    return samples
 
 
 def checkout(monty_pool: Any) -> float:

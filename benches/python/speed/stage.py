@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opendxa.dana import Dana, PoolConfig
+from opendxa.dana import Dana, PoolConfig, pool
 
 from .raw import build
 
@@ -106,7 +106,8 @@ class Stage:
 
     @classmethod
     def of_ours(cls, stack: ExitStack, scale: Scale) -> Stage:
-        """Set the stage for Dana and the raw limits."""
+        """Set the stage for Dana and the raw limits. Where spares are wanted, a measure asks for them."""
+        pool.configure(EMPTY)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)  # bubblewrap may look from another user's place
         return cls(stack, scale, build("echo", folder), build("copy", folder))
