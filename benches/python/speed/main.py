@@ -49,9 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Sessions, calls and values beside raw limits and peers.")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--quick", action="store_true", help="a quarter of the rounds")
-    amount.add_argument(
-        "--once", action="store_true", help="all once, small, without peers: a test"
-    )
+    amount.add_argument("--once", action="store_true", help="all once, small, without peers: a test")
     parser.add_argument("--write", action="store_true", help="write docs/PERFORMANCE.md and the plots")
     parser.add_argument("--only", action="append", choices=list(PHASES), help="a part; may be repeated")
     parser.add_argument("--json", type=Path, help="write all samples to this file")
