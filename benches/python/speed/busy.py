@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .calls import warm, warm_monty, warm_task
-from .raw import ping_pong, pipes
+from .raw import echoing, pipes
 from .sample import Series, Take, left_in
 from .stage import Stage
 
@@ -16,7 +16,7 @@ from .stage import Stage
 def series(stage: Stage) -> Iterator[Series]:
     """Latencies; from the same run calls per second, and the other thread's progress, 1 being all alone."""
     contestants = {
-        "raw": ping_pong(*stage.stack.enter_context(pipes(stage.echo))),
+        "raw": echoing(stage.stack.enter_context(pipes(stage.echo))),
         "dana": warm(stage.dana()),
     }
     if stage.monty:

@@ -11,30 +11,43 @@ from typing import Any
 from opendxa.dana import AsyncDana
 
 from . import tasks
-from .raw import ping_pong, pipes
+from .placement import everywhere
+from .raw import echoing, pipes
 from .sample import Series, Take, blocks, each, told
 from .stage import ISOLATED, PROGRAM, Stage
 
 
 def series(stage: Stage) -> Iterator[Series]:
-    raw = ping_pong(*stage.stack.enter_context(pipes(stage.echo)))
-    yield Series("call", "raw", each(raw), 300)
-    yield Series("call", "dana", each(warm(stage.dana())), 300)
+    echo = stage.stack.enter_context(pipes(stage.echo))
+    raw = echoing(echo)
+    yield from everywhere(Series("call", "raw", each(raw), 200), echo.pid)
+    session = stage.dana()
+    yield from everywhere(Series("call", "dana", each(warm(session)), 200), worker(session))
     if stage.monty:
         yield Series("call", "monty", each(warm_monty(stage.monty_session())), 100)
     if stage.process_pool:
         yield Series("call", "ProcessPool", each(warm_task(stage.executor("fork"))), 60)
 
-    yield Series("ask", "raw", blocks(raw, stage.scale.block), 5)
-    yield Series("ask", "dana", told(ask(stage.dana(), stage.scale.block)), 5)
+    block = stage.scale.block
+    yield from everywhere(Series("ask", "raw", blocks(raw, block), 4), echo.pid)
+    session = stage.dana()
+    yield from everywhere(Series("ask", "dana", told(ask(session, block)), 4), worker(session))
     if stage.monty:
-        yield Series("ask", "monty", told(ask_monty(stage.monty_session(), stage.scale.block)), 2)
+        yield Series("ask", "monty", told(ask_monty(stage.monty_session(), block)), 2)
 
-    yield Series("async", "raw", each(raw), 300)
+    yield from everywhere(Series("async", "raw", each(raw), 200), echo.pid)
     yield from asynchronous(stage)
 
     inside = stage.dana(use_subprocess_isolation=False, require_isolation=False)
-    yield Series("inside", "dana", blocks(warm(inside), stage.scale.block), 20)
+    yield Series("inside", "dana", blocks(warm(inside), block), 20)
+
+
+def worker(session: Any) -> int:
+    """Return the process id of a session's worker."""
+    pid = session.sandbox.subprocess_pid
+    if pid is None:
+        raise AssertionError("the session has no worker")
+    return int(pid)
 
 
 def warm(session: Any) -> Callable[[], None]:
@@ -120,7 +133,8 @@ def asynchronous(stage: Stage) -> Iterator[Series]:
 
     session = opened(AsyncDana(**ISOLATED))
     loop.run_until_complete(session.execute_string(PROGRAM))
-    yield Series("async", "dana", awaited(lambda: session.call("double", 21), 42), 200)
+    ours = Series("async", "dana", awaited(lambda: session.call("double", 21), 42), 200)
+    yield from everywhere(ours, session.subprocess_pid)
     if stage.monty:
         monty = opened(opened(stage.monty.AsyncMonty()).checkout())
         awaited(lambda: monty.feed_run("def double(x):\n    return x * 2"), None)(1)
@@ -132,7 +146,7 @@ def asynchronous(stage: Stage) -> Iterator[Series]:
 
     echo = opened(_echoing(stage))
 
-    async def round_trip() -> bytes:
+    async def round_trip() -> Any:
         echo.stdin.write(b"x")
         return await echo.stdout.read(16)
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from opendxa.dana import Dana, pool
+from opendxa.dana import Dana
 from opendxa.dana.exceptions import WorkerCrashedError
 
 from . import tasks
+from .calls import worker
 from .sample import Series, told
-from .stage import EMPTY, ISOLATED, PROGRAM, READY, Stage, executor
+from .stage import ISOLATED, PROGRAM, READY, Stage, executor, keep_none, keep_spares
 
 #: Seconds after which a call is under way for sure.
 UNDER_WAY = 0.005
@@ -61,21 +62,21 @@ def killed(count: int) -> list[float]:
     for _ in range(count):
         with Dana(**ISOLATED) as session:
             session.execute_string(PROGRAM)
-            pid = session.sandbox.subprocess_pid
-            samples.append(until_raised(lambda: session.call("endless"), WorkerCrashedError, pid))
+            samples.append(until_raised(lambda: session.call("endless"), WorkerCrashedError, worker(session)))
     return samples
 
 
 def recovered(count: int) -> list[float]:
     """The next call fails and says so; then the session is restarted and asked again."""
-    pool.configure(READY)
+    keep_spares()
     samples = []
     for _ in range(count):
         with Dana(**ISOLATED) as session:
             session.execute_string(PROGRAM)
-            pool.warm(READY.min_idle)
+            keep_spares()
+            pid = worker(session)
             began = time.perf_counter()
-            os.kill(session.sandbox.subprocess_pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
             try:
                 session.call("double", 21)
             except WorkerCrashedError:
@@ -86,7 +87,7 @@ def recovered(count: int) -> list[float]:
             samples.append(time.perf_counter() - began)
             if answer != 42:
                 raise AssertionError("wrong answer")
-    pool.configure(EMPTY)
+    keep_none()
     return samples
 
 

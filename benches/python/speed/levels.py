@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from opendxa.dana import Dana, IsolationLevel, pool
+from opendxa.dana import Dana, IsolationLevel
 
 from .sample import Series, Take, left_in
-from .stage import EMPTY, Stage
+from .stage import Stage, keep_none
 
 CALLS = 20
 
@@ -34,7 +34,7 @@ def sessions(level: IsolationLevel, calls: list[float]) -> Take:
     clock = time.perf_counter
 
     def take(count: int) -> list[float]:
-        pool.configure(EMPTY)
+        keep_none()
         samples = []
         calls.clear()
         for _ in range(count):

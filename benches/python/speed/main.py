@@ -55,8 +55,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     parser.add_argument("--plots", type=Path, help="draw the plots into this folder")
     options = parser.parse_args()
-    if options.write and (options.only or options.once):
-        parser.error("--write needs all parts, and more than once")
+    if (options.write or options.plots) and (options.only or options.once):
+        parser.error("--write and --plots need all parts, and more than once")
 
     phases = {
         name: (sources, 1 if options.once else max(2, rounds // 4) if options.quick else rounds)

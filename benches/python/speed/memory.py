@@ -6,25 +6,25 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from opendxa.dana import Dana, pool
+from opendxa.dana import Dana
 
 from . import tasks
+from .calls import worker
 from .sample import Series, told
-from .stage import EMPTY, ISOLATED, READY, Stage
+from .stage import ISOLATED, Stage, keep_none, keep_spares
 
 
 def series(stage: Stage) -> Iterator[Series]:
     if os.geteuid() != 0:
         stage.absent.append("memory of workers: only root can read it")
         return
-    pool.configure(READY)
-    pool.warm(READY.min_idle)
+    keep_spares()
     idle = stage.stack.enter_context(Dana(**ISOLATED))
-    pool.configure(EMPTY)
+    keep_none()
     used = stage.dana()
     workers: dict[str, int] = {
-        "dana": _pid(idle),
-        "dana, after a program": _pid(used),
+        "dana": worker(idle),
+        "dana, after a program": worker(used),
     }
     if stage.monty:
         workers["monty"] = stage.monty_session().worker_pid
@@ -48,10 +48,3 @@ def reading(pid: int, name: str) -> Callable[[], float]:
         raise AssertionError(f"smaps_rollup has no {name}")
 
     return step
-
-
-def _pid(session: Dana) -> int:
-    pid = getattr(session.sandbox, "subprocess_pid", None)
-    if pid is None:
-        raise AssertionError("the session has no worker")
-    return int(pid)

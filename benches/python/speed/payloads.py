@@ -20,7 +20,7 @@ def series(stage: Stage) -> Iterator[Series]:
         "bytes": (tasks.data(scale.data), tasks.data),
         "dict": (tasks.pairs(scale.pairs), tasks.pairs),
     }
-    raw = Copier(*stage.stack.enter_context(pipes(stage.copy)))
+    raw = Copier(stage.stack.enter_context(pipes(stage.copy)))
     data = values["bytes"][0]
     packed = array.array("d", values["floats"][0]).tobytes()
     kept = bytearray(len(data))

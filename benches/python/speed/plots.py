@@ -31,6 +31,8 @@ COLOURS = {
 #: What is raw in each row.
 RAW = {
     "call": "raw ping-pong",
+    "call_one": "raw ping-pong",
+    "call_two": "raw ping-pong",
     "async": "raw ping-pong",
     "busy": "raw ping-pong",
     "pooled": "raw ping-pong",
@@ -47,10 +49,15 @@ def draw(samples: Samples, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     calls = {
         "call": "warm call",
+        "call_one": "warm call, both ends on one core",
+        "call_two": "warm call, both ends on two cores",
+    }
+    distributions(samples, calls, 0.1, folder / "calls.png")
+    others = {
         "async": "warm call on asyncio",
         "busy": "warm call beside a busy Python thread",
     }
-    distributions(samples, calls, 0.1, folder / "calls.png")
+    distributions(samples, others, 0.1, folder / "others.png")
     sessions = {
         "pooled": "new session to its first result, from the pool",
         "cold": "the same, nothing prepared",

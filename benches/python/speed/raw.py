@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
 #: Bytes a pipe may hold, the most that a plain user may set.
@@ -23,14 +24,22 @@ def build(name: str, folder: Path) -> Path:
     return program
 
 
+class Ends(NamedTuple):
+    """Descriptors that lead to a process and from it."""
+
+    there: int
+    back: int
+    pid: int
+
+
 @contextmanager
-def pipes(program: Path) -> Iterator[tuple[int, int]]:
-    """Start a program; gives the descriptors that lead to it and from it."""
+def pipes(program: Path) -> Iterator[Ends]:
+    """Start a program with pipes to it and from it."""
     with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield process.stdin.fileno(), process.stdout.fileno()
+            yield Ends(process.stdin.fileno(), process.stdout.fileno(), process.pid)
         finally:
             process.kill()  # closing is not enough: forked processes of pools hold the pipe open
 
@@ -44,6 +53,11 @@ def ping_pong(there: int, back: int) -> Callable[[], None]:
             raise AssertionError("the echo did not come back")
 
     return round_trip
+
+
+def echoing(ends: Ends) -> Callable[[], None]:
+    """Do the ping-pong with a process."""
+    return ping_pong(ends.there, ends.back)
 
 
 def spawn_and_wait(command: list[str]) -> Callable[[], None]:
@@ -61,9 +75,9 @@ def spawn_and_wait(command: list[str]) -> Callable[[], None]:
 class Copier:
     """Bytes to and from `copy.c`, through pipes of 1 MiB."""
 
-    def __init__(self, there: int, back: int) -> None:
-        self.there, self.back = there, back
-        for descriptor in (there, back):
+    def __init__(self, ends: Ends) -> None:
+        self.there, self.back = ends.there, ends.back
+        for descriptor in (ends.there, ends.back):
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE)
 
     def _send(self, command: bytes, length: int, data: bytes = b"") -> None:

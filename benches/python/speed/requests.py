@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from opendxa.dana import AsyncDana, Dana, PoolConfig, pool
+from opendxa.dana import AsyncDana, Dana
 
 from . import tasks
 from .raw import ping_pong, spawn_and_wait
 from .sample import Series, Take, left_in
-from .stage import EMPTY, ISOLATED, READY, Stage
+from .stage import ISOLATED, READY, Stage, keep_none, keep_spares
 
 THREADS = 2
 #: Answers a request that is numbered; returns what is to be twice the number.
@@ -36,13 +36,12 @@ def contestants(stage: Stage, threads: int, seconds: float) -> dict[str, Callabl
     def by_threads(request: Request) -> Callable[[list[float]], Take]:
         return lambda errors: lambda _count: [crowd(request, threads, seconds, errors)]
 
-    def in_pool(config: PoolConfig) -> Callable[[list[float]], Take]:
+    def in_pool(prepare: Callable[[], None]) -> Callable[[list[float]], Take]:
         def take(errors: list[float]) -> Take:
             def rates(_count: int) -> list[float]:
-                pool.configure(config)
-                pool.warm(config.min_idle)
+                prepare()
                 rate = crowd(session, threads, seconds, errors)
-                pool.configure(EMPTY)
+                keep_none()
                 return [rate]
 
             return rates
@@ -51,8 +50,8 @@ def contestants(stage: Stage, threads: int, seconds: float) -> dict[str, Callabl
 
     found = {
         "raw": by_threads(started(spawn_and_wait([os.fspath(stage.echo)]))),
-        "dana": in_pool(READY),
-        "dana, no spares": in_pool(EMPTY),
+        "dana": in_pool(keep_spares),
+        "dana, no spares": in_pool(keep_none),
     }
     if stage.monty:
         unused = stage.monty_pool(min_processes=READY.min_idle, max_processes=64, max_checkouts_per_worker=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .placement import ON_ONE, ON_TWO
+
 #: Units of samples.
 SECONDS, PER_SECOND, BYTES, COUNT, SHARE = "s", "/s", "B", "", "share"
 
@@ -38,10 +40,19 @@ def _times(limit: float, row: str, what: str, who: str = "raw") -> Target:
     return Target(f"<= {limit:g}x {what}", at_most=limit, against=(row, who))
 
 
+def _everywhere(name: str, title: str, limit: float) -> tuple[Row, ...]:
+    """Return the rows of what is measured in each placement of the two ends."""
+    places = {"": "", ON_ONE: ", on one core", ON_TWO: ", on two cores"}
+    return tuple(
+        Row(name + suffix, title + where, SECONDS, _times(limit, name + suffix, "raw ping-pong"))
+        for suffix, where in places.items()
+    )
+
+
 ROWS = (
-    Row("call", 'warm call `d.call("f", 1)`', SECONDS, _times(1.3, "call", "raw ping-pong")),
-    Row("ask", "ask: what a call of a Python function adds", SECONDS, _times(1.5, "ask", "raw ping-pong")),
-    Row("async", "warm call on asyncio", SECONDS, _times(3, "async", "raw ping-pong")),
+    *_everywhere("call", 'warm call `d.call("f", 1)`', 1.3),
+    *_everywhere("ask", "ask: what a call of a Python function adds", 1.5),
+    *_everywhere("async", "warm call on asyncio", 3),
     Row("busy", "warm call beside a busy Python thread", SECONDS),
     Row("busy_rate", "the same: calls per second", PER_SECOND),
     Row("busy_progress", "the same: progress of the busy thread", SHARE),

@@ -11,16 +11,16 @@ from typing import Any
 from opendxa.dana import Dana, pool
 
 from . import tasks
-from .raw import ping_pong, pipes, spawn_and_wait
+from .raw import echoing, ping_pong, pipes, spawn_and_wait
 from .sample import Series, each, told
-from .stage import EMPTY, ISOLATED, READY, Stage, executor
+from .stage import ISOLATED, READY, Stage, executor, keep_none, keep_spares
 
 #: Seconds of idleness after which a warm echo is no longer warm: about what filling the pool takes.
 IDLE = 0.002
 
 
 def series(stage: Stage) -> Iterator[Series]:
-    raw = ping_pong(*stage.stack.enter_context(pipes(stage.echo)))
+    raw = echoing(stage.stack.enter_context(pipes(stage.echo)))
     yield Series("pooled", "raw", each(raw), 100)
     yield Series("pooled", "raw, after 2 ms", told(after_idleness(raw)), 20)
     yield Series("pooled", "dana", from_the_pool, 20)
@@ -65,20 +65,20 @@ def first_result(**settings: Any) -> float:
 
 
 def from_the_pool(count: int) -> list[float]:
-    pool.configure(READY)
+    keep_spares()
     samples = []
     before = pool.stats().hits
     for _ in range(count):
-        pool.warm(READY.min_idle)
+        keep_spares()
         samples.append(first_result(**ISOLATED))
     if pool.stats().hits - before != count:
         raise AssertionError("a session did not come from the pool")
-    pool.configure(EMPTY)
+    keep_none()
     return samples
 
 
 def spawned(count: int) -> list[float]:
-    pool.configure(EMPTY)
+    keep_none()
     before = pool.stats().misses
     samples = [first_result(**ISOLATED) for _ in range(count)]
     if pool.stats().misses - before != count:

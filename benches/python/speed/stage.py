@@ -57,6 +57,18 @@ def endless():
 """
 
 
+def keep_spares() -> None:
+    """Fill the pool, and keep it full."""
+    pool.configure(READY)
+    pool.warm(READY.min_idle)
+
+
+def keep_none() -> None:
+    """Empty the pool; when this returns no spare exists, nor is one being started."""
+    pool.configure(EMPTY)
+    pool.close()
+
+
 @dataclass(frozen=True)
 class Scale:
     """How much is done for one sample."""
@@ -107,7 +119,7 @@ class Stage:
     @classmethod
     def of_ours(cls, stack: ExitStack, scale: Scale) -> Stage:
         """Set the stage for Dana and the raw limits. Where spares are wanted, a measure asks for them."""
-        pool.configure(EMPTY)
+        keep_none()
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)  # bubblewrap may look from another user's place
         return cls(stack, scale, build("echo", folder), build("copy", folder))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from opendxa.dana import pool
-
 from . import tasks
 from .payloads import checked
 from .raw import Copier, pipes
 from .requests import contestants, tasks_of_asyncio
 from .sample import Series
-from .stage import EMPTY, READY, Stage
+from .stage import Stage, keep_none, keep_spares
 
 #: Bytes that one series moves in a round, at the most; and samples, at the most.
 MOVED, SAMPLES = 4 << 20, 30
@@ -20,7 +18,7 @@ MOVED, SAMPLES = 4 << 20, 30
 
 def payloads(stage: Stage) -> Iterator[Series]:
     """Bytes to a session and back, by their number: `payload:65536`."""
-    copier = Copier(*stage.stack.enter_context(pipes(stage.copy)))
+    copier = Copier(stage.stack.enter_context(pipes(stage.copy)))
     session = stage.dana()
     echoes: dict[str, Callable[[bytes], Any]] = {
         "raw": copier.echo,
@@ -66,10 +64,9 @@ def _counted(row: str, who: str, take: Callable[[list[float]], Any]) -> Iterator
 def _asyncio(size: int, seconds: float) -> Callable[[list[float]], Any]:
     def take(errors: list[float]) -> Any:
         def rates(_count: int) -> list[float]:
-            pool.configure(READY)
-            pool.warm(READY.min_idle)
+            keep_spares()
             rate = tasks_of_asyncio(size, seconds, errors)
-            pool.configure(EMPTY)
+            keep_none()
             return [rate]
 
         return rates
