@@ -1,6 +1,6 @@
 //! The pipe loop: a frame in, the interpreter's frames out, until the host closes the pipe.
 //!
-//! Both buffers live as long as the process. A reply goes out with one write; a large payload is written from where it
+//! Both buffers live as long as the process. A short request comes with one read. A reply goes out with one write; a large payload is written from where it
 //! is, since a copy costs more than a call from there on. While a program runs, its pulse is what notices that the host
 //! is gone, so a busy worker does not outlive it.
 
@@ -10,14 +10,14 @@ use std::os::fd::BorrowedFd;
 
 use dana_lang::{Closed, Outbox, Server};
 use dana_wire::{
-    Budget, FrameError, Hello, LINE_BYTES, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation, clip, frame,
-    open, read_frame_into, write_frame, write_header,
+    Assembler, Budget, FrameError, Hello, LINE_BYTES, LayerClaim, PROTOCOL, ToHost, ToWorker, Violation,
+    clip, frame, open, write_frame, write_header,
 };
 
 use crate::exit::Exit;
 use crate::sandbox;
 
-/// Bytes each buffer starts with: what most turns need.
+/// Bytes the buffer for replies starts with: what most turns need.
 const ROOM: usize = 16 << 10;
 
 /// Bytes beyond which a buffer is given back after the frame it was needed for.
@@ -64,7 +64,7 @@ impl ServeError {
 
 /// Says Hello and serves until the host closes the request pipe.
 pub fn serve(layers: Vec<LayerClaim>) -> Result<(), ServeError> {
-    let mut requests = Requests { buffer: Vec::with_capacity(ROOM) };
+    let mut requests = Requests { incoming: Assembler::trusting(Budget::FROM_HOST.frame_bytes) };
     let mut replies = Replies { buffer: Vec::with_capacity(ROOM), failure: None };
     let hello = Hello { protocol: PROTOCOL, build: dana_wire::BUILD.to_owned(), layers };
     replies.write(&ToHost::Hello(hello), &[])?;
@@ -89,20 +89,23 @@ fn start(requests: &mut Requests) -> Result<Option<Server>, ServeError> {
 
 /// The pipe from the host.
 struct Requests {
-    buffer: Vec<u8>,
+    incoming: Assembler,
 }
 
 impl Requests {
-    /// The next message and its payload; `None` when the host closed the pipe between two frames.
+    /// The next message and its payload, with one read if it is short; `None` when the host closed the pipe between
+    /// two frames.
     fn receive(&mut self) -> Result<Option<(ToWorker, &[u8])>, ServeError> {
-        slim(&mut self.buffer);
-        let budget = Budget::FROM_HOST;
-        let more = read_frame_into(&mut Pipe(sandbox::requests()), budget.frame_bytes, &mut self.buffer)
-            .map_err(ServeError::Requests)?;
-        if !more {
-            return Ok(None);
+        while !self.incoming.is_ready().map_err(ServeError::Requests)? {
+            match self.incoming.fill(&mut Pipe(sandbox::requests())) {
+                Ok(0) => return self.incoming.end().map(|()| None).map_err(ServeError::Requests),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ServeError::Requests(error.into())),
+            }
         }
-        open(&self.buffer, &budget).map(Some).map_err(ServeError::BadRequest)
+        let body = self.incoming.frame().map_err(ServeError::Requests)?.unwrap_or_default();
+        open(body, &Budget::FROM_HOST).map(Some).map_err(ServeError::BadRequest)
     }
 }
 

@@ -107,9 +107,9 @@ impl Server {
         payload: &[u8],
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
-        // What came was allocated outside and is freed there: the session works on its own copy.
+        // What came was allocated outside and is freed there: the session copies what it keeps.
         let served = self.inside(|server| match &mut server.inner {
-            Some(inner) => inner.handle(message.clone(), payload, out),
+            Some(inner) => inner.handle(&message, payload, out),
             None => Err(ServeError::OutOfTurn("a message after the end")),
         });
         drop(message);
@@ -155,41 +155,41 @@ impl Drop for Server {
 }
 
 impl Inner {
-    fn handle(&mut self, message: ToWorker, payload: &[u8], out: &mut dyn Outbox) -> Result<(), ServeError> {
+    fn handle(&mut self, message: &ToWorker, payload: &[u8], out: &mut dyn Outbox) -> Result<(), ServeError> {
         match message {
             ToWorker::Start(_) => Err(ServeError::OutOfTurn("Start")),
             ToWorker::Release { handles } => {
                 for handle in handles {
-                    self.handles.release(handle);
+                    self.handles.release(*handle);
                 }
                 Ok(())
             }
             ToWorker::Register { functions } => {
-                self.vm.services.register(functions);
+                self.vm.services.register(functions.clone());
                 Ok(())
             }
-            ToWorker::Answer { ask, outcome } => self.answer(ask, outcome, payload, out),
+            ToWorker::Answer { ask, outcome } => self.answer(*ask, outcome, payload, out),
             ToWorker::Run { turn, filename, source } => {
-                self.begin(turn, "Run")?;
-                self.run(filename, &source, out)
+                self.begin(*turn, "Run")?;
+                self.run(filename.as_deref(), source, out)
             }
             ToWorker::Call { turn, target, positional, keywords } => {
-                self.begin(turn, "Call")?;
-                self.call(&target, positional, keywords, payload, out)
+                self.begin(*turn, "Call")?;
+                self.call(target, *positional, keywords, payload, out)
             }
             ToWorker::Get { turn, name } => {
-                self.begin(turn, "Get")?;
-                match self.variable(&name) {
+                self.begin(*turn, "Get")?;
+                match self.variable(name) {
                     Ok(value) => self.end(value, out),
                     Err(raise) => self.fail(raise, out),
                 }
             }
             ToWorker::Set { turn, name } => {
-                self.begin(turn, "Set")?;
-                self.set(&name, payload, out)
+                self.begin(*turn, "Set")?;
+                self.set(name, payload, out)
             }
             ToWorker::Snapshot { turn } => {
-                self.begin(turn, "Snapshot")?;
+                self.begin(*turn, "Snapshot")?;
                 match self.snapshot() {
                     Ok(value) => self.end(value, out),
                     Err(raise) => self.fail(raise, out),
@@ -210,12 +210,7 @@ impl Inner {
 
     // ------------------------------------------------------------------------------ requests
 
-    fn run(
-        &mut self,
-        filename: Option<String>,
-        source: &str,
-        out: &mut dyn Outbox,
-    ) -> Result<(), ServeError> {
+    fn run(&mut self, filename: Option<&str>, source: &str, out: &mut dyn Outbox) -> Result<(), ServeError> {
         const SHORT: usize = 4096;
         if source.len() > SHORT
             && let Err(raise) = memory::reserve(source.len().saturating_mul(8))
@@ -245,7 +240,7 @@ impl Inner {
         &mut self,
         target: &Target,
         positional: u32,
-        keywords: Vec<String>,
+        keywords: &[String],
         payload: &[u8],
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
@@ -257,7 +252,7 @@ impl Inner {
             return Err(ServeError::OutOfTurn("a call with another number of values than it says"));
         }
         let named = values.split_off(positional as usize);
-        let named = keywords.into_iter().map(Into::into).zip(named).collect();
+        let named = keywords.iter().map(|name| Rc::from(name.as_str())).zip(named).collect();
         let callee = match target {
             Target::Name(name) => self.vm.function(name),
             Target::Handle(handle) => self
@@ -351,15 +346,17 @@ impl Inner {
     fn answer(
         &mut self,
         ask: u32,
-        outcome: Outcome,
+        outcome: &Outcome,
         payload: &[u8],
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
         // An answer that comes after its turn has failed is nobody's.
         let Some(mut pending) = self.vm.services.pending.remove(&ask) else { return Ok(()) };
         let answer = match outcome {
-            Outcome::Limit { message } => Err(Raise::asks(message)),
-            Outcome::Failed { kind, message } => Err(Raise::new(kind, message).of_ask(Some(ask))),
+            Outcome::Limit { message } => Err(Raise::asks(message.clone())),
+            Outcome::Failed { kind, message } => {
+                Err(Raise::new(kind.clone(), message.as_str()).of_ask(Some(ask)))
+            }
             Outcome::Value => match self.decode(payload)? {
                 Ok(mut values) => match (values.pop(), values.is_empty()) {
                     (Some(value), true) => Ok(value),
@@ -390,7 +387,7 @@ impl Inner {
             let text = std::mem::take(&mut services.output);
             send_output(out, text)?;
         }
-        while send_asks(services, &mut self.handles, out)? {}
+        while !services.outgoing.is_empty() && send_asks(services, &mut self.handles, out)? {}
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The rule: a header is accepted only if it is, byte for byte, what this crate writes for that
 //! message. That closes every leniency of the deserialiser at once (fields by name, numbers in
-//! longer forms, bytes for strings), and it is checked without building anything.
+//! longer forms, bytes for strings), and it is checked without building anything. The messages of which every call
+//! consists have a shortcut of the same strictness: see `hot`.
 
 use std::io;
 
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::budget::Budget;
 use crate::caps::{Capped, clip};
+use crate::hot::Hot;
 use crate::marker::*;
 use crate::message::{ToHost, ToWorker};
 use crate::reader::validate;
@@ -22,13 +24,16 @@ const HEADER_NODES: usize = 128 << 10;
 const HEADER_DEPTH: usize = 32;
 
 /// A message of either direction.
-pub trait Header: Capped + Serialize + DeserializeOwned {}
+pub trait Header: Capped + Hot + Serialize + DeserializeOwned {}
 impl Header for ToWorker {}
 impl Header for ToHost {}
 
 /// Appends `header` to `out`. Fails, leaving `out` as it was, if a field is beyond its cap.
 pub fn write_header<H: Header>(header: &H, out: &mut Vec<u8>) -> Result<(), Violation> {
     header.check()?;
+    if header.write(out) {
+        return Ok(());
+    }
     let start = out.len();
     if let Err(error) = header.serialize(&mut rmp_serde::Serializer::new(&mut *out)) {
         out.truncate(start);
@@ -44,6 +49,21 @@ pub fn open<'a, H: Header>(body: &'a [u8], budget: &Budget) -> Result<(H, &'a [u
     if body.len() > budget.frame_bytes {
         return Err(Violation::Exceeded { what: Allowance::FrameBytes, limit: budget.frame_bytes });
     }
+    let (header, payload) = match H::read(body) {
+        Some(read) => read,
+        None => read_any(body)?,
+    };
+    header.check()?;
+    let expected = header.values();
+    match validate(payload, budget)?.cmp(&expected) {
+        std::cmp::Ordering::Less => Err(Violation::Payload { found: "less" }),
+        std::cmp::Ordering::Equal => Ok((header, payload)),
+        std::cmp::Ordering::Greater => Err(Violation::Payload { found: "more" }),
+    }
+}
+
+/// The general way.
+fn read_any<H: Header>(body: &[u8]) -> Result<(H, &[u8]), Violation> {
     let payload = skim(body)?;
     let (head, _) = body.split_at_checked(body.len() - payload.len()).unwrap_or((body, &[]));
     let header: H = rmp_serde::from_slice(head).map_err(|error| refused(&error))?;
@@ -53,12 +73,7 @@ pub fn open<'a, H: Header>(body: &'a [u8], budget: &Budget) -> Result<(H, &'a [u
     if !same || !rewritten.expected.is_empty() {
         return Err(Violation::Header { reason: "not in the form we write".to_owned() });
     }
-    let expected = header.values();
-    match validate(payload, budget)?.cmp(&expected) {
-        std::cmp::Ordering::Less => Err(Violation::Payload { found: "less" }),
-        std::cmp::Ordering::Equal => Ok((header, payload)),
-        std::cmp::Ordering::Greater => Err(Violation::Payload { found: "more" }),
-    }
+    Ok((header, payload))
 }
 
 /// Finds the end of the header without building anything; returns what follows. Refuses what no

@@ -10,6 +10,12 @@ pub const PREFIX: usize = 4;
 /// Read at a time while a frame is still coming.
 const STEP: usize = 64 << 10;
 
+/// The room an [`Assembler`] begins with: what most messages need, and one page for the kernel to find.
+const ROOM: usize = 4 << 10;
+
+/// How many times as much room as what has come there may be.
+const FORESIGHT: usize = 8;
+
 /// The largest buffer that is kept when everything in it was handed out.
 const KEPT: usize = 4 * STEP;
 
@@ -33,17 +39,11 @@ pub enum FrameError {
 /// Reads one frame's body. `Ok(None)` is a clean end: the stream ended between frames.
 pub fn read_frame(stream: &mut impl Read, limit: usize) -> Result<Option<Vec<u8>>, FrameError> {
     let mut body = Vec::new();
-    Ok(read_frame_into(stream, limit, &mut body)?.then_some(body))
-}
-
-/// As [`read_frame`], into a buffer that is cleared first and can be used again. False is a clean end.
-pub fn read_frame_into(stream: &mut impl Read, limit: usize, body: &mut Vec<u8>) -> Result<bool, FrameError> {
-    body.clear();
     let mut prefix = [0; PREFIX];
     let mut rest: &mut [u8] = &mut prefix;
     while !rest.is_empty() {
         match stream.read(rest) {
-            Ok(0) if rest.len() == PREFIX => return Ok(false),
+            Ok(0) if rest.len() == PREFIX => return Ok(None),
             Ok(0) => return Err(FrameError::Cut { missing: rest.len() }),
             Ok(read) => rest = rest.get_mut(read..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -54,13 +54,13 @@ pub fn read_frame_into(stream: &mut impl Read, limit: usize, body: &mut Vec<u8>)
     while body.len() < length {
         let step = (length - body.len()).min(body.len().max(STEP));
         body.reserve(step);
-        // `read_to_end` into reserved space: no zeroing, and it stops at the step without asking again.
-        let read = stream.by_ref().take(step as u64).read_to_end(body)?;
+        // It stops at the step without asking again.
+        let read = stream.by_ref().take(step as u64).read_to_end(&mut body)?;
         if read < step {
             return Err(FrameError::Cut { missing: length - body.len() });
         }
     }
-    Ok(true)
+    Ok(Some(body))
 }
 
 /// Writes one frame whose body is `header` and `payload` together, without copying them.
@@ -102,8 +102,8 @@ pub fn end(buffer: &mut [u8], limit: usize) -> Result<(), FrameError> {
 }
 
 /// Puts frames together from whatever pieces a stream hands out, for readers that must not
-/// block or that want many frames from one read. Each byte is moved and each byte of room is
-/// cleared a constant number of times, however small the pieces.
+/// block or that want many frames from one read. Each byte is moved a constant number of times,
+/// however small the pieces.
 #[derive(Debug)]
 pub struct Assembler {
     /// Room that was cleared once; `start..end` of it is what came and was not handed out yet.
@@ -113,12 +113,20 @@ pub struct Assembler {
     /// Length of the body handed out last; it ends at `start`.
     last: usize,
     limit: usize,
+    /// How many times as much room as what has come there may be.
+    foresight: usize,
 }
 
 impl Assembler {
     /// Accepts bodies of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Assembler { buffer: Vec::new(), start: 0, end: 0, last: 0, limit }
+        Assembler { buffer: Vec::new(), start: 0, end: 0, last: 0, limit, foresight: FORESIGHT }
+    }
+
+    /// The same for a stream whose other end is believed what it says about the length of a frame: room for all of it
+    /// is made at once.
+    pub fn trusting(limit: usize) -> Self {
+        Assembler { foresight: usize::MAX, ..Assembler::new(limit) }
     }
 
     /// Reads from `stream` once and returns how many bytes came: 0 is the stream's end.
@@ -169,9 +177,27 @@ impl Assembler {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Leaves at least one byte of room behind what is held. A full buffer is first emptied of
-    /// what was handed out, if that is half of it, and else doubled: so it is never much more
-    /// than twice what has come.
+    /// What an end of the stream at this place means: nothing is missing, or a frame is cut.
+    pub fn end(&self) -> Result<(), FrameError> {
+        match self.rest().len() {
+            0 => Ok(()),
+            held => Err(FrameError::Cut { missing: self.wanted().saturating_sub(held) }),
+        }
+    }
+
+    /// Bytes of the frame at hand with its prefix, as far as is known.
+    fn wanted(&self) -> usize {
+        match self.rest().first_chunk::<PREFIX>() {
+            // A length beyond the limit is for `frame` to refuse.
+            Some(prefix) => PREFIX + (u32::from_le_bytes(*prefix) as usize).min(self.limit),
+            None => PREFIX,
+        }
+    }
+
+    /// Leaves at least one byte of room behind what is held. A full buffer is first emptied of what was handed out,
+    /// if that is half of it. Else there is a new one that takes the whole frame at hand, but is never more than
+    /// [`FORESIGHT`] times what has come. It is asked for cleared: so large a piece is fresh from the kernel, which has
+    /// cleared it and finds memory for it only when it is written to.
     fn make_room(&mut self) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -182,18 +208,20 @@ impl Assembler {
         if self.end < self.buffer.len() {
             return;
         }
+        let held = self.end - self.start;
         if self.start >= self.buffer.len() / 2 && self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-            return;
+        } else {
+            let most = held.saturating_mul(self.foresight).max(ROOM);
+            // Whole frames that nobody takes are more than is wanted.
+            let room = if self.wanted() > held { self.wanted().clamp(ROOM, most) } else { 2 * held };
+            let mut larger = vec![0; room];
+            if let (Some(to), Some(from)) = (larger.get_mut(..held), self.buffer.get(self.start..self.end)) {
+                to.copy_from_slice(from);
+            }
+            self.buffer = larger;
         }
-        let larger = self.buffer.len() + self.buffer.len().max(STEP);
-        self.buffer.resize(larger.min(self.most()), 0);
-    }
-
-    /// No more than the frame at hand and what is before it could need, and one step.
-    fn most(&self) -> usize {
-        self.start.saturating_add(self.limit).saturating_add(PREFIX + STEP).max(self.end + 1)
+        (self.start, self.end) = (0, held);
     }
 }
 

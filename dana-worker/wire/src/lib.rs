@@ -13,9 +13,11 @@ mod caps;
 mod datum;
 mod encoder;
 pub mod frame;
+mod hot;
 mod marker;
 mod message;
 mod name;
+mod put;
 mod reader;
 mod shape;
 mod token;
@@ -30,7 +32,7 @@ pub use caps::{
 };
 pub use datum::Datum;
 pub use encoder::Encoder;
-pub use frame::{Assembler, FrameError, read_frame, read_frame_into, write_frame};
+pub use frame::{Assembler, FrameError, read_frame, write_frame};
 pub use message::{
     Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question,
     SessionLimits, Start, Target, ToHost, ToWorker, TraceFrame, Usage,

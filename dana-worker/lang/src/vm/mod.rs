@@ -38,6 +38,8 @@ use crate::value::{CellObj, ErrorObj, FuncObj, ModuleObj, Namespace, PromiseObj,
 
 /// Values a window spans.
 pub(crate) const WINDOW: usize = 256;
+/// Values of the stack that are kept from turn to turn.
+const KEPT: usize = 4 * WINDOW;
 /// Steps between looks at limits, output and memory.
 const ROUND: i64 = 1024;
 /// Steps between pulses.
@@ -90,6 +92,10 @@ pub struct Vm {
     /// Changes whenever a method is defined: what call sites remember is stale.
     methods: u32,
     expects: Option<u32>,
+    /// What runs when the host calls a function: it gives back what the function does.
+    caller: Rc<FuncObj>,
+    /// The last run ended by returning from everything, so that nothing on the stack owns anything.
+    is_at_rest: bool,
     pub services: Services,
     pub public: Rc<Namespace>,
     pub system: Rc<Namespace>,
@@ -101,17 +107,18 @@ impl Vm {
     pub fn new(services: Services) -> Vm {
         let main = Rc::new(ModuleObj::new("__main__"));
         main.locals.set("__name__", Value::str("__main__"));
+        let caller = Rc::new(FuncObj {
+            code: Rc::new(Code::caller()),
+            module: Rc::clone(&main),
+            defaults: Box::new([]),
+            captures: Box::new([]),
+        });
         Vm {
             stack: Vec::new(),
             frames: Frames::default(),
             thens: Vec::new(),
             importing: Vec::new(),
-            func: Rc::new(FuncObj {
-                code: Rc::new(Code::empty()),
-                module: Rc::clone(&main),
-                defaults: Box::new([]),
-                captures: Box::new([]),
-            }),
+            func: Rc::clone(&caller),
             pc: 0,
             base: 0,
             resume: Resume::Execute,
@@ -119,6 +126,8 @@ impl Vm {
             pulsed: 0,
             methods: 0,
             expects: None,
+            caller,
+            is_at_rest: false,
             services,
             public: Rc::default(),
             system: Rc::default(),
@@ -129,6 +138,7 @@ impl Vm {
 
     /// Sets the machine to the start of a program.
     pub fn start(&mut self, code: Code, module: Rc<ModuleObj>) {
+        self.is_at_rest = false;
         self.reset();
         self.func =
             Rc::new(FuncObj { code: Rc::new(code), module, defaults: Box::new([]), captures: Box::new([]) });
@@ -137,12 +147,7 @@ impl Vm {
     /// Sets the machine to call a function for the host.
     pub fn start_call(&mut self, callee: Value, positional: Vec<Value>, named: Vec<(Rc<str>, Value)>) {
         self.reset();
-        self.func = Rc::new(FuncObj {
-            code: Rc::new(Code::caller()),
-            module: Rc::clone(&self.main),
-            defaults: Box::new([]),
-            captures: Box::new([]),
-        });
+        self.func = Rc::clone(&self.caller);
         self.resume = Resume::Call(callee, positional, named);
     }
 
@@ -162,11 +167,18 @@ impl Vm {
         self.frames.clear();
         self.thens.clear();
         self.importing.clear();
-        // In place: most slots were never used, and dropping nothing costs more than looking.
-        self.stack.truncate(4 * WINDOW);
-        self.stack.shrink_to(4 * WINDOW);
-        for slot in self.stack.iter_mut().filter(|slot| !matches!(slot, Value::Unset)) {
-            *slot = Value::Unset;
+        if self.stack.len() > KEPT {
+            self.stack.truncate(KEPT);
+            self.stack.shrink_to(KEPT);
+        }
+        if self.is_at_rest {
+            debug_assert!(self.stack.iter().all(Value::is_scalar), "what returns leaves nothing behind");
+        } else {
+            // In place: most slots were never used, and dropping nothing costs more than looking.
+            for slot in self.stack.iter_mut().filter(|slot| !matches!(slot, Value::Unset)) {
+                *slot = Value::Unset;
+            }
+            self.is_at_rest = true;
         }
         if self.stack.len() < WINDOW {
             self.stack.resize_with(WINDOW, || Value::Unset);

@@ -16,7 +16,9 @@ impl Vm {
     pub fn run(&mut self, watch: &mut dyn Watch) -> Exit {
         self.round = round();
         let mut fuel = self.round;
+        self.is_at_rest = false;
         let exit = self.run_with(watch, &mut fuel);
+        self.is_at_rest = matches!(exit, Exit::Done(_));
         // What is over the limit is found when the turn goes on.
         let _ = work::charge((self.round - fuel).max(0) as u64);
         exit
@@ -89,13 +91,17 @@ impl Vm {
             }
             Resume::Leave(promise) => self.leave(Value::Promise(promise)),
             Resume::Call(callee, positional, named) => {
-                let again = (callee.clone(), positional.clone(), named.clone());
+                // Only a native can find that it must wait for an argument.
+                let again = (!matches!(callee, Value::Func(_)))
+                    .then(|| (callee.clone(), positional.clone(), named.clone()));
                 let at = self.base + 1;
                 match self.invoke(callee, positional, named, 0, FrameKind::Plain, at) {
                     Ok(invoked) => self.finish(invoked, 1, 0, 0),
                     Err(raise) => {
-                        if raise.as_error().is_none() {
-                            self.resume = Resume::Call(again.0, again.1, again.2);
+                        if raise.as_error().is_none()
+                            && let Some((callee, positional, named)) = again
+                        {
+                            self.resume = Resume::Call(callee, positional, named);
                             self.pc += 1;
                         }
                         Err(raise)

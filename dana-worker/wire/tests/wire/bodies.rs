@@ -49,3 +49,29 @@ fn the_other_directions_messages_are_refused() {
         assert!(open::<ToWorker>(&body(&header), &Budget::FROM_WORKER).is_err(), "{header:?}");
     }
 }
+
+/// Each byte of each message replaced by each other byte: what is still a message is written the same way.
+#[test]
+fn whatever_is_accepted_is_what_we_write() {
+    fn mutate<H: dana_wire::Header>(header: &H) -> usize {
+        let whole = body(header);
+        let mut accepted = 0;
+        for at in 0..whole.len().min(400) {
+            for byte in 0..=u8::MAX {
+                let mut changed = whole.clone();
+                changed[at] = byte;
+                let Ok((back, payload)) = open::<H>(&changed, &Budget::FROM_WORKER) else { continue };
+                let mut again = Vec::new();
+                write_header(&back, &mut again).unwrap();
+                again.extend_from_slice(payload);
+                assert!(again == changed, "byte {at} as {byte:#04x} of {changed:02x?}");
+                accepted += 1;
+            }
+        }
+        accepted
+    }
+    let short = |header: &&ToWorker| !matches!(header, ToWorker::Run { source, .. } if source.len() > 400);
+    let accepted: usize = to_worker().iter().filter(short).map(mutate).sum();
+    assert!(accepted > 1000);
+    assert!(to_host().iter().map(mutate).sum::<usize>() > 1000);
+}

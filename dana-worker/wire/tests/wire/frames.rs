@@ -217,3 +217,63 @@ fn a_large_frame_leaves_no_large_buffer_behind() {
     drop(assembler);
     drop(turn);
 }
+
+#[test]
+fn room_follows_what_comes_and_is_exact_in_the_end() {
+    let body = vec![7; LIMIT];
+    let stream = framed(&body);
+    for (mut assembler, most) in [(Assembler::new(LIMIT), 8), (Assembler::trusting(LIMIT), usize::MAX)] {
+        let (mut come, meter) = (0, Meter::new());
+        let turn = meter.enter();
+        while !assembler.is_ready().unwrap() {
+            let mut piece = &stream[come..(come + 1000).min(stream.len())];
+            come += assembler.fill(&mut piece).unwrap();
+            let room = dana_meter::held();
+            assert!(room <= come.saturating_mul(most).max(4 << 10), "{room} bytes for {come}");
+        }
+        assert!(dana_meter::held() <= stream.len() + 16, "no more than the frame needs");
+        drop(turn);
+        assert!(meter.peak() <= 2 * stream.len());
+        assert!(assembler.frame().unwrap() == Some(body.as_slice()));
+        let turn = meter.enter();
+        drop(assembler);
+        drop(turn);
+    }
+}
+
+/// So that no stream of small frames takes time that grows with the square of its length.
+#[test]
+fn frames_that_nobody_takes_are_moved_seldom() {
+    let stream = framed(b"twelve bytes").repeat(10_000);
+    let mut assembler = Assembler::new(LIMIT);
+    let (mut come, mut grown, mut room) = (0, 0, 0);
+    let meter = Meter::new();
+    let turn = meter.enter();
+    while come < stream.len() {
+        let mut piece = &stream[come..(come + 16).min(stream.len())];
+        come += assembler.fill(&mut piece).unwrap();
+        if dana_meter::held() != room {
+            (grown, room) = (grown + 1, dana_meter::held());
+        }
+    }
+    assert!(grown < 12, "{grown} times");
+    assert_eq!(assembler.held(), stream.len());
+    drop(assembler);
+    drop(turn);
+}
+
+#[test]
+fn the_assembler_tells_a_clean_end_from_a_cut() {
+    let whole = framed(b"body");
+    for cut in 0..whole.len() {
+        let mut assembler = Assembler::trusting(LIMIT);
+        assembler.fill(&mut &whole[..cut]).unwrap();
+        match assembler.end() {
+            Ok(()) => assert_eq!(cut, 0),
+            Err(FrameError::Cut { missing }) => {
+                assert_eq!(missing, if cut < 4 { 4 - cut } else { whole.len() - cut });
+            }
+            other => panic!("cut at {cut}: {other:?}"),
+        }
+    }
+}
