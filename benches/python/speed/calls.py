@@ -18,24 +18,35 @@ from .stage import ISOLATED, PROGRAM, Stage
 
 
 def series(stage: Stage) -> Iterator[Series]:
-    echo = stage.stack.enter_context(pipes(stage.echo))
-    raw = echoing(echo)
-    yield from everywhere(Series("call", "raw", each(raw), 200), echo.pid)
-    session = stage.dana()
-    yield from everywhere(Series("call", "dana", each(warm(session)), 200), worker(session))
+    block = stage.scale.block
+
+    def raw(row: str, steps: int, taking: Callable[[Callable[[], None]], Take]) -> Iterator[Series]:
+        def opened() -> tuple[Series, int]:
+            echo = stage.stack.enter_context(pipes(stage.echo))
+            return Series(row, "raw", taking(echoing(echo)), steps), echo.pid
+
+        return everywhere(opened)
+
+    def dana(row: str, steps: int, taking: Callable[[Any], Take]) -> Iterator[Series]:
+        def opened() -> tuple[Series, int]:
+            session = stage.dana()
+            return Series(row, "dana", taking(session), steps), worker(session)
+
+        return everywhere(opened)
+
+    yield from raw("call", 200, each)
+    yield from dana("call", 200, lambda session: each(warm(session)))
     if stage.monty:
         yield Series("call", "monty", each(warm_monty(stage.monty_session())), 100)
     if stage.process_pool:
         yield Series("call", "ProcessPool", each(warm_task(stage.executor("fork"))), 60)
 
-    block = stage.scale.block
-    yield from everywhere(Series("ask", "raw", blocks(raw, block), 4), echo.pid)
-    session = stage.dana()
-    yield from everywhere(Series("ask", "dana", told(ask(session, block)), 4), worker(session))
+    yield from raw("ask", 4, lambda step: blocks(step, block))
+    yield from dana("ask", 4, lambda session: told(ask(session, block)))
     if stage.monty:
         yield Series("ask", "monty", told(ask_monty(stage.monty_session(), block)), 2)
 
-    yield from everywhere(Series("async", "raw", each(raw), 200), echo.pid)
+    yield from raw("async", 200, each)
     yield from asynchronous(stage)
 
     inside = stage.dana(use_subprocess_isolation=False, require_isolation=False)
@@ -131,10 +142,13 @@ def asynchronous(stage: Stage) -> Iterator[Series]:
     def opened(context: Any) -> Any:
         return loop.run_until_complete(opened_ones.enter_async_context(context))
 
-    session = opened(AsyncDana(**ISOLATED))
-    loop.run_until_complete(session.execute_string(PROGRAM))
-    ours = Series("async", "dana", awaited(lambda: session.call("double", 21), 42), 200)
-    yield from everywhere(ours, session.subprocess_pid)
+    def dana() -> tuple[Series, int]:
+        session = opened(AsyncDana(**ISOLATED))
+        loop.run_until_complete(session.execute_string(PROGRAM))
+        calls = awaited(lambda: session.call("double", 21), 42)
+        return Series("async", "dana", calls, 200), session.subprocess_pid
+
+    yield from everywhere(dana)
     if stage.monty:
         monty = opened(opened(stage.monty.AsyncMonty()).checkout())
         awaited(lambda: monty.feed_run("def double(x):\n    return x * 2"), None)(1)

@@ -8,7 +8,7 @@ closely is also measured with both ends held in place.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .sample import Series, Take
 
@@ -16,11 +16,17 @@ from .sample import Series, Take
 ON_ONE, ON_TWO = "_one", "_two"
 
 
-def everywhere(series: Series, other_end: int) -> Iterator[Series]:
-    """Measure where the kernel puts this thread and the process `other_end`, on one core, and on two."""
+def everywhere(opened: Callable[[], tuple[Series, int]]) -> Iterator[Series]:
+    """Measure where the kernel puts this thread and the process at the other end, on one core, and on two.
+
+    `opened` makes a series and the process it talks to: one for the first, one for those held in place,
+    because a process stays where it was held.
+    """
+    free, _ = opened()
+    yield free
+    series, other_end = opened()
     row, who, take, steps = series.row, series.who, series.take, series.steps
     first, *others = sorted(os.sched_getaffinity(0))
-    yield series
     yield Series(row + ON_ONE, who, held(take, first, other_end, first), steps)
     if others:
         yield Series(row + ON_TWO, who, held(take, first, other_end, others[0]), steps)

@@ -69,7 +69,9 @@ def draw(samples: Samples, folder: Path) -> None:
 
 def distributions(samples: Samples, rows: dict[str, str], least: float, path: Path) -> None:
     """Show for each latency which share of the samples was slower, down to `least` percent."""
-    figure, axes = plt.subplots(1, len(rows), figsize=(4.3 * len(rows), 4.4), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(rows), figsize=(4.3 * len(rows), 4.4), sharex=True, sharey=True, squeeze=False
+    )
     for axis, (row, title) in zip(axes[0], rows.items(), strict=True):
         for who in samples.who(row):
             ordered = sorted(samples.all(row, who))

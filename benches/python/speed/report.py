@@ -14,9 +14,9 @@ PLOTS = ROOT / "docs" / "performance"
 BEGIN = "<!-- made by `make bench`: do not edit from here -->"
 END = "<!-- to here -->"
 PICTURES = {
-    "calls.png": "How long calls take: the share of calls that were at most so slow",
-    "others.png": "The same for calls on asyncio, and beside a thread that is busy",
-    "sessions.png": "How long a new session takes to its first result",
+    "calls.png": "Warm calls: how many were slower than so long",
+    "others.png": "Warm calls on asyncio and beside a busy thread: how many were slower than so long",
+    "sessions.png": "New sessions to their first result: how many were slower than so long",
     "payload.png": "Cost of bytes there and back against their number",
     "concurrency.png": "Fresh sessions per second against the number of threads or tasks that want them",
 }

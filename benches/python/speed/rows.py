@@ -41,11 +41,14 @@ def _times(limit: float, row: str, what: str, who: str = "raw") -> Target:
 
 
 def _everywhere(name: str, title: str, limit: float) -> tuple[Row, ...]:
-    """Return the rows of what is measured in each placement of the two ends."""
-    places = {"": "", ON_ONE: ", on one core", ON_TWO: ", on two cores"}
-    return tuple(
-        Row(name + suffix, title + where, SECONDS, _times(limit, name + suffix, "raw ping-pong"))
-        for suffix, where in places.items()
+    """Return the rows of each placement of the two ends; it is judged where both are held."""
+    held = {ON_ONE: ", on one core", ON_TWO: ", on two cores"}
+    return (
+        Row(name, title, SECONDS),
+        *(
+            Row(name + suffix, title + where, SECONDS, _times(limit, name + suffix, "raw ping-pong"))
+            for suffix, where in held.items()
+        ),
     )
 
 
