@@ -41,10 +41,10 @@ def series(stage: Stage) -> Iterator[Series]:
     if stage.process_pool:
         yield Series("call", "ProcessPool", each(warm_task(stage.executor("fork"))), 60)
 
-    yield from raw("ask", 4, lambda step: blocks(step, block))
-    yield from dana("ask", 4, lambda session: told(ask(session, block)))
+    yield from raw("ask", 12, lambda step: blocks(step, block))
+    yield from dana("ask", 12, lambda session: told(ask(session, block)))
     if stage.monty:
-        yield Series("ask", "monty", told(ask_monty(stage.monty_session(), block)), 2)
+        yield Series("ask", "monty", told(ask_monty(stage.monty_session(), block)), 6)
 
     yield from raw("async", 200, each)
     yield from asynchronous(stage)

@@ -87,7 +87,7 @@ class Scale:
 
 
 FULL = Scale(
-    block=200,
+    block=50,
     seconds=0.5,
     floats=1_000_000,
     data=64 << 20,
