@@ -16,7 +16,7 @@ use crate::link::{Link, Memory};
 use crate::patience::Patience;
 use crate::pool::{self, Acquired, Ticket, Waits};
 use crate::raise;
-use crate::recruit::{Candidate, Recipe, Recruit, Unready, startup_patience};
+use crate::recruit::{Candidate, Hired, Purpose, Recipe, Recruit, Unready, startup_patience};
 use crate::report::Report;
 use crate::stderr::escape;
 use crate::stop::Stop;
@@ -45,7 +45,7 @@ fn proceed(core: &Core, recipe: &Arc<Recipe>, acquired: Acquired) -> Result<Opti
     match acquired {
         Acquired::Spare(recruit) => adopt(core, recruit).map(|()| None),
         Acquired::Permit(permit) => {
-            let candidate = Candidate::start(recipe, permit)?;
+            let candidate = Candidate::start(recipe, Purpose::Session, permit)?;
             let patience = startup_patience(recipe);
             Ok(Some(Opening::Started(recipe.clone(), Box::new(candidate), patience)))
         }
@@ -97,10 +97,10 @@ impl Opening {
 
 /// The worker becomes the session's.
 fn adopt(core: &Core, recruit: Recruit) -> Result<(), Unready> {
-    let (worker, link, report) = recruit.hire().ok_or(Stop::Gone)?;
+    let Hired { worker, link, report, turns } = recruit.hire().ok_or(Stop::Gone)?;
     core.set_worker(worker, link.ends());
     core.set_report(report);
-    settle_in(core, Box::new(link));
+    settle_in(core, Box::new(link), turns);
     Ok(())
 }
 
@@ -112,15 +112,15 @@ pub(crate) fn open_here(core: &Core, start: Start, watch: &mut Watch<'_>) -> Res
     link.send(watch)?;
     // It says that it was started; nothing else can have been said.
     link.poll()?;
-    settle_in(core, link);
+    settle_in(core, link, 0);
     Ok(())
 }
 
-fn settle_in(core: &Core, link: Box<dyn Link>) {
+fn settle_in(core: &Core, link: Box<dyn Link>, turn: u32) {
     if let Some(mut inside) = core.gate.try_enter()
         && let Some(room) = inside.content()
     {
-        *room = Some(Room { link, turn: 0, last_ask: None, pending: None });
+        *room = Some(Room { link, turn, last_ask: None, pending: None });
     }
 }
 

@@ -16,7 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::ending::Kind;
 use crate::link::Ends;
 use crate::patience::Patience;
-use crate::recruit::{Candidate, Recipe, Recruit, Unready, see_through, startup_patience};
+use crate::recruit::{Candidate, Purpose, Recipe, Recruit, Unready, see_through, startup_patience};
 use crate::stop::Stop;
 use crate::supervise;
 use crate::sys::{PerProcess, process};
@@ -233,7 +233,7 @@ pub(crate) fn hire(recipe: &Arc<Recipe>) -> Result<Recruit, Unready> {
             Given::Permit(permit) => permit,
         },
     };
-    see_through(Candidate::start(recipe, permit)?, &startup_patience(recipe))
+    see_through(Candidate::start(recipe, Purpose::Session, permit)?, &startup_patience(recipe))
 }
 
 /// Asks for a worker.
@@ -261,12 +261,12 @@ pub(crate) fn warm(recipe: &Arc<Recipe>, count: usize) -> Result<usize, Unready>
             return Ok(ready);
         }
         let permit = permit.ok_or(Unready::Exhausted { most: Config::current().max_workers, waited: 0.0 })?;
-        let started = Candidate::start(recipe, permit)
+        let started = Candidate::start(recipe, Purpose::Spare, permit)
             .and_then(|candidate| see_through(candidate, &startup_patience(recipe)));
         match started {
-            Ok(spare) => park(recipe, Ok(spare)),
+            Ok(spare) => drop(POOL.get().park(recipe, Some(spare), MOST_IDLE)),
             Err(why) => {
-                POOL.get().park(recipe, None);
+                POOL.get().park(recipe, None, MOST_IDLE);
                 return Err(why);
             }
         }
@@ -285,7 +285,7 @@ pub(crate) fn wants() -> bool {
 
 /// Puts a spare that was wanted where it is found.
 pub(crate) fn park(recipe: &Arc<Recipe>, started: Result<Recruit, Unready>) {
-    let surplus = POOL.get().park(recipe, started.ok());
+    let surplus = POOL.get().park(recipe, started.ok(), Config::current().min_idle);
     drop(surplus);
 }
 
@@ -441,8 +441,8 @@ impl Pool {
         (ready, Some(Permit::new()))
     }
 
-    /// Returns the spare if nobody wants it.
-    fn park(&self, recipe: &Arc<Recipe>, spare: Option<Recruit>) -> Option<Recruit> {
+    /// Returns the spare if nobody wants it: there are `most`, or others wait for the right to a process.
+    fn park(&self, recipe: &Arc<Recipe>, spare: Option<Recruit>, most: usize) -> Option<Recruit> {
         let now = Instant::now();
         let mut state = self.lock();
         let state = &mut *state;
@@ -460,7 +460,8 @@ impl Pool {
             state.called(&ticket, Given::Spare(spare));
             return None;
         }
-        if !state.waiting.is_empty() {
+        // Fewer may be wanted than when it was started.
+        if !state.waiting.is_empty() || shelf.spares.len() >= most {
             state.tally.retired += 1;
             return Some(spare);
         }

@@ -74,13 +74,25 @@ impl Drop for Leash {
     }
 }
 
+/// What a worker is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Somebody waits for it.
+    Session,
+    /// It will wait for somebody, and has time to go through its paces before.
+    Spare,
+}
+
 /// A worker on its way.
 pub(crate) struct Candidate {
     recipe: Arc<Recipe>,
+    purpose: Purpose,
     leash: Leash,
     link: Pipe,
     failures: Vec<Failure>,
     report: Option<Report>,
+    /// Turns it was given.
+    turns: u32,
 }
 
 /// A worker that is ready.
@@ -88,11 +100,24 @@ pub(crate) struct Recruit {
     leash: Leash,
     link: Pipe,
     report: Report,
+    turns: u32,
 }
+
+/// What a spare runs beforehand, so that the pages that most programs need are there: it takes in text, calls, builds
+/// values and shows them, and leaves nothing behind in the session.
+const REHEARSAL: &str =
+    "(lambda x, y=2: [x, {\"k\": x * y}, f\"{x} {y}\", \"a,b\".split(\",\"), len([x, y])])(1)";
+/// Sessions with less than this are left alone beforehand.
+const REHEARSAL_STEPS: u64 = 1000;
+const REHEARSAL_MEMORY: u64 = 1 << 20;
 
 impl Candidate {
     /// Starts a process.
-    pub(crate) fn start(recipe: &Arc<Recipe>, permit: Permit) -> Result<Candidate, Unready> {
+    pub(crate) fn start(
+        recipe: &Arc<Recipe>,
+        purpose: Purpose,
+        permit: Permit,
+    ) -> Result<Candidate, Unready> {
         let [memory, cpu] = recipe.of_kernel;
         let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu];
         let starting = forks::Starting::begin();
@@ -105,7 +130,8 @@ impl Candidate {
         pool::remember(&link.ends());
         // A child of a fork knows the pipes from here on.
         drop(starting);
-        Ok(Candidate { recipe: recipe.clone(), leash, link, failures: spawned.failures, report: None })
+        let recipe = recipe.clone();
+        Ok(Candidate { recipe, purpose, leash, link, failures: spawned.failures, report: None, turns: 0 })
     }
 
     /// Goes on as far as it goes without waiting; true when the worker is ready.
@@ -119,7 +145,19 @@ impl Candidate {
                     self.report = Some(self.judge(&hello.layers)?);
                     self.set_up(patience)?;
                 }
-                (Some(_), ToHost::Started) if self.link.is_quiet() => return Ok(true),
+                (Some(_), ToHost::Started) if self.link.is_quiet() => {
+                    if self.purpose == Purpose::Session || !self.recipe.has_room() {
+                        return Ok(true);
+                    }
+                    self.turns = 1;
+                    let source = REHEARSAL.to_owned();
+                    self.send(&ToWorker::Run { turn: self.turns, filename: None, source }, patience)?;
+                }
+                (Some(_), ToHost::Done { turn, .. })
+                    if turn == self.turns && self.turns > 0 && self.link.is_quiet() =>
+                {
+                    return Ok(true);
+                }
                 (_, other) => return Err(out_of_turn(&other).into()),
             }
         }
@@ -140,7 +178,11 @@ impl Candidate {
     fn set_up(&mut self, patience: &Patience) -> Result<(), Stop> {
         let seed = sys::random().map_err(Stop::Host)?;
         let start = Start { limits: self.recipe.of_interpreter.clone(), seed, functions: Vec::new() };
-        self.link.begin(&ToWorker::Start(start))?;
+        self.send(&ToWorker::Start(start), patience)
+    }
+
+    fn send(&mut self, message: &ToWorker, patience: &Patience) -> Result<(), Stop> {
+        self.link.begin(message)?;
         self.link.start_sending(patience)
     }
 
@@ -161,8 +203,8 @@ impl Candidate {
 
     /// The worker, once [`Candidate::step`] said that it is ready.
     pub(crate) fn ready(self) -> Result<Recruit, Unready> {
-        let Candidate { leash, link, report, .. } = self;
-        Ok(Recruit { leash, link, report: report.ok_or(Stop::Gone)? })
+        let Candidate { leash, link, report, turns, .. } = self;
+        Ok(Recruit { leash, link, report: report.ok_or(Stop::Gone)?, turns })
     }
 
     /// Gives up on it, and waits until it is gone.
@@ -220,14 +262,33 @@ impl Recruit {
 
     /// Ends it, and waits until nothing is left of it.
     pub(crate) fn end(self) {
-        if let Some((worker, link, _)) = self.hire() {
-            drop(link);
-            worker.finish(Why::Ended);
+        if let Some(hired) = self.hire() {
+            drop(hired.link);
+            hired.worker.finish(Why::Ended);
         }
     }
 
-    /// The worker, the way to it, and what is known of it. Whoever takes it is to end it.
-    pub(crate) fn hire(mut self) -> Option<(Arc<Worker>, Pipe, Report)> {
-        self.leash.0.take().map(|worker| (worker, self.link, self.report))
+    /// What there is to take over. Whoever takes it is to end it.
+    pub(crate) fn hire(mut self) -> Option<Hired> {
+        let worker = self.leash.0.take()?;
+        Some(Hired { worker, link: self.link, report: self.report, turns: self.turns })
+    }
+}
+
+/// A worker that somebody has taken over.
+pub(crate) struct Hired {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) link: Pipe,
+    pub(crate) report: Report,
+    pub(crate) turns: u32,
+}
+
+impl Recipe {
+    /// Whether a session has room for a rehearsal.
+    fn has_room(&self) -> bool {
+        let limits = &self.of_interpreter;
+        limits.steps.is_none_or(|steps| steps >= REHEARSAL_STEPS)
+            && limits.memory.is_none_or(|memory| memory >= REHEARSAL_MEMORY)
+            && limits.depth > 4
     }
 }

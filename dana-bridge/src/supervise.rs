@@ -1,9 +1,10 @@
 //! What happens to workers while no call is looking at them: one thread, started with the first
-//! worker and ended with the last, that takes the status of those that die, empties their
+//! worker and ended soon after the last, that takes the status of those that die, empties their
 //! standard error, ends turns whose caller is stuck elsewhere, and starts spares for the pool, one at a time.
 //!
-//! The rule: no call waits for this thread, except to hear that it has let go of a dead
-//! worker. Left out: the deadline of a call, which the call itself keeps to the millisecond.
+//! The rule: no call waits for this thread, except to hear that it has let go of a dead worker. It looks for new workers
+//! now and then and is not woken for them: most sessions are over before, and cost it nothing. Left out: the deadline of
+//! a call, which the call itself keeps to the millisecond.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,17 +18,22 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::pool::{self, Permit};
-use crate::recruit::{Candidate, Recipe, Recruit, Unready, startup_patience};
+use crate::recruit::{Candidate, Purpose, Recipe, Recruit, Unready, startup_patience};
 use crate::stop::Stop;
 use crate::sys::{PerProcess, queue_end, queue_owned, queue_stderr};
 use crate::worker::{Watched, Why, Worker};
 
-/// How often deadlines are looked at.
-const TICK: Duration = Duration::from_millis(250);
+/// How often new workers, deadlines and spares are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How many of these looks that find no worker the thread stays for: starting it costs as much as a worker.
+const LINGER: u32 = 20;
 /// How far beyond its deadline a turn may be before it is ended from here.
 const GRACE: Duration = Duration::from_millis(250);
 /// How long the thread may take to look at its orders.
 const SETTLING: Duration = Duration::from_secs(2);
+
+/// New workers after which those are looked for that are over already.
+const MANY: usize = 256;
 
 /// Why nothing can be supervised. The worker at hand is not in use yet and can be given up.
 #[derive(Debug, thiserror::Error)]
@@ -41,36 +47,40 @@ static POST: PerProcess<Mutex<Option<Post>>> = PerProcess::new();
 #[derive(Debug)]
 struct Post {
     orders: UnboundedSender<Order>,
+    /// Workers that were not looked at yet.
+    fresh: Vec<Fresh>,
     thread: JoinHandle<()>,
+}
+
+/// A worker that the thread may hold, unless somebody has seen to everything before.
+#[derive(Debug)]
+struct Fresh {
+    worker: Weak<Worker>,
+    watched: Arc<Watched>,
 }
 
 #[derive(Debug)]
 enum Order {
-    Watch(Arc<Worker>),
     /// Spares may be wanted.
     Fill,
     /// End the thread if it has no worker, and say so.
     Settle(SyncSender<Option<JoinHandle<()>>>),
-    /// End every worker, then the thread.
-    Finish,
+    /// End every worker, these too, then the thread.
+    Finish(Vec<Fresh>),
 }
 
 /// Watches a worker until it has ended.
 pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
     let mut post = post();
-    worker.watched().begin();
-    let order = match post.as_ref() {
-        None => Order::Watch(worker.clone()),
-        Some(running) => match running.orders.send(Order::Watch(worker.clone())) {
-            Ok(()) => return Ok(()),
-            Err(unsent) => unsent.0,
-        },
+    let running = match post.as_mut() {
+        Some(running) => running,
+        None => post.insert(start()?),
     };
-    let started = start(order);
-    if started.is_err() {
-        worker.watched().end(None);
+    running.fresh.push(Fresh { worker: Arc::downgrade(worker), watched: worker.watched() });
+    // Those that are over are as good as forgotten.
+    if running.fresh.len() > MANY {
+        running.fresh.retain(|fresh| !fresh.watched.is_over());
     }
-    *post = Some(started?);
     Ok(())
 }
 
@@ -98,7 +108,7 @@ pub(crate) fn settle() {
 /// Ends every worker of this process and the thread. For the end of the interpreter.
 pub(crate) fn finish() {
     let Some(running) = post().take() else { return };
-    if running.orders.send(Order::Finish).is_ok() {
+    if running.orders.send(Order::Finish(running.fresh)).is_ok() {
         // The thread ends as soon as its workers are gone; a panic in it was reported already.
         let _ = running.thread.join();
     }
@@ -109,15 +119,13 @@ fn post() -> MutexGuard<'static, Option<Post>> {
 }
 
 /// Starts the thread with all signals blocked: the host's handlers never run in it.
-fn start(first: Order) -> Result<Post, SuperviseError> {
+fn start() -> Result<Post, SuperviseError> {
     let (orders, inbox) = unbounded_channel();
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(std::io::Error::from)?;
     let thread = thread::Builder::new().name("dana-supervisor".to_owned()).spawn(|| serve(runtime, inbox));
     before.thread_set_mask().map_err(std::io::Error::from)?;
-    // Cannot fail: the receiver lives in the thread.
-    let _ = orders.send(first);
-    Ok(Post { orders, thread: thread? })
+    Ok(Post { orders, fresh: Vec::new(), thread: thread? })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the thread owns its runtime and drops it at its end")]
@@ -129,16 +137,19 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
     let mut workers: Vec<Weak<Worker>> = Vec::new();
     let mut watches = JoinSet::new();
     let mut fills = JoinSet::new();
+    let mut idle = 0;
     let mut tick = interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             order = inbox.recv() => match order {
-                Some(Order::Watch(worker)) => {
-                    workers.push(Arc::downgrade(&worker));
-                    watches.spawn_local(empty_until_ended(worker));
+                Some(Order::Fill) => {
+                    if fills.is_empty() {
+                        fills.spawn_local(keep_filled());
+                    }
                 }
                 Some(Order::Settle(answer)) => {
+                    take_in(&mut workers, &mut watches);
                     let myself = if watches.is_empty() { leave(inbox) } else { None };
                     let left = myself.is_some();
                     // Whoever asked may have stopped waiting.
@@ -147,25 +158,14 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                         return;
                     }
                 }
-                Some(Order::Fill) => {
-                    if fills.is_empty() {
-                        fills.spawn_local(keep_filled());
-                    }
+                Some(Order::Finish(fresh)) => {
+                    hold(fresh, &mut workers, &mut watches);
+                    return finish_all(&workers, &mut watches).await;
                 }
-                Some(Order::Finish) | None => {
-                    present(&workers).for_each(|worker| worker.kill(Why::Ended));
-                    while let Some(ended) = watches.join_next().await {
-                        let _ = ended.map(|watched| watched.end(None));
-                    }
-                    return;
-                }
+                None => return finish_all(&workers, &mut watches).await,
             },
             Some(Ok(watched)) = watches.join_next() => {
-                if watches.is_empty() && fills.is_empty() && let Some(myself) = leave(inbox) {
-                    watched.end(Some(myself));
-                    return;
-                }
-                watched.end(None);
+                watched.end();
                 workers.retain(|worker| worker.upgrade().is_some_and(|worker| worker.exit().is_none()));
                 // It may have been a spare.
                 pool::prune();
@@ -173,26 +173,55 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                     fills.spawn_local(keep_filled());
                 }
             }
-            Some(_) = fills.join_next() => {
-                // Nobody waits for the thread: it ends by itself.
-                if watches.is_empty() && fills.is_empty() && leave(inbox).is_some() {
-                    return;
-                }
-            }
+            Some(_) = fills.join_next() => {}
             _ = tick.tick() => {
+                take_in(&mut workers, &mut watches);
                 pool::prune();
                 for late in present(&workers).filter(|worker| worker.is_overdue(GRACE)) {
                     late.kill(Why::Deadline);
+                }
+                idle = if watches.is_empty() && fills.is_empty() { idle + 1 } else { 0 };
+                if idle > LINGER && leave(inbox).is_some() {
+                    return;
                 }
             }
         }
     }
 }
 
-/// Closes the post if no order is under way: under its lock nobody can send one.
+/// Takes in the workers that came since the last look, and are not over yet.
+fn take_in(workers: &mut Vec<Weak<Worker>>, watches: &mut JoinSet<Arc<Watched>>) {
+    let fresh = post().as_mut().map(|post| std::mem::take(&mut post.fresh)).unwrap_or_default();
+    hold(fresh, workers, watches);
+}
+
+fn hold(fresh: Vec<Fresh>, workers: &mut Vec<Weak<Worker>>, watches: &mut JoinSet<Arc<Watched>>) {
+    for Fresh { worker, watched } in fresh {
+        if !watched.begin() {
+            continue;
+        }
+        match worker.upgrade() {
+            Some(present) => {
+                workers.push(worker);
+                watches.spawn_local(empty_until_ended(present));
+            }
+            None => watched.end(),
+        }
+    }
+}
+
+async fn finish_all(workers: &[Weak<Worker>], watches: &mut JoinSet<Arc<Watched>>) {
+    present(workers).for_each(|worker| worker.kill(Why::Ended));
+    while let Some(ended) = watches.join_next().await {
+        let _ = ended.map(|watched| watched.end());
+    }
+}
+
+/// Closes the post if nothing is under way: under its lock nobody can send an order or a worker.
 fn leave(inbox: &UnboundedReceiver<Order>) -> Option<JoinHandle<()>> {
     let mut post = post();
-    if !inbox.is_empty() {
+    let fresh = post.as_ref().is_some_and(|post| post.fresh.iter().any(|fresh| !fresh.watched.is_over()));
+    if !inbox.is_empty() || fresh {
         return None;
     }
     post.take().map(|post| post.thread)
@@ -212,7 +241,7 @@ async fn keep_filled() {
 }
 
 async fn start_spare(recipe: &Arc<Recipe>, permit: Permit) -> Result<Recruit, Unready> {
-    let mut candidate = Candidate::start(recipe, permit)?;
+    let mut candidate = Candidate::start(recipe, Purpose::Spare, permit)?;
     let patience = startup_patience(recipe);
     let copy = candidate.replies().try_clone().map_err(host)?;
     let replies = queue_owned(copy).map_err(host)?;

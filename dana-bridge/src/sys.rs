@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use libc::{c_char, c_int, c_long, c_void};
 use nix::errno::Errno;
@@ -201,6 +201,27 @@ pub(crate) fn kill(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
         libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0_u32)
     };
     Errno::result(result).map(drop)
+}
+
+/// Writes to a pipe; if nobody reads it, this is an error and never a signal. `None` if this kernel cannot (Linux before
+/// 6.18).
+pub(crate) fn write_without_signal(pipe: BorrowedFd<'_>, bytes: &[u8]) -> Option<Result<usize, Errno>> {
+    const RWF_NOSIGNAL: c_int = 0x100;
+    static LACKING: AtomicBool = AtomicBool::new(false);
+    if LACKING.load(Ordering::Relaxed) {
+        return None;
+    }
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the one part is readable for as long as said, and is not written to; -1 is the place where the pipe is.
+    let written = unsafe { libc::pwritev2(pipe.as_raw_fd(), &raw const part, 1, -1, RWF_NOSIGNAL) };
+    match Errno::result(written) {
+        Ok(written) => Some(Ok(written.unsigned_abs())),
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::ESPIPE | Errno::EPERM) => {
+            LACKING.store(true, Ordering::Relaxed);
+            None
+        }
+        Err(errno) => Some(Err(errno)),
+    }
 }
 
 /// True if a write to a broken pipe would end the process. Python ignores the signal; a host may not.

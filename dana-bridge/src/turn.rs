@@ -243,7 +243,7 @@ impl<'s, 'py> Stage<'s, 'py> {
 
 /// Once a session has answered there is time to think of the next one.
 fn refill(core: &Core) {
-    if core.took_worker() {
+    if core.took_worker() && pool::wants() {
         supervise::fill();
     }
 }

@@ -6,7 +6,6 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -182,7 +181,7 @@ impl Worker {
         }
         self.kill(why);
         let exit = self.wait(DYING).unwrap_or(Exit::Unknown);
-        self.watched.wait_until_not();
+        self.watched.finish();
         exit
     }
 
@@ -232,33 +231,42 @@ pub(crate) struct Watched {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct WatchState {
-    held: bool,
-    /// The supervisor's thread, if this was its last worker: it is ending.
-    ending: Option<JoinHandle<()>>,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WatchState {
+    /// Not yet: most sessions are over before the supervisor looks.
+    #[default]
+    Free,
+    Held,
+    /// Not any more: whoever ended it has seen to everything.
+    Over,
 }
 
 impl Watched {
-    pub(crate) fn begin(&self) {
-        lock(&self.state).held = true;
+    /// False if there is nothing to hold any more.
+    pub(crate) fn begin(&self) -> bool {
+        let mut state = lock(&self.state);
+        if *state == WatchState::Free {
+            *state = WatchState::Held;
+        }
+        *state == WatchState::Held
     }
 
-    /// The supervisor has let go; with its last worker it ends, too.
-    pub(crate) fn end(&self, ending: Option<JoinHandle<()>>) {
-        *lock(&self.state) = WatchState { held: false, ending };
+    /// The supervisor has let go.
+    pub(crate) fn end(&self) {
+        *lock(&self.state) = WatchState::Over;
         self.changed.notify_all();
     }
 
-    fn wait_until_not(&self) {
-        let waited = self.changed.wait_timeout_while(lock(&self.state), LETTING_GO, |state| state.held);
+    /// Whether it was let go of for good.
+    pub(crate) fn is_over(&self) -> bool {
+        *lock(&self.state) == WatchState::Over
+    }
+
+    fn finish(&self) {
+        let held = |state: &mut WatchState| *state == WatchState::Held;
+        let waited = self.changed.wait_timeout_while(lock(&self.state), LETTING_GO, held);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let ending = state.ending.take();
-        drop(state);
-        if let Some(thread) = ending {
-            // It only has to give back its event queue; a panic in it was reported already.
-            let _ = thread.join();
-        }
+        *state = WatchState::Over;
     }
 }
 

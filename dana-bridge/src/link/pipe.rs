@@ -203,10 +203,10 @@ impl Pipe {
         if rest.is_empty() {
             return Ok(());
         }
-        let result = if sys::sigpipe_kills() {
-            write_quietly(&self.requests, rest)
-        } else {
-            write(&self.requests, rest)
+        let result = match sys::write_without_signal(self.requests.as_fd(), rest) {
+            Some(result) => result,
+            None if sys::sigpipe_kills() => write_quietly(&self.requests, rest),
+            None => write(&self.requests, rest),
         };
         match result {
             Ok(written) => {

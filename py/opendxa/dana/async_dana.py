@@ -148,23 +148,22 @@ class AsyncDana:
         session, host = await self._ready()
         value: Any = None
         failure: Exception | None = None
-        measured: Mapping[str, int] | None = None
         turn = host.begin_turn(self.limits.wall_time)
         try:
-            value, measured = await session.run(source, filename, turn)
+            value, turn.measured = await session.run(source, filename, turn)
         except SessionClosedError:
             raise
         except DanaError as error:
             failure = error
             if isinstance(error, DanaCallError):
-                measured = error.measured
+                turn.measured = error.measured
         return ExecutionResult(
             success=failure is None,
             result=value,
             error=failure,
             output=turn.text(),
             execution_time=turn.seconds,
-            usage=turn.usage(measured),
+            _usage=turn.usage,
         )
 
     async def execute_file(self, path: str | os.PathLike[str]) -> ExecutionResult:

@@ -53,7 +53,7 @@ class Turn:
     The session makes one when the first of these happens; most calls never have one.
     """
 
-    __slots__ = ("deadline", "host", "models", "output", "over", "started")
+    __slots__ = ("deadline", "host", "measured", "models", "output", "over", "started")
 
     def __init__(self, host: Host, left: float | None) -> None:
         self.host = host
@@ -64,6 +64,8 @@ class Turn:
         self.over = False
         self.output: list[str] = []
         self.models: Usage | None = None
+        #: The interpreter's part of what it used, when it told.
+        self.measured: Mapping[str, int] | None = None
 
     @property
     def seconds(self) -> float:
@@ -74,10 +76,10 @@ class Turn:
         """Return what was printed, without the last line's newline."""
         return "".join(self.output).removesuffix("\n")
 
-    def usage(self, measured: Mapping[str, int] | None) -> Usage:
-        """Return what the turn used; `measured` is the interpreter's part."""
+    def usage(self) -> Usage:
+        """Return what the turn used."""
         models = self.models or Usage()
-        return models.measured(measured) if measured else models
+        return models.measured(self.measured) if self.measured else models
 
 
 class Host:

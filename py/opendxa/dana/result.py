@@ -64,9 +64,14 @@ class ExecutionResult:
     output: str = ""
     #: Seconds by the host's clock, model answers included.
     execution_time: float = 0.0
-    usage: Usage = field(default_factory=Usage)
+    _usage: Callable[[], Usage] | None = field(default=None, repr=False, compare=False)
     _snapshot: Callable[[], SandboxContext | None] | None = field(default=None, repr=False, compare=False)
     _context: SandboxContext | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def usage(self) -> Usage:
+        """What the turn used, tokens of failed attempts included."""
+        return self._usage() if self._usage is not None else Usage()
 
     @property
     def final_context(self) -> SandboxContext | None:

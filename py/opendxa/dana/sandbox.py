@@ -129,23 +129,22 @@ class _SessionInterface:
         session = self._ready()
         value: Any = None
         failure: Exception | None = None
-        measured: Mapping[str, int] | None = None
         turn = self._host.begin_turn(self.limits.wall_time)
         try:
-            value, measured = session.run(source, filename, None, turn)
+            value, turn.measured = session.run(source, filename, None, turn)
         except SessionClosedError:
             raise
         except DanaError as error:
             failure = error
             if isinstance(error, DanaCallError):
-                measured = error.measured
+                turn.measured = error.measured
         return ExecutionResult(
             success=failure is None,
             result=value,
             error=failure,
             output=turn.text(),
             execution_time=turn.seconds,
-            usage=turn.usage(measured),
+            _usage=turn.usage,
             _snapshot=self._snapshot,
         )
 

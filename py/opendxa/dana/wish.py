@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .arguments import REQUIRE_VARIABLE
 from .exceptions import IsolationUnavailableError
@@ -43,10 +44,28 @@ def resolve(
     harden_speculation: bool = False,
 ) -> Wish | None:
     """Return what to open the session with; None is a session in the host process."""
+    try:
+        return _resolved(use, require, isolation, min_isolation, harden_speculation, required_by_environment())
+    except TypeError:
+        # Arguments of the wrong type may not even be hashable: named below.
+        _level(isolation, "isolation")
+        _level(min_isolation, "min_isolation")
+        raise
+
+
+@lru_cache(maxsize=64)
+def _resolved(
+    use: bool,
+    require: bool,
+    isolation: IsolationLevel | str | None,
+    min_isolation: IsolationLevel | str | None,
+    harden_speculation: bool,
+    demanded: bool,
+) -> Wish | None:
+    """Resolve arguments, once for each combination: sessions of a service are opened with the same ones."""
     wanted = _level(isolation, "isolation")
     least = _level(min_isolation, "min_isolation")
     _refuse_contradictions(use, require, wanted, least)
-    demanded = required_by_environment()
     if demanded and wanted is IsolationLevel.NONE:
         raise IsolationUnavailableError(
             f"isolation='none' was asked for, but {REQUIRE_VARIABLE} is set\n"
