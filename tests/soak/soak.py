@@ -7,6 +7,7 @@ Prints a line every thousand sessions and a verdict. Exit status 1 if anything g
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -23,6 +24,7 @@ from opendxa.dana.exceptions import DanaError
 WARM_UP = 50
 #: Growth of memory that counts as none, in KiB: the allocator's own rounding.
 SLACK = 2048
+PR_SET_THP_DISABLE = 41
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,9 @@ def main() -> int:
     """Soak as the command line says."""
     sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    # A huge page that comes or goes with a thread is 2 MiB more or less, at any moment.
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl PR_SET_THP_DISABLE")
     begin = time.monotonic()
     told = soak(sessions, seed, report_every=max(sessions // 10, 1))
     sys.stdout.write(
