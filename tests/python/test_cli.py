@@ -101,6 +101,15 @@ def test_attack_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert suite.find("testcase").get("name") == "row_015_a_thread_without_the_filter"  # type: ignore[union-attr]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_attack_at_the_highest_level(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some rows change the user, who then cannot have all of it: they are tried all the same."""
+    if main(["doctor", "--require", "contained"]) != 0:
+        pytest.skip("the level contained cannot be had here")
+    assert main(["attack", "--isolation", "contained", "52", "98", "121"]) == 0
+    assert "3 rows at level contained: 3 withstood" in capsys.readouterr().out
+
+
 def test_attack_at_a_level_that_cannot_be_had(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,12 +113,13 @@ def _as_nobody(ground: Ground, program: str) -> str:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    return _as_neighbour(ground)
+    # Such a user has not all that root has: the neighbour tries itself at what can be had.
+    return _as_neighbour(ground, min_isolation="filtered")
 
 
-def _as_neighbour(ground: Ground) -> str:
+def _as_neighbour(ground: Ground, **settings: str) -> str:
     libc = ctypes.CDLL(None, use_errno=True)
-    with ground.session() as d:
+    with ground.session(**settings) as d:
         pid = ground.pid_of(d)
         for name in ("mem", "environ", "maps", "syscall"):
             try:
