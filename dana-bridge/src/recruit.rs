@@ -106,7 +106,7 @@ pub(crate) struct Recruit {
 /// What a spare runs beforehand, so that the pages that most programs need are there: it takes in text, calls, builds
 /// values and shows them, and leaves nothing behind in the session.
 const REHEARSAL: &str =
-    "(lambda x, y=2: [x, {\"k\": x * y}, f\"{x} {y}\", \"a,b\".split(\",\"), len([x, y])])(1)";
+    r#"(lambda x, y=2 :: [x, {"k": x * y}, f"{x} {y}", "a,b".split(","), len([x, y])])(1)"#;
 /// Sessions with less than this are left alone beforehand.
 const REHEARSAL_STEPS: u64 = 1000;
 const REHEARSAL_MEMORY: u64 = 1 << 20;
