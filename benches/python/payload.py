@@ -1,8 +1,10 @@
 """What large values cost on their way in and out of an isolated session, beside the raw copy through a pipe.
 
-`in` sets a variable of the session, `out` gets it; every answer is compared with what was sent. The raw limit is the
-same number of bytes between `os.write` or `os.readv` and a C program through a pipe of 1 MiB, from and into memory that
-is there already. The measures take turns in short rounds, so that a machine that changes its speed changes all of them.
+`in` sets a variable of the session, `out` gets it; every answer is compared with what was sent. The raw limit is
+the same number of bytes between `os.write` or `os.readv` and a C program through a pipe of 1 MiB: once into memory
+that is there already, and once into new memory, which whoever receives a value needs, and which on some machines
+costs more than the copy. The measures take turns in short rounds, so that a machine that changes its speed changes
+all of them.
 
 `held` is the longest time for which another Python thread did not get to run meanwhile.
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import mmap
 import os
 import platform
 import statistics
@@ -54,43 +57,51 @@ TARGETS = {
 
 
 @contextmanager
-def raw_pipe() -> Iterator[tuple[Measure, Measure]]:
+def raw_pipe() -> Iterator[dict[str, Measure]]:
     """The same bytes to a C program, and from it."""
     size = MEGABYTES << 20
     room = memoryview(bytearray(b"x" * size))
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "pour"
         subprocess.run(["cc", "-O2", "-static", "-o", str(program), str(HERE / "pour.c")], check=True)
-        with subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        ) as process:
+        with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             there, back = process.stdin.fileno(), process.stdout.fileno()
             for end in (there, back):
                 fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, PIPE)
 
-            def into() -> None:
-                os.write(there, b"i" + size.to_bytes(8, "little"))
+            def into(order: bytes) -> None:
+                os.write(there, order + size.to_bytes(8, "little"))
                 sent = 0
                 while sent < size:
                     sent += os.write(there, room[sent:])
-                if os.read(back, 1) != b"i":
+                if os.read(back, 1) != order:
                     raise AssertionError("not taken")
 
-            def out() -> None:
+            def out(place: Any) -> None:
                 os.write(there, b"o" + size.to_bytes(8, "little"))
                 come = 0
-                while come < size:
-                    come += os.readv(back, [room[come:]])
+                with memoryview(place) as view:
+                    while come < size:
+                        come += os.readv(back, [view[come:]])
 
-            yield into, out
+            def out_new() -> None:
+                with mmap.mmap(-1, size) as place:
+                    out(place)
+
+            yield {
+                "in": lambda: into(b"i"),
+                "out": lambda: out(room),
+                "in, new": lambda: into(b"n"),
+                "out, new": out_new,
+            }
             process.stdin.close()
 
 
 @contextmanager
 def beside() -> Iterator[list[float]]:
-    """Another thread that wants to run all the time; tells the longest time for which it did not, in seconds."""
+    """Another thread that wants to run all the time; tells for how long it did not, at most, in seconds."""
     longest = [0.0]
     stop = threading.Event()
 
@@ -132,7 +143,7 @@ def main() -> None:
         session = stack.enter_context(
             Dana(use_subprocess_isolation=True, require_isolation=True, limits=limits)
         )
-        raw_in, raw_out = stack.enter_context(raw_pipe())
+        raw = stack.enter_context(raw_pipe())
         got: list[Any] = [None]
 
         def send(value: Any) -> Measure:
@@ -142,8 +153,7 @@ def main() -> None:
             got[0] = session.get("value")
 
         for number in range(options.rounds + 1):
-            raws = [timed(raw_in), timed(raw_out)]
-            taken = {f"raw, {MEGABYTES} MB in": raws[0], f"raw, {MEGABYTES} MB out": raws[1]}
+            taken = {f"raw, {MEGABYTES} MB {way}": timed(step) for way, step in raw.items()}
             for name, value in values.items():
                 taken[f"{name}, in"] = timed(send(value))
                 taken[f"{name}, out"] = timed(receive)
@@ -166,17 +176,20 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, ", end="")
     print(f"CPython {platform.python_version()}, isolation level {level}")
     print(f"switch interval {sys.getswitchinterval() * 1e3:.0f} ms\n")
-    print(f"{'measure':26}{'median ms':>11}{'fastest':>9}{'target':>9}{'x raw':>8}{'held ms':>9}")
-    figures = {}
+    print(f"{'measure':26}{'median ms':>11}{'fastest':>9}{'target':>9}{'x raw':>8}{'x new':>8}{'held ms':>9}")
+    figures: dict[str, dict[str, float]] = {}
     for name, seconds in samples.items():
-        median = statistics.median(seconds)
-        raw = statistics.median(samples[f"raw, {MEGABYTES} MB {name.rpartition(' ')[2]}"])
-        ratio = median / raw if f"{MEGABYTES} MB" in name else None
-        figures[name] = {"median_ms": median * 1e3, "ratio_to_raw": ratio, "held_ms": held.get(name, 0.0) * 1e3}
-        target = TARGETS.get(name)
-        row = [f"{median * 1e3:11.1f}", f"{min(seconds) * 1e3:9.1f}"]
-        row += [f"{target:9.0f}" if target else " " * 9, f"{ratio:8.2f}" if ratio else " " * 8]
-        row += [f"{held[name] * 1e3:9.1f}" if name in held else ""]
+        figure = figures[name] = {"median_ms": statistics.median(seconds) * 1e3}
+        row = [f"{figure['median_ms']:11.1f}", f"{min(seconds) * 1e3:9.1f}"]
+        row.append(f"{TARGETS[name]:9.0f}" if name in TARGETS else " " * 9)
+        for new in ("", ", new"):
+            limit = f"raw, {MEGABYTES} MB {name.rpartition(' ')[2]}{new}"
+            if f"{MEGABYTES} MB of" in name:
+                figure[f"ratio{new}"] = statistics.median(seconds) / statistics.median(samples[limit])
+            row.append(f"{figure[f'ratio{new}']:8.2f}" if f"ratio{new}" in figure else " " * 8)
+        if name in held:
+            figure["held_ms"] = held[name] * 1e3
+            row.append(f"{figure['held_ms']:9.1f}")
         print(f"{name:26}" + "".join(row))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -1,5 +1,7 @@
 /* The raw limit for big values: takes or gives the number of bytes that it is told, as often as it is asked.
-   Each order is an `i` or an `o`, and the number in 8 bytes, least significant first; `i` is answered by one byte. */
+   Each order is an `i` (take), an `n` (take into new memory) or an `o` (give), and the number in 8 bytes, least
+   significant first; the first two are answered by the same letter. */
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,8 @@ static int all(int out, char *from, size_t length) {
 
 int main(void) {
     char order[9], *room = 0;
+    /* Large pieces are mapped for each use. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
     size_t held = 0, length;
     while (all(0, order, sizeof order)) {
         memcpy(&length, order + 1, sizeof length);
@@ -25,8 +29,10 @@ int main(void) {
             if (!room) return 1;
             memset(room, 1, held = length);
         }
-        if (!all(order[0] == 'o', room, length)) return 1;
-        if (order[0] == 'i' && !all(1, order, 1)) return 1;
+        char *place = order[0] == 'n' ? malloc(length) : room;
+        if (!place || !all(order[0] == 'o', place, length)) return 1;
+        if (place != room) free(place);
+        if (order[0] != 'o' && !all(1, order, 1)) return 1;
     }
     return 0;
 }

@@ -290,7 +290,7 @@ impl Asks {
                 let sent =
                     sender.value(value.bind(session.py())).map_err(|error| error.at(Step::Name(label)));
                 match sent.and_then(|()| sender.finish()) {
-                    Ok(()) => return Ok(true),
+                    Ok(_nothing_apart) => return Ok(true),
                     Err(unsendable) => self.told(session.py(), ask, unsendable.raise(session.py())),
                 }
             }

@@ -6,23 +6,25 @@
 //! deadline, Ctrl-C and the closing of the session still hold: keys can be chosen so that Python's dicts and sets take
 //! quadratic time to build.
 
-use std::time::{Duration, Instant};
-
 use dana_wire::{Budget, KeyFault, Reader, Token, Violation, floats, ints};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySet, PyString, PyTuple};
 
+use crate::collector::Stopped;
 use crate::function::Function;
+use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::raise;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::structure::Struct;
 
-/// Values built between two looks at the clock. Even of keys that all collide, so many are built soon.
-const STRETCH: u32 = 64;
-/// How long other threads wait for their turn.
-const HOLD: Duration = Duration::from_millis(2);
+/// Lists of at least this many items are built in place; other threads run meanwhile, and may see them.
+const LONG: usize = 64;
+
+/// New containers before what is new is looked through: so many that the collector does not take the looks for a reason
+/// to go through everything, so few that one takes a few hundredths of a second at most.
+const AGEING: usize = 200_000;
 
 /// Reads values that the interpreter of `session` sent.
 pub(crate) struct Receiver<'a, 'py> {
@@ -30,8 +32,11 @@ pub(crate) struct Receiver<'a, 'py> {
     session: &'a Bound<'py, Session>,
     py: Python<'py>,
     patience: &'a Patience,
-    stretch: u32,
-    held_since: Instant,
+    pace: Pace<'py>,
+    /// Not for short values.
+    stopped: Option<Stopped<'py>>,
+    /// Containers that the collector has not looked through.
+    containers: usize,
 }
 
 impl<'a, 'py> Receiver<'a, 'py> {
@@ -41,7 +46,15 @@ impl<'a, 'py> Receiver<'a, 'py> {
         patience: &'a Patience,
     ) -> Result<Self, Stop> {
         let reader = Reader::new(payload, &Budget::FROM_WORKER)?;
-        Ok(Receiver { reader, session, py: session.py(), patience, stretch: 0, held_since: Instant::now() })
+        Ok(Receiver {
+            reader,
+            session,
+            py: session.py(),
+            patience,
+            pace: Pace::new(session.py()),
+            stopped: None,
+            containers: 0,
+        })
     }
 
     /// The next value.
@@ -56,8 +69,11 @@ impl<'a, 'py> Receiver<'a, 'py> {
             Token::Float(float) => PyFloat::new(py, float).into_any(),
             Token::Str(text) => PyString::new(py, text).into_any(),
             Token::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
-            Token::List(count) => PyList::new(py, self.values(count)?)?.into_any(),
-            Token::Tuple(count) => PyTuple::new(py, self.values(count)?)?.into_any(),
+            Token::List(count) => self.list_of_values(count)?,
+            Token::Tuple(count) => {
+                self.containers += 1;
+                PyTuple::new(py, self.values(count)?)?.into_any()
+            }
             Token::Set(count) => self.set(count)?,
             Token::Dict(count) => self.dict(count)?.into_any(),
             Token::Struct { name, fields } => {
@@ -69,10 +85,18 @@ impl<'a, 'py> Receiver<'a, 'py> {
             }
             Token::Exception { kind, message } => raise::exception_value(py, kind, message)?,
             Token::Floats(packed) => {
-                self.packed(floats(packed), |float| Ok(PyFloat::new(py, float).into_any()))?
+                let mut floats = floats(packed);
+                self.list(floats.len(), |receiver| {
+                    receiver.count()?;
+                    Ok(PyFloat::new(py, floats.next().unwrap_or_default()).into_any())
+                })?
             }
             Token::Ints(packed) => {
-                self.packed(ints(packed), |int| Ok(int.into_pyobject(py).map_err(PyErr::from)?.into_any()))?
+                let mut ints = ints(packed);
+                self.list(ints.len(), |receiver| {
+                    receiver.count()?;
+                    Ok(ints.next().unwrap_or_default().into_pyobject(py).map_err(PyErr::from)?.into_any())
+                })?
             }
         })
     }
@@ -82,7 +106,16 @@ impl<'a, 'py> Receiver<'a, 'py> {
         (0..count).map(|_| self.value()).collect()
     }
 
+    fn list_of_values(&mut self, count: usize) -> Result<Bound<'py, PyAny>, Stop> {
+        self.containers += 1;
+        if count >= LONG {
+            return self.list(count, Self::value);
+        }
+        Ok(PyList::new(self.py, self.values(count)?)?.into_any())
+    }
+
     fn set(&mut self, count: usize) -> Result<Bound<'py, PyAny>, Stop> {
+        self.containers += 1;
         let set = PySet::empty(self.py)?;
         for _ in 0..count {
             set.add(self.value()?)?;
@@ -92,6 +125,7 @@ impl<'a, 'py> Receiver<'a, 'py> {
     }
 
     fn dict(&mut self, count: usize) -> Result<Bound<'py, PyDict>, Stop> {
+        self.containers += 1;
         let dict = PyDict::new(self.py);
         for _ in 0..count {
             let key = self.value()?;
@@ -108,17 +142,18 @@ impl<'a, 'py> Receiver<'a, 'py> {
         Err(Violation::Key { fault: KeyFault::Duplicate, at: self.reader.position() }.into())
     }
 
-    fn packed<T>(
+    /// A list of what `item` gives, in its final place. It holds `None` where there is nothing yet: a list with holes,
+    /// which others could find by way of the garbage collector, would be the end of them.
+    fn list(
         &mut self,
-        numbers: impl ExactSizeIterator<Item = T>,
-        build: impl Fn(T) -> PyResult<Bound<'py, PyAny>>,
+        count: usize,
+        mut item: impl FnMut(&mut Self) -> Result<Bound<'py, PyAny>, Stop>,
     ) -> Result<Bound<'py, PyAny>, Stop> {
-        let mut items = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            self.count()?;
-            items.push(build(number)?);
+        let list = PyList::new(self.py, std::iter::repeat_n(self.py.None().into_bound(self.py), count))?;
+        for index in 0..count {
+            list.set_item(index, item(self)?)?;
         }
-        Ok(PyList::new(self.py, items)?.into_any())
+        Ok(list.into_any())
     }
 
     fn big(&self, bytes: &[u8]) -> Result<Bound<'py, PyAny>, Stop> {
@@ -133,18 +168,27 @@ impl<'a, 'py> Receiver<'a, 'py> {
     /// Counts one value; now and then lets other Python threads run, and looks whether the turn may go on.
     #[inline]
     fn count(&mut self) -> Result<(), Stop> {
-        self.stretch += 1;
-        if self.stretch < STRETCH { Ok(()) } else { self.pause() }
+        if self.pace.is_long() { self.look() } else { Ok(()) }
     }
 
-    fn pause(&mut self) -> Result<(), Stop> {
-        self.stretch = 0;
-        if self.held_since.elapsed() >= HOLD {
-            self.patience.left()?;
-            self.patience.check_signals()?;
-            self.py.detach(|| ());
-            self.held_since = Instant::now();
+    #[cold]
+    fn look(&mut self) -> Result<(), Stop> {
+        if !self.pace.is_due() {
+            if self.stopped.is_none() {
+                self.stopped = Some(Stopped::new(self.py)?);
+            }
+            return Ok(());
         }
+        match self.stopped.take() {
+            Some(stopped) if self.containers >= AGEING => {
+                self.containers = 0;
+                stopped.age()?;
+            }
+            _ => {}
+        }
+        self.patience.left()?;
+        self.patience.check_signals()?;
+        self.pace.rest();
         Ok(())
     }
 }

@@ -1,16 +1,19 @@
 //! Python objects into a payload, without an intermediate tree.
 //!
 //! The rule: only values cross. Objects are recognised by their exact kind, never asked how to
-//! convert themselves, and whatever cannot cross is named with the path to it.
+//! convert themselves, and whatever cannot cross is named with the path to it. While a large value is encoded, other
+//! Python threads get their turn; one that changes the value meanwhile makes it unsendable.
 
 use dana_wire::{Budget, Encoder, Violation};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
-    PyType,
+    PyBool, PyByteArray, PyBytes, PyDict, PyDictMethods, PyFloat, PyFloatMethods, PyFrozenSet, PyInt, PyList,
+    PySet, PyString, PyTuple, PyType,
 };
 
 use crate::function::Function;
+use crate::pace::Pace;
 use crate::raise;
 use crate::session::Session;
 use crate::structure::Struct;
@@ -79,23 +82,30 @@ impl From<Violation> for Unsendable {
     }
 }
 
+/// Bytes from which on a bytes value at the end of a message is sent from where it is.
+const APART: usize = 64 << 10;
+
 /// Appends values to a message for the interpreter of `session`.
 pub(crate) struct Sender<'a, 'py> {
     encoder: Encoder<'a>,
     session: &'a Bound<'py, Session>,
+    /// What belongs behind all that was written.
+    apart: Option<PyBackedBytes>,
+    pace: Pace<'py>,
     /// The containers we are inside of, to find those that contain themselves.
     inside: Vec<*mut pyo3::ffi::PyObject>,
 }
 
 impl<'a, 'py> Sender<'a, 'py> {
     pub(crate) fn new(out: &'a mut Vec<u8>, session: &'a Bound<'py, Session>) -> Self {
-        Sender { encoder: Encoder::new(out, &Budget::FROM_HOST), session, inside: Vec::new() }
+        let encoder = Encoder::new(out, &Budget::FROM_HOST);
+        Sender { encoder, session, apart: None, pace: Pace::new(session.py()), inside: Vec::new() }
     }
 
-    /// Ends the payload.
-    pub(crate) fn finish(self) -> Result<(), Unsendable> {
+    /// Ends the payload. What is returned belongs behind it.
+    pub(crate) fn finish(self) -> Result<Option<PyBackedBytes>, Unsendable> {
         self.encoder.finish()?;
-        Ok(())
+        Ok(self.apart)
     }
 
     /// Appends the arguments of a call: positional ones, then those by keyword in their order.
@@ -104,8 +114,10 @@ impl<'a, 'py> Sender<'a, 'py> {
         positional: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> Result<(), Unsendable> {
+        let last = if keywords.is_none_or(PyDictMethods::is_empty) { positional.len() } else { 0 };
         for (index, value) in positional.iter().enumerate() {
-            self.value(&value).map_err(|error| error.at(Step::Argument(index)))?;
+            let sent = if index + 1 == last { self.last(&value) } else { self.value(&value) };
+            sent.map_err(|error| error.at(Step::Argument(index)))?;
         }
         for (name, value) in keywords.into_iter().flatten() {
             self.value(&value).map_err(|error| error.at(Step::Name(name.to_string())))?;
@@ -113,8 +125,21 @@ impl<'a, 'py> Sender<'a, 'py> {
         Ok(())
     }
 
+    /// Appends the last value of the message. A large one of type bytes is not copied.
+    pub(crate) fn last(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Unsendable> {
+        match value.cast::<PyBytes>() {
+            Ok(bytes) if bytes.as_bytes().len() >= APART => {
+                self.encoder.bytes_apart(bytes.as_bytes().len())?;
+                self.apart = Some(bytes.clone().into());
+                Ok(())
+            }
+            _ => self.value(value),
+        }
+    }
+
     /// Appends one value.
     pub(crate) fn value(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Unsendable> {
+        self.pace.step();
         if value.is_none() {
             self.encoder.none()?;
         } else if let Ok(text) = value.cast::<PyString>() {
@@ -140,20 +165,20 @@ impl<'a, 'py> Sender<'a, 'py> {
             self.list(list)
         } else if let Ok(dict) = value.cast::<PyDict>() {
             self.encoder.dict(dict.len())?;
-            dict.iter().try_for_each(|(key, value)| {
-                let step = || Step::Key(key_text(&key));
-                self.value(&key).map_err(|error| error.at(step()))?;
-                self.value(&value).map_err(|error| error.at(step()))
+            pairs(dict, |key, value| {
+                let step = || Step::Key(key_text(key));
+                self.value(key).map_err(|error| error.at(step()))?;
+                self.value(value).map_err(|error| error.at(step()))
             })
         } else if let Ok(tuple) = value.cast::<PyTuple>() {
             self.encoder.tuple(tuple.len())?;
-            self.items(tuple.iter())
+            self.items(tuple, tuple.iter())
         } else if let Ok(set) = value.cast::<PySet>() {
             self.encoder.set(set.len())?;
-            self.members(set.iter())
+            self.members(set)
         } else if let Ok(set) = value.cast::<PyFrozenSet>() {
             self.encoder.set(set.len())?;
-            self.members(set.iter())
+            self.members(set)
         } else if let Ok(structure) = value.cast::<Struct>() {
             self.structure(structure)
         } else if let Ok(function) = value.cast::<Function>() {
@@ -202,44 +227,49 @@ impl<'a, 'py> Sender<'a, 'py> {
             return Ok(());
         }
         self.encoder.list(list.len())?;
-        self.items(list.iter())
+        self.items(list, list.iter())
     }
 
     /// Sends a list of nothing but floats, or nothing but small ints, as one buffer.
     fn packed(&mut self, list: &Bound<'py, PyList>) -> Result<bool, Unsendable> {
+        let Sender { encoder, pace, .. } = self;
         let Ok(first) = list.get_item(0) else { return Ok(false) };
         if first.is_exact_instance_of::<PyFloat>() {
-            let mut floats = Vec::with_capacity(list.len());
-            for item in list.iter() {
-                let Ok(float) = item.cast_exact::<PyFloat>() else { return Ok(false) };
-                floats.push(float.value());
-            }
-            self.encoder.floats(&floats)?;
-            return Ok(true);
+            let floats = list.iter().map(|item| {
+                pace.step();
+                item.cast_exact::<PyFloat>().ok().map(PyFloatMethods::value)
+            });
+            return Ok(encoder.floats_if(list.len(), floats)?);
         }
         if first.is_exact_instance_of::<PyInt>() {
-            let mut ints = Vec::with_capacity(list.len());
-            for item in list.iter() {
-                let Ok(int) = item.cast_exact::<PyInt>() else { return Ok(false) };
-                let Ok(int) = int.extract::<i64>() else { return Ok(false) };
-                ints.push(int);
-            }
-            self.encoder.ints(&ints)?;
-            return Ok(true);
+            let ints = list.iter().map(|item| {
+                pace.step();
+                item.cast_exact::<PyInt>().ok().and_then(|int| int.extract().ok())
+            });
+            return Ok(encoder.ints_if(list.len(), ints)?);
         }
         Ok(false)
     }
 
-    fn items(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>) -> Result<(), Unsendable> {
+    /// The items of `whole`.
+    fn items(
+        &mut self,
+        whole: &Bound<'py, PyAny>,
+        items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+    ) -> Result<(), Unsendable> {
+        let mut left = items.len();
         for (index, item) in items.enumerate() {
             self.value(&item).map_err(|error| error.at(Step::Item(index)))?;
+            left = left.saturating_sub(1);
         }
-        Ok(())
+        if left == 0 { Ok(()) } else { Err(changed(whole)) }
     }
 
-    fn members(&mut self, members: impl Iterator<Item = Bound<'py, PyAny>>) -> Result<(), Unsendable> {
-        for member in members {
-            self.value(&member).map_err(|error| error.at(Step::Member))?;
+    /// The members of a set.
+    fn members(&mut self, set: &Bound<'py, PyAny>) -> Result<(), Unsendable> {
+        for member in set.try_iter()? {
+            // A set that changes meanwhile is Python's own error.
+            self.value(&member?).map_err(|error| error.at(Step::Member))?;
         }
         Ok(())
     }
@@ -247,12 +277,11 @@ impl<'a, 'py> Sender<'a, 'py> {
     fn structure(&mut self, structure: &Bound<'py, Struct>) -> Result<(), Unsendable> {
         let fields = structure.get().fields(structure.py());
         self.encoder.structure(structure.get().type_name(), fields.len())?;
-        for (name, value) in fields.iter() {
+        pairs(fields, |name, value| {
             let name: String = name.extract()?;
             self.encoder.str(&name)?;
-            self.value(&value).map_err(|error| error.at(Step::Field(name)))?;
-        }
-        Ok(())
+            self.value(value).map_err(|error| error.at(Step::Field(name)))
+        })
     }
 
     fn function(&mut self, function: &Bound<'py, Function>) -> Result<(), Unsendable> {
@@ -265,6 +294,27 @@ impl<'a, 'py> Sender<'a, 'py> {
         }
         Ok(self.encoder.function(inner.handle(), inner.name())?)
     }
+}
+
+/// A container that another thread changed while its items were being sent.
+fn changed(container: &Bound<'_, PyAny>) -> Unsendable {
+    Unsendable::value("a value that changes while it is being sent cannot be sent to Dana", container)
+}
+
+/// Goes through a dict which another thread may change meanwhile.
+fn pairs<'py>(
+    dict: &Bound<'py, PyDict>,
+    mut each: impl FnMut(&Bound<'py, PyAny>, &Bound<'py, PyAny>) -> Result<(), Unsendable>,
+) -> Result<(), Unsendable> {
+    let count = dict.len();
+    let mut items = dict.iter();
+    for _ in 0..count {
+        // The iterator panics when it finds that the dict has changed.
+        let same = dict.len() == count;
+        let Some((key, value)) = same.then(|| items.next()).flatten() else { return Err(changed(dict)) };
+        each(&key, &value)?;
+    }
+    Ok(())
 }
 
 /// A dict key as it would be written, cut short; keys are scalars or tuples of them.

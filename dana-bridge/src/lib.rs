@@ -5,6 +5,7 @@
 
 mod asks;
 mod cgroup;
+mod collector;
 mod converse;
 mod core;
 mod decode;
@@ -21,6 +22,7 @@ mod link;
 mod mailbox;
 mod namespaces;
 mod opening;
+mod pace;
 mod patience;
 mod pool;
 mod pool_face;

@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use libc::{c_char, c_int, c_long, c_void};
 use nix::errno::Errno;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -408,4 +411,79 @@ impl<T> Moved<T> {
     pub(crate) fn get(&mut self) -> &mut T {
         &mut self.0
     }
+}
+
+/// A bytes object that is being read from a pipe. Nobody sees it before all of it has come.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    bytes: Py<PyBytes>,
+    /// Its memory.
+    memory: *mut u8,
+    length: usize,
+    come: usize,
+}
+
+// SAFETY: the memory belongs to `bytes`, which nobody else has a reference to while this is used, and does not move.
+unsafe impl Send for Incoming {}
+
+impl Incoming {
+    /// One of `length` bytes, which begins with `begun`. The memory is found by the kernel as it is written to.
+    pub(crate) fn new(py: Python<'_>, length: usize, begun: &[u8]) -> PyResult<Incoming> {
+        let size = isize::try_from(length)?;
+        // SAFETY: a null pointer asks for an object whose bytes are not yet set; the result is a new reference or null
+        // with an exception. Its memory is as large as asked.
+        let (bytes, memory) = unsafe {
+            let object = ffi::PyBytes_FromStringAndSize(ptr::null(), size);
+            let bytes = Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked::<PyBytes>();
+            (bytes.unbind(), ffi::PyBytes_AsString(object).cast::<u8>())
+        };
+        let come = begun.len().min(length);
+        prefer_huge_pages(memory, length);
+        // SAFETY: `come` bytes are within both, which do not overlap.
+        unsafe { ptr::copy_nonoverlapping(begun.as_ptr(), memory, come) };
+        Ok(Incoming { bytes, memory, length, come })
+    }
+
+    pub(crate) fn missing(&self) -> usize {
+        self.length - self.come
+    }
+
+    /// Reads once, no more than is missing; 0 is the end of the stream.
+    pub(crate) fn fill(&mut self, pipe: BorrowedFd<'_>) -> Result<usize, Errno> {
+        // SAFETY: the range is the part of the object's memory that has not come yet.
+        let read = unsafe {
+            libc::read(pipe.as_raw_fd(), self.memory.add(self.come).cast::<c_void>(), self.missing())
+        };
+        let read = Errno::result(read)?.unsigned_abs();
+        self.come += read;
+        Ok(read)
+    }
+
+    /// The object, if all of it has come.
+    pub(crate) fn whole(self) -> Option<Py<PyBytes>> {
+        (self.come == self.length).then_some(self.bytes)
+    }
+}
+
+/// Asks for few large pages in place of many small ones, each of which is a fault: half of what receiving costs.
+fn prefer_huge_pages(memory: *mut u8, length: usize) {
+    const HUGE: usize = 2 << 20;
+    let before = memory.align_offset(HUGE);
+    let within = length.saturating_sub(before) / HUGE * HUGE;
+    if within > 0 {
+        // SAFETY: only whole pages inside of the given memory; the advice changes no contents, and may be refused.
+        unsafe { libc::madvise(memory.wrapping_add(before).cast(), within, libc::MADV_HUGEPAGE) };
+    }
+}
+
+/// Keeps Python's garbage collector from starting by itself. True if it would have.
+pub(crate) fn stop_collector(_py: Python<'_>) -> bool {
+    // SAFETY: the GIL is held, as the token proves.
+    unsafe { ffi::PyGC_Disable() != 0 }
+}
+
+/// Lets it start again.
+pub(crate) fn start_collector(_py: Python<'_>) {
+    // SAFETY: as above.
+    unsafe { ffi::PyGC_Enable() };
 }

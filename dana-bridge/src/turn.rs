@@ -314,8 +314,11 @@ fn conclude<'py>(
     match word {
         LastWord::Done(usage) => {
             core.book(usage);
-            let payload = stage.room.link.payload();
-            let value = Receiver::new(payload, stage.session, &watch.patience)?.value()?;
+            let link = &mut *stage.room.link;
+            let value = match link.bytes() {
+                Some(bytes) => bytes.into_bound(py).into_any(),
+                None => Receiver::new(link.payload(), stage.session, &watch.patience)?.value()?,
+            };
             Ok(Answered { value, usage })
         }
         LastWord::Failed(mut fault, usage) => {
@@ -355,11 +358,14 @@ fn compose<'py>(
     match task {
         Task::Call { positional, keywords, .. } => sender.arguments(positional, *keywords)?,
         Task::Set { value, .. } => {
-            sender.value(value).map_err(|error| error.at(Step::Name("value".to_owned())))?;
+            sender.last(value).map_err(|error| error.at(Step::Name("value".to_owned())))?;
         }
         Task::Run { .. } | Task::Get { .. } | Task::Snapshot => {}
     }
-    sender.finish()
+    if let Some(bytes) = sender.finish()? {
+        link.attach(bytes);
+    }
+    Ok(())
 }
 
 impl Task<'_, '_> {

@@ -67,11 +67,15 @@ pub fn serve(layers: Vec<LayerClaim>) -> Result<(), ServeError> {
     let mut requests = Requests { incoming: Assembler::trusting(Budget::FROM_HOST.frame_bytes) };
     let mut replies = Replies { buffer: Vec::with_capacity(ROOM), failure: None };
     let hello = Hello { protocol: PROTOCOL, build: dana_wire::BUILD.to_owned(), layers };
-    replies.write(&ToHost::Hello(hello), &[])?;
+    replies.write(&ToHost::Hello(hello), &[], &[])?;
     let Some(mut server) = start(&mut requests)? else { return Ok(()) };
-    replies.write(&ToHost::Started, &[])?;
-    while let Some((message, payload)) = requests.receive()? {
-        server.handle(message, payload, &mut replies).map_err(|error| replies.explain(error))?;
+    replies.write(&ToHost::Started, &[], &[])?;
+    while let Some((message, length)) = requests.receive()? {
+        let served = match requests.give(length) {
+            Some(buffer) => server.handle_given(message, buffer, length, &mut replies),
+            None => server.handle(message, requests.payload(length), &mut replies),
+        };
+        served.map_err(|error| replies.explain(error))?;
     }
     // The process ends here; taking the session apart first would be time for nothing.
     std::mem::forget(server);
@@ -93,9 +97,9 @@ struct Requests {
 }
 
 impl Requests {
-    /// The next message and its payload, with one read if it is short; `None` when the host closed the pipe between
-    /// two frames.
-    fn receive(&mut self) -> Result<Option<(ToWorker, &[u8])>, ServeError> {
+    /// The next message and the length of its payload, with one read if it is short; `None` when the host closed the
+    /// pipe between two frames.
+    fn receive(&mut self) -> Result<Option<(ToWorker, usize)>, ServeError> {
         while !self.incoming.is_ready().map_err(ServeError::Requests)? {
             match self.incoming.fill(&mut Pipe(sandbox::requests())) {
                 Ok(0) => return self.incoming.end().map(|()| None).map_err(ServeError::Requests),
@@ -105,7 +109,19 @@ impl Requests {
             }
         }
         let body = self.incoming.frame().map_err(ServeError::Requests)?.unwrap_or_default();
-        open(body, &Budget::FROM_HOST).map(Some).map_err(ServeError::BadRequest)
+        let (message, payload) = open(body, &Budget::FROM_HOST).map_err(ServeError::BadRequest)?;
+        Ok(Some((message, payload.len())))
+    }
+
+    /// The payload of the last message, which has this length.
+    fn payload(&self, length: usize) -> &[u8] {
+        let body = self.incoming.last();
+        body.get(body.len().saturating_sub(length)..).unwrap_or_default()
+    }
+
+    /// The buffer that ends with it, if it is large.
+    fn give(&mut self, length: usize) -> Option<Vec<u8>> {
+        if length >= LARGE { self.incoming.give_last() } else { None }
     }
 }
 
@@ -117,10 +133,15 @@ struct Replies {
 }
 
 impl Replies {
-    fn write(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), ServeError> {
+    fn write(&mut self, header: &ToHost, payload: &[u8], rest: &[u8]) -> Result<(), ServeError> {
         let limit = Budget::FROM_WORKER.frame_bytes;
         let mut pipe = Pipe(sandbox::replies());
-        if payload.len() >= LARGE {
+        if !rest.is_empty() {
+            self.buffer.clear();
+            write_header(header, &mut self.buffer)?;
+            self.buffer.extend_from_slice(payload);
+            write_frame(&mut pipe, &self.buffer, rest, limit)?;
+        } else if payload.len() >= LARGE {
             self.buffer.clear();
             write_header(header, &mut self.buffer)?;
             write_frame(&mut pipe, &self.buffer, payload, limit)?;
@@ -150,7 +171,11 @@ impl Replies {
 
 impl Outbox for Replies {
     fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed> {
-        self.write(header, payload).map_err(|error| {
+        self.send_pieces(header, payload, &[])
+    }
+
+    fn send_pieces(&mut self, header: &ToHost, payload: &[u8], rest: &[u8]) -> Result<(), Closed> {
+        self.write(header, payload, rest).map_err(|error| {
             self.failure = Some(error);
             Closed
         })

@@ -607,6 +607,33 @@ def act_body(which: str) -> None:
     sleep_for_ever()
 
 
+def act_bytes(which: str) -> None:
+    """Answer each turn with a megabyte of bytes, and in some way that is not quite right."""
+    ready()
+    while True:
+        number = turn()
+        size = 1 << 20
+        data = bytes(range(256)) * (size // 256)
+        header = pack({"Done": [number + (which == "turn"), USAGE]})
+        claimed = size + {"longer": 1, "shorter": -1}.get(which, 0)
+        body = header + b"\xc6" + struct.pack(">I", claimed) + data
+        whole = struct.pack("<I", len(body)) + body
+        if which == "pieces":
+            for at in range(100):
+                send_raw(whole[at : at + 1])
+            send_raw(whole[100:])
+        elif which in {"cut", "stall"}:
+            send_raw(whole[: size // 2])
+            if which == "cut":
+                os._exit(0)
+        elif which == "more":
+            send_raw(whole + b"\x00")
+        else:
+            send_raw(whole)
+        if which == "stall":
+            sleep_for_ever()
+
+
 def act_ask(which: str) -> None:
     """Ask for what must not be asked."""
     ready()

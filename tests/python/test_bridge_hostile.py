@@ -325,6 +325,42 @@ def test_end_inside_a_frame(fake: Any) -> None:
         fake("cut").run("x")
 
 
+MEGABYTE = bytes(range(256)) * 4096
+
+
+@pytest.mark.parametrize("scenario", ["bytes-whole", "bytes-pieces"])
+def test_large_bytes(fake: Any, scenario: str) -> None:
+    session = fake(scenario)
+    for _ in range(3):
+        assert session.run("x")[0] == MEGABYTE
+
+
+@pytest.mark.parametrize("scenario", ["bytes-longer", "bytes-shorter", "bytes-turn"])
+def test_large_bytes_that_are_not_what_they_claim(fake: Any, scenario: str) -> None:
+    session = fake(scenario)
+    with pytest.raises(exceptions.ProtocolViolationError):
+        session.run("x")
+    assert not session.alive
+
+
+def test_large_bytes_that_end_early(fake: Any) -> None:
+    with pytest.raises(exceptions.WorkerLostError):
+        fake("bytes-cut").run("x")
+
+
+def test_large_bytes_that_do_not_come(fake: Any) -> None:
+    session = fake("bytes-stall")
+    with pytest.raises(exceptions.DeadlineExceededError):
+        session.run("x", timeout=0.3)
+
+
+def test_bytes_behind_large_bytes(fake: Any) -> None:
+    session = fake("bytes-more")
+    assert session.run("x")[0] == MEGABYTE
+    with pytest.raises(exceptions.ProtocolViolationError):
+        session.run("x")
+
+
 def test_ask_flood_is_ended(fake: Any) -> None:
     calls = []
     session = fake("ask-flood", ask=lambda turn, kind, payload: calls.append(kind), limits={"asks": 10})

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import copy
 import enum
+import gc
 import math
+import os
 import pickle
+import sys
+import threading
+import time
 from collections import OrderedDict, defaultdict, namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +103,100 @@ def test_large_values(session: Session) -> None:
     assert there_and_back(session, names) == names
     data = bytes(range(256)) * 40_000
     assert there_and_back(session, data) == data
+
+
+@pytest.mark.parametrize("size", [65535, 65536, 262143, 262144, 3 << 20])
+def test_bytes_of_any_size(session: Session, size: int) -> None:
+    data = os.urandom(size)
+    assert there_and_back(session, data) == data
+    assert there_and_back(session, [data, 1]) == [data, 1]
+
+
+def ticks(act: Callable[[], object]) -> tuple[object, int]:
+    """What `act` returns, and how often another thread ran meanwhile."""
+    count = 0
+    stop = threading.Event()
+    interval = sys.getswitchinterval()
+
+    def tick() -> None:
+        nonlocal count
+        while not stop.is_set():
+            count += 1
+            time.sleep(0)
+
+    thread = threading.Thread(target=tick)
+    sys.setswitchinterval(0.0001)
+    thread.start()
+    try:
+        return act(), count
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+def test_other_threads_run_while_large_values_cross(session: Session) -> None:
+    value = [[] for _ in range(1_000_000)]
+    back, count = ticks(lambda: there_and_back(session, value))
+    assert back == value
+    assert count > 5
+
+
+def test_the_collector_is_on_again(session: Session) -> None:
+    seen = []
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        seen.append((gc.isenabled(), phase, info["generation"]))
+
+    value = [[index] for index in range(300_000)]
+    gc.collect()
+    gc.callbacks.append(watch)
+    try:
+        assert len(there_and_back(session, value)) == len(value)
+    finally:
+        gc.callbacks.remove(watch)
+    assert gc.isenabled()
+    assert all(enabled for enabled, _, _ in seen)
+    assert len(seen) < 2 * 300_000 / 700 / 2, "it starts by itself while a value is built"
+
+
+def test_a_collector_that_is_off_stays_off(session: Session) -> None:
+    value = [[index] for index in range(100_000)]
+    gc.disable()
+    try:
+        assert len(there_and_back(session, value)) == len(value)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("kind", [list, dict, set])
+def test_a_value_that_changes_while_it_is_sent(session: Session, kind: type) -> None:
+    value: Any = kind((number, number) for number in range(500_000))
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            if kind is list:
+                del value[-2:]
+            elif kind is dict:
+                value.popitem()
+            else:
+                value.pop()
+            time.sleep(0)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        with pytest.raises((TypeConversionError, RuntimeError), match="chang"):
+            all(there_and_back(session, value) for _ in range(100))
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert there_and_back(session, 1) == 1, "the session goes on"
 
 
 def test_struct(session: Session) -> None:

@@ -16,6 +16,9 @@ use dana_wire::{Capped, ToHost, ToWorker, Violation};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use pyo3::Py;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use super::clock::wind;
 use super::{Link, Signs};
@@ -23,6 +26,8 @@ use crate::stop::Stop;
 use crate::sys::Moved;
 use crate::watch::Watch;
 
+/// A payload of at least this many bytes is the interpreter's to keep.
+const LARGE: usize = 64 << 10;
 /// How long the closing of a session may go unnoticed while all it does is wait for answers.
 const CLOSING_CHECK: Duration = Duration::from_millis(50);
 
@@ -41,6 +46,12 @@ impl Link for Memory {
         self.header = Some(header);
         self.outgoing.clear();
         Ok(&mut self.outgoing)
+    }
+
+    fn attach(&mut self, bytes: PyBackedBytes) {
+        // The interpreter takes the buffer over.
+        self.outgoing.reserve_exact(bytes.len());
+        self.outgoing.extend_from_slice(&bytes);
     }
 
     fn hold(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
@@ -62,7 +73,11 @@ impl Link for Memory {
         let wound = wind(watch.clock());
         let mut desk = Desk { incoming: &mut self.incoming, watch, stop: None };
         // A bug of the interpreter ends its session, not the host.
-        let served = catch_unwind(AssertUnwindSafe(|| server.handle(header, &self.outgoing, &mut desk)));
+        let outgoing = &mut self.outgoing;
+        let served = catch_unwind(AssertUnwindSafe(|| match outgoing.len() {
+            length @ LARGE.. => server.handle_given(header, std::mem::take(outgoing), length, &mut desk),
+            _ => server.handle(header, outgoing, &mut desk),
+        }));
         match (desk.stop.take().or_else(|| wound.stop()), served) {
             (Some(stop), _) => Err(stop),
             (None, Ok(Ok(()))) => Ok(()),
@@ -116,6 +131,10 @@ impl Link for Memory {
         &self.payload
     }
 
+    fn bytes(&mut self) -> Option<Py<PyBytes>> {
+        None
+    }
+
     fn is_quiet(&self) -> bool {
         self.incoming.is_empty()
     }
@@ -139,10 +158,14 @@ impl Desk<'_, '_> {
 
 impl Outbox for Desk<'_, '_> {
     fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed> {
+        self.send_pieces(header, payload, &[])
+    }
+
+    fn send_pieces(&mut self, header: &ToHost, payload: &[u8], rest: &[u8]) -> Result<(), Closed> {
         let _uncharged = outside();
-        // A last word is for when the interpreter has come to rest.
+        // A last word is for when the interpreter has come to rest; only it has a payload in pieces.
         if matches!(header, ToHost::Done { .. } | ToHost::Failed { .. }) {
-            self.incoming.push_back((header.clone(), payload.to_vec()));
+            self.incoming.push_back((header.clone(), [payload, rest].concat()));
             return Ok(());
         }
         self.watch.notice(header, payload).map_err(|stop| {

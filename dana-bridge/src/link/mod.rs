@@ -6,6 +6,9 @@ mod memory;
 mod pipe;
 
 use dana_wire::{ToHost, ToWorker, Violation};
+use pyo3::Py;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -19,6 +22,9 @@ pub(crate) trait Link: Send {
     /// Begins a message. The payload's values are to be appended to the buffer that is returned;
     /// nothing leaves before [`Link::send`], and beginning anew drops what was begun.
     fn compose(&mut self, header: ToWorker) -> Result<&mut Vec<u8>, Violation>;
+
+    /// Adds bytes to the end of what was composed, which are not copied if the way to the interpreter spares it.
+    fn attach(&mut self, bytes: PyBackedBytes);
 
     /// What was composed has no answer and leaves before, and together with, the next message.
     fn hold(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop>;
@@ -44,8 +50,11 @@ pub(crate) trait Link: Send {
     /// Bytes that came and are not looked at yet.
     fn unread(&self) -> usize;
 
-    /// The payload of the message received last.
+    /// The payload of the message received last; empty if [`Link::bytes`] has it.
     fn payload(&self) -> &[u8];
+
+    /// The payload of the message received last, if it was one large bytes value that came into its place at once.
+    fn bytes(&mut self) -> Option<Py<PyBytes>>;
 
     /// False if an interpreter went on speaking after the last word of a turn.
     fn is_quiet(&self) -> bool;

@@ -9,11 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use dana_wire::{Assembler, Budget, FrameError, ToHost, ToWorker, Violation, frame, open, write_header};
+use dana_wire::{
+    Assembler, Budget, FrameError, Opening, ToHost, ToWorker, Violation, frame, open, open_bytes,
+    write_header,
+};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::time::TimeSpec;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use super::{Link, Signs};
 use crate::patience::Patience;
@@ -22,6 +29,11 @@ use crate::sys;
 use crate::watch::Watch;
 use crate::worker::Worker;
 
+/// A message of at least this many bytes is worth an effort.
+const LARGE: usize = 256 << 10;
+/// Bytes that a pipe holds, and that it is made to hold for a large message.
+const USUAL: i32 = 64 << 10;
+const WIDE: i32 = 1 << 20;
 /// How long a worker that closed its end may take to end.
 const ENDING: Duration = Duration::from_millis(200);
 /// A send buffer larger than this is given back after use.
@@ -63,12 +75,22 @@ pub(crate) struct Pipe {
     outgoing: Vec<u8>,
     /// Bytes of `outgoing` that are whole messages and leave with the next one.
     held: usize,
-    /// Bytes of `outgoing` that have left.
+    /// What follows `outgoing` from where it is.
+    tail: Option<PyBackedBytes>,
+    /// Bytes of `outgoing` and `tail` that have left.
     written: usize,
     /// Nothing has come since the last look.
     drained: bool,
     /// Bytes of the payload at the end of the last frame.
     payload: usize,
+    /// A large bytes value on its way, and the message it belongs to.
+    large: Option<(ToHost, sys::Incoming)>,
+    /// The value when it was whole.
+    bytes: Option<Py<PyBytes>>,
+    /// Whether the frame at hand was looked at for one.
+    looked: bool,
+    /// The pipes have more room than usual.
+    is_wide: bool,
 }
 
 struct Replies(OwnedFd);
@@ -90,9 +112,14 @@ impl Pipe {
             incoming: Assembler::new(Budget::FROM_WORKER.frame_bytes),
             outgoing: Vec::new(),
             held: 0,
+            tail: None,
             written: 0,
             drained: false,
             payload: 0,
+            large: None,
+            bytes: None,
+            looked: false,
+            is_wide: false,
         }
     }
 
@@ -111,6 +138,7 @@ impl Pipe {
         if self.held == 0 && self.outgoing.capacity() > KEPT_BUFFER {
             self.outgoing = Vec::new();
         }
+        self.tail = None;
         self.outgoing.truncate(self.held);
         self.outgoing.extend_from_slice(&[0; frame::PREFIX]);
         // Until it is to be sent there is nothing to send.
@@ -122,13 +150,17 @@ impl Pipe {
     /// Ends the message that was begun.
     fn end(&mut self) -> Result<(), FrameError> {
         let begun = self.outgoing.get_mut(self.held..).unwrap_or_default();
-        frame::end(begun, Budget::FROM_HOST.frame_bytes)
+        let tail = self.tail.as_ref().map_or(0, |tail| tail.len());
+        frame::end_with(begun, tail, Budget::FROM_HOST.frame_bytes)
     }
 
     /// Begins to send what was begun.
     pub(crate) fn start_sending(&mut self, patience: &Patience) -> Result<(), Stop> {
         self.end()?;
         (self.held, self.written) = (0, 0);
+        if self.outgoing.len() + self.tail.as_ref().map_or(0, |tail| tail.len()) >= LARGE {
+            self.widen();
+        }
         // It has hardly begun to answer: looking at once would be a call for nothing.
         self.drained = true;
         // What ran in Python meanwhile may have forked, closed the session, or taken long.
@@ -178,7 +210,12 @@ impl Pipe {
 
     /// Takes what has come. `Ok(false)` if nothing had.
     fn take(&mut self) -> Result<bool, Stop> {
-        match self.incoming.fill(&mut self.replies) {
+        let taken = match &mut self.large {
+            Some((_, bytes)) if bytes.missing() == 0 => return Ok(false),
+            Some((_, bytes)) => bytes.fill(self.replies.0.as_fd()).map_err(io::Error::from),
+            None => self.incoming.fill(&mut self.replies),
+        };
+        match taken {
             Ok(0) => Err(self.end_of_stream()),
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
@@ -186,6 +223,63 @@ impl Pipe {
                 Ok(false)
             }
             Err(error) => Err(Stop::Host(Errno::from_raw(error.raw_os_error().unwrap_or(0)))),
+        }
+    }
+
+    /// Whether a whole message has come. When a large one has begun, makes room for it: in the pipe, and if it is a
+    /// result of type bytes, where it is to be in the end.
+    fn is_ready(&mut self) -> Result<bool, Stop> {
+        if let Some((_, bytes)) = &self.large {
+            return Ok(bytes.missing() == 0);
+        }
+        if self.incoming.is_ready()? {
+            return Ok(true);
+        }
+        if self.looked {
+            return Ok(false);
+        }
+        let Some((beginning, length)) = self.incoming.begun()? else { return Ok(false) };
+        if length < LARGE {
+            return Ok(false);
+        }
+        // The longest header of a result is shorter than this; it may come in pieces.
+        let looked = beginning.len() >= 64;
+        let large = match open_bytes::<ToHost>(beginning, length, &Budget::FROM_WORKER) {
+            Some(Opening { header: header @ ToHost::Done { .. }, bytes, length }) => {
+                Some((header, Python::attach(|py| sys::Incoming::new(py, length, bytes))?))
+            }
+            _ => None,
+        };
+        if large.is_some() {
+            self.incoming.forgo();
+        }
+        self.large = large;
+        self.looked = looked;
+        self.widen();
+        Ok(false)
+    }
+
+    /// Gives both pipes room for more, so that fewer changes between the processes are needed. Where the kernel refuses,
+    /// they stay as they are.
+    fn widen(&mut self) {
+        if !self.is_wide {
+            self.is_wide = true;
+            self.set_room(WIDE);
+        }
+    }
+
+    /// As much as usual: what all pipes of a user may hold is limited.
+    fn narrow(&mut self) {
+        if self.is_wide {
+            self.is_wide = false;
+            self.set_room(USUAL);
+        }
+    }
+
+    fn set_room(&self, bytes: i32) {
+        for pipe in [&self.requests, &self.replies.0] {
+            // Refused while it holds more than it shall.
+            let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes));
         }
     }
 
@@ -199,7 +293,12 @@ impl Pipe {
     /// Writes what the pipe takes. A worker that is gone is not an error here: what it said last
     /// is still to be read, and the reading side will find out.
     fn write(&mut self) -> Result<(), Stop> {
-        let rest = self.outgoing.get(self.written..).unwrap_or_default();
+        let rest = match (self.outgoing.get(self.written..), &self.tail) {
+            (Some([]) | None, Some(tail)) => {
+                tail.get(self.written.saturating_sub(self.outgoing.len())..).unwrap_or_default()
+            }
+            (rest, _) => rest.unwrap_or_default(),
+        };
         if rest.is_empty() {
             return Ok(());
         }
@@ -211,6 +310,9 @@ impl Pipe {
         match result {
             Ok(written) => {
                 self.written += written;
+                if self.is_sent() {
+                    self.tail = None;
+                }
                 Ok(())
             }
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
@@ -244,6 +346,10 @@ impl Link for Pipe {
         Ok(())
     }
 
+    fn attach(&mut self, bytes: PyBackedBytes) {
+        self.tail = Some(bytes);
+    }
+
     fn send(&mut self, watch: &mut Watch<'_>) -> Result<(), Stop> {
         self.start_sending(&watch.patience)
     }
@@ -257,16 +363,26 @@ impl Link for Pipe {
     }
 
     fn is_sent(&self) -> bool {
-        self.written >= self.outgoing.len()
+        self.written >= self.outgoing.len() + self.tail.as_ref().map_or(0, |tail| tail.len())
     }
 
     fn poll(&mut self) -> Result<Option<ToHost>, Stop> {
         // Also while it talks without end: the answer may be what it needs to come to one.
         self.write()?;
-        while !self.incoming.is_ready()? {
+        while !self.is_ready()? {
             if self.drained || !self.take()? {
                 return Ok(None);
             }
+        }
+        self.looked = false;
+        self.bytes = None;
+        if self.is_sent() {
+            self.narrow();
+        }
+        if let Some((message, bytes)) = self.large.take() {
+            self.payload = 0;
+            self.bytes = bytes.whole();
+            return Ok(Some(message));
         }
         let body = self.incoming.frame()?.unwrap_or_default();
         let (message, payload) = open(body, &Budget::FROM_WORKER)?;
@@ -297,6 +413,10 @@ impl Link for Pipe {
     fn payload(&self) -> &[u8] {
         let body = self.incoming.last();
         body.get(body.len().saturating_sub(self.payload)..).unwrap_or_default()
+    }
+
+    fn bytes(&mut self) -> Option<Py<PyBytes>> {
+        self.bytes.take()
     }
 
     fn is_quiet(&self) -> bool {

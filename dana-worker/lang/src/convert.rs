@@ -5,13 +5,36 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::mem;
 use std::rc::Rc;
 
 use dana_wire::{Allowance, Budget, Encoder, Reader, Token, Violation, floats, ints};
 
 use crate::coerce;
 use crate::session::Services;
-use crate::value::{BigInt, ErrorObj, Iter, Raise, Table, Value, ViewObj, memory, repr};
+use crate::value::{BigInt, BytesObj, ErrorObj, Iter, Raise, Table, Tail, Value, ViewObj, memory, repr};
+
+/// Bytes from which on a bytes value crosses without being copied here.
+const APART: usize = 64 << 10;
+
+/// What came behind a message.
+pub enum Payload<'a> {
+    /// Somebody else's memory.
+    Lent(&'a [u8]),
+    /// The last so many bytes of a buffer, which was allocated outside the session and may become a part of it.
+    Given(Vec<u8>, usize),
+}
+
+impl Payload<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Lent(bytes) => bytes,
+            Payload::Given(buffer, length) => {
+                buffer.get(buffer.len().saturating_sub(*length)..).unwrap_or_default()
+            }
+        }
+    }
+}
 
 /// Functions the host holds, until it releases them.
 #[derive(Default)]
@@ -70,6 +93,23 @@ pub fn encode_all(values: &[Value], out: &mut Vec<u8>, handles: &mut Handles) ->
         out.truncate(start);
     }
     finished
+}
+
+/// As [`encode`], but the bytes of a large bytes value are not copied: they are the answer, to be sent behind `out`.
+pub fn encode_apart<'v>(
+    value: &'v Value,
+    out: &mut Vec<u8>,
+    handles: &mut Handles,
+) -> Result<&'v [u8], Raise> {
+    let Value::Bytes(bytes) = value else { return encode(value, out, handles).map(|()| &[][..]) };
+    if bytes.0.len() < APART {
+        return encode(value, out, handles).map(|()| &[][..]);
+    }
+    let mut encoder = Encoder::new(out, &Budget::FROM_WORKER);
+    match encoder.bytes_apart(bytes.0.len()).and_then(|()| encoder.finish()) {
+        Ok(_) => Ok(&bytes.0),
+        Err(fault) => Err(too_much(&fault, &[])),
+    }
 }
 
 /// Whether the value could be sent now.
@@ -278,9 +318,32 @@ impl From<Raise> for Unread {
     }
 }
 
+/// The length of the bytes value that is all there is in a buffer given to the session, and most of that buffer.
+fn lone_bytes(payload: &Payload<'_>) -> Result<Option<usize>, Violation> {
+    let Payload::Given(buffer, _) = payload else { return Ok(None) };
+    let mut reader = Reader::new(payload.bytes(), &Budget::FROM_HOST)?;
+    match reader.next()? {
+        Token::Bytes(bytes) if reader.is_done() && bytes.len() >= buffer.capacity() / 2 => {
+            Ok(Some(bytes.len()))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// All values of a payload.
-pub fn decode(payload: &[u8], handles: &Handles, services: &Services) -> Result<Vec<Value>, Unread> {
-    let mut reader = Reader::new(payload, &Budget::FROM_HOST)?;
+pub fn decode(
+    payload: &mut Payload<'_>,
+    handles: &Handles,
+    services: &Services,
+) -> Result<Vec<Value>, Unread> {
+    if let Some(length) = lone_bytes(payload)?
+        && let Payload::Given(buffer, _) = payload
+    {
+        memory::reserve(buffer.capacity())?;
+        dana_meter::adopt(buffer.capacity());
+        return Ok(vec![Value::Bytes(Rc::new(BytesObj(Tail::of(mem::take(buffer), length))))]);
+    }
+    let mut reader = Reader::new(payload.bytes(), &Budget::FROM_HOST)?;
     let mut values = Vec::new();
     while !reader.is_done() {
         values.push(read(&mut reader, handles, services)?);
@@ -333,11 +396,11 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
             Value::set(table)
         }
         Token::Dict(count) => {
-            let mut table = Table::new();
+            memory::reserve(Table::<Value>::bytes(count))?;
+            let mut table = Table::with_capacity(count);
             for _ in 0..count {
                 let key = read(reader, handles, services)?;
                 let value = read(reader, handles, services)?;
-                memory::reserve(table.growth())?;
                 table.insert(key, value)?;
             }
             Value::dict(table)
@@ -384,7 +447,7 @@ mod tests {
     fn round_trip(value: &Value) -> Value {
         let (mut bytes, mut handles) = (Vec::new(), Handles::default());
         assert!(encode(value, &mut bytes, &mut handles).is_ok());
-        match decode(&bytes, &handles, &services()) {
+        match decode(&mut Payload::Lent(&bytes), &handles, &services()) {
             Ok(mut back) => back.pop().unwrap(),
             Err(_) => panic!("what was written cannot be read"),
         }

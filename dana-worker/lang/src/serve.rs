@@ -12,7 +12,7 @@ use dana_wire::{
 };
 
 use crate::compile::code::SourceFile;
-use crate::convert::{self, Handles, Unread};
+use crate::convert::{self, Handles, Payload, Unread};
 use crate::fault::fault;
 use crate::session::{OutgoingAsk, PendingAsk, Services, Settled};
 use crate::syntax::error::{ParseError, SyntaxFault};
@@ -26,6 +26,11 @@ use crate::vm::{Exit, Vm, Watch};
 /// Where the session's messages go.
 pub trait Outbox {
     fn send(&mut self, header: &ToHost, payload: &[u8]) -> Result<(), Closed>;
+
+    /// The same with a payload in two pieces, one behind the other.
+    fn send_pieces(&mut self, header: &ToHost, payload: &[u8], rest: &[u8]) -> Result<(), Closed> {
+        self.send(header, &[payload, rest].concat())
+    }
 
     /// Called every few milliseconds while a program runs. Breaking ends the turn with that reason.
     fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String>;
@@ -107,12 +112,32 @@ impl Server {
         payload: &[u8],
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
-        // What came was allocated outside and is freed there: the session copies what it keeps.
+        self.take(message, Payload::Lent(payload), out)
+    }
+
+    /// The same with a payload that is the last `length` bytes of `buffer`: a large value may stay where it is.
+    pub fn handle_given(
+        &mut self,
+        message: ToWorker,
+        buffer: Vec<u8>,
+        length: usize,
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
+        self.take(message, Payload::Given(buffer, length), out)
+    }
+
+    fn take(
+        &mut self,
+        message: ToWorker,
+        mut payload: Payload<'_>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
+        // What came was allocated outside and is freed there: the session copies what it keeps, or adopts it.
         let served = self.inside(|server| match &mut server.inner {
-            Some(inner) => inner.handle(&message, payload, out),
+            Some(inner) => inner.handle(&message, &mut payload, out),
             None => Err(ServeError::OutOfTurn("a message after the end")),
         });
-        drop(message);
+        drop((message, payload));
         served
     }
 
@@ -155,7 +180,12 @@ impl Drop for Server {
 }
 
 impl Inner {
-    fn handle(&mut self, message: &ToWorker, payload: &[u8], out: &mut dyn Outbox) -> Result<(), ServeError> {
+    fn handle(
+        &mut self,
+        message: &ToWorker,
+        payload: &mut Payload<'_>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), ServeError> {
         match message {
             ToWorker::Start(_) => Err(ServeError::OutOfTurn("Start")),
             ToWorker::Release { handles } => {
@@ -241,7 +271,7 @@ impl Inner {
         target: &Target,
         positional: u32,
         keywords: &[String],
-        payload: &[u8],
+        payload: &mut Payload<'_>,
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
         let mut values = match self.decode(payload)? {
@@ -269,7 +299,7 @@ impl Inner {
         }
     }
 
-    fn decode(&self, payload: &[u8]) -> Result<Result<Vec<Value>, Raise>, ServeError> {
+    fn decode(&self, payload: &mut Payload<'_>) -> Result<Result<Vec<Value>, Raise>, ServeError> {
         match convert::decode(payload, &self.handles, &self.vm.services) {
             Ok(values) => Ok(Ok(values)),
             Err(Unread::Raise(raise)) => Ok(Err(raise)),
@@ -289,7 +319,7 @@ impl Inner {
         found.ok_or_else(|| Raise::name_error(format!("name '{name}' is not defined")))
     }
 
-    fn set(&mut self, name: &str, payload: &[u8], out: &mut dyn Outbox) -> Result<(), ServeError> {
+    fn set(&mut self, name: &str, payload: &mut Payload<'_>, out: &mut dyn Outbox) -> Result<(), ServeError> {
         let mut values = match self.decode(payload)? {
             Ok(values) => values,
             Err(raise) => return self.fail(raise, out),
@@ -347,7 +377,7 @@ impl Inner {
         &mut self,
         ask: u32,
         outcome: &Outcome,
-        payload: &[u8],
+        payload: &mut Payload<'_>,
         out: &mut dyn Outbox,
     ) -> Result<(), ServeError> {
         // An answer that comes after its turn has failed is nobody's.
@@ -435,14 +465,16 @@ impl Inner {
             return self.fail(raise, out);
         }
         let mut payload = Vec::new();
-        match convert::encode(&value, &mut payload, &mut self.handles) {
-            Ok(()) => {}
+        let rest = match convert::encode_apart(&value, &mut payload, &mut self.handles) {
+            Ok(rest) => rest,
             Err(raise) => return self.fail(raise, out),
-        }
-        drop(value);
+        };
         let usage = self.usage();
-        if let Some(turn) = self.close() {
-            out.send(&ToHost::Done { turn, usage }, &payload)?;
+        let Some(turn) = self.close() else { return Ok(()) };
+        let header = ToHost::Done { turn, usage };
+        match rest {
+            [] => out.send(&header, &payload)?,
+            rest => out.send_pieces(&header, &payload, rest)?,
         }
         Ok(())
     }

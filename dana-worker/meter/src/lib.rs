@@ -12,4 +12,4 @@ mod tally;
 
 pub use meter::{Meter, Outside, Turn, outside};
 pub use sys::Counting;
-pub use tally::{forget_peak, held, peak};
+pub use tally::{adopt, forget_peak, held, peak};

@@ -38,6 +38,12 @@ pub fn forget_peak() {
     CURRENT.set(Tally { peak: tally.held, ..tally });
 }
 
+/// Charges the session for a block of so many bytes that was taken outside of it and is now its own: it is the session
+/// that will give it back.
+pub fn adopt(bytes: usize) {
+    took(bytes);
+}
+
 #[inline]
 pub(crate) fn current() -> Tally {
     CURRENT.get()
@@ -87,6 +93,17 @@ mod tests {
         let seen = (held(), peak());
         replace(outer);
         assert_eq!(seen, (48, 240));
+    }
+
+    #[test]
+    fn what_is_adopted_is_held_until_it_is_given_back() {
+        let outer = replace(Tally::ZERO);
+        adopt(160);
+        let seen = (held(), peak());
+        gave_back(160);
+        let after = held();
+        replace(outer);
+        assert_eq!((seen, after), ((160, 160), 0));
     }
 
     #[test]

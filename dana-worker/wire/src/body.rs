@@ -10,7 +10,7 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, NODE_COST};
 use crate::caps::{Capped, clip};
 use crate::hot::Hot;
 use crate::marker::*;
@@ -60,6 +60,43 @@ pub fn open<'a, H: Header>(body: &'a [u8], budget: &Budget) -> Result<(H, &'a [u
         std::cmp::Ordering::Equal => Ok((header, payload)),
         std::cmp::Ordering::Greater => Err(Violation::Payload { found: "more" }),
     }
+}
+
+/// A body of which only the beginning has come, and whose payload is a single bytes value to the end of it.
+#[derive(Debug)]
+pub struct Opening<'a, H> {
+    /// The message.
+    pub header: H,
+    /// The first of the bytes.
+    pub bytes: &'a [u8],
+    /// How many there are in all.
+    pub length: usize,
+}
+
+/// Takes the beginning of a body of `length` bytes apart, as [`open`] does a whole one, if it is a message for one
+/// value and that value is of type bytes, so that there is nothing left to be checked in what is still to come. `None`
+/// for any other: [`open`] judges it when it is there.
+pub fn open_bytes<'a, H: Header>(
+    beginning: &'a [u8],
+    length: usize,
+    budget: &Budget,
+) -> Option<Opening<'a, H>> {
+    // Results have a shortcut; whatever has none is judged when it is there.
+    let (header, rest) = H::read(beginning)?;
+    let (&[marker, a, b, c, d], bytes) = rest.split_first_chunk::<5>()?;
+    let count = u32::from_be_bytes([a, b, c, d]) as usize;
+    let payload = count.checked_add(5)?;
+    let fits = marker == BIN32
+        && count > usize::from(u16::MAX)
+        && payload == length.checked_sub(beginning.len() - rest.len())?
+        && length <= budget.frame_bytes
+        && payload <= budget.payload_bytes
+        && count <= budget.string_bytes
+        && count.checked_add(NODE_COST)? <= budget.memory
+        && bytes.len() <= count
+        && header.values() == 1
+        && header.check().is_ok();
+    fits.then_some(Opening { header, bytes, length: count })
 }
 
 /// The general way.

@@ -18,6 +18,8 @@ use crate::violation::{Allowance, KeyFault, Violation};
 pub struct Encoder<'b> {
     out: &'b mut Vec<u8>,
     start: usize,
+    /// Bytes that belong to the payload and are sent behind the buffer.
+    apart: usize,
     shape: Shape,
 }
 
@@ -25,7 +27,7 @@ impl<'b> Encoder<'b> {
     /// Appends to `out` what a reader with `budget` accepts.
     pub fn new(out: &'b mut Vec<u8>, budget: &Budget) -> Self {
         let budget = Budget { depth: budget.depth.min(MAX_DEPTH), ..*budget };
-        Encoder { start: out.len(), out, shape: Shape::new(&budget) }
+        Encoder { start: out.len(), out, apart: 0, shape: Shape::new(&budget) }
     }
 
     /// Ends the payload and returns how many values it holds. Fails if a container lacks items.
@@ -38,7 +40,7 @@ impl<'b> Encoder<'b> {
 
     /// Bytes written so far.
     pub fn position(&self) -> usize {
-        self.out.len() - self.start
+        self.out.len() - self.start + self.apart
     }
 
     #[inline]
@@ -100,6 +102,16 @@ impl<'b> Encoder<'b> {
         self.leaf(Place::Scalar, bytes.len(), bytes.len() + 5)?;
         put_length(self.out, BIN8, bytes.len());
         self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// As [`Encoder::bytes`], for the last value of a payload: writes all but the bytes themselves, which the caller
+    /// sends right behind the buffer. Whatever is written after this is no payload.
+    pub fn bytes_apart(&mut self, length: usize) -> Result<(), Violation> {
+        self.string(length)?;
+        self.leaf(Place::Scalar, length, length.saturating_add(5))?;
+        put_length(self.out, BIN8, length);
+        self.apart = length;
         Ok(())
     }
 
@@ -180,26 +192,54 @@ impl<'b> Encoder<'b> {
 
     /// As [`Encoder::floats`], from an iterator, which must be as long as it says.
     pub fn floats_from(&mut self, floats: impl ExactSizeIterator<Item = f64>) -> Result<(), Violation> {
-        let slots = self.packed(EXT_FLOATS, floats.len())?;
-        slots.iter_mut().zip(floats).for_each(|(slot, float)| *slot = float.to_le_bytes());
-        Ok(())
+        self.packed(EXT_FLOATS, floats.len(), floats.map(|float| Some(float.to_le_bytes()))).map(drop)
     }
 
     /// As [`Encoder::ints`], from an iterator, which must be as long as it says.
     pub fn ints_from(&mut self, ints: impl ExactSizeIterator<Item = i64>) -> Result<(), Violation> {
-        let slots = self.packed(EXT_INTS, ints.len())?;
-        slots.iter_mut().zip(ints).for_each(|(slot, int)| *slot = int.to_le_bytes());
-        Ok(())
+        self.packed(EXT_INTS, ints.len(), ints.map(|int| Some(int.to_le_bytes()))).map(drop)
     }
 
-    fn packed(&mut self, kind: u8, count: usize) -> Result<&mut [[u8; 8]], Violation> {
+    /// As [`Encoder::floats`], for a list of `count` items that may turn out not to be floats only: at the first `None`,
+    /// or if there are fewer, nothing is written and the answer is false.
+    pub fn floats_if(
+        &mut self,
+        count: usize,
+        floats: impl Iterator<Item = Option<f64>>,
+    ) -> Result<bool, Violation> {
+        self.packed(EXT_FLOATS, count, floats.map(|float| float.map(f64::to_le_bytes)))
+    }
+
+    /// The same for integers.
+    pub fn ints_if(
+        &mut self,
+        count: usize,
+        ints: impl Iterator<Item = Option<i64>>,
+    ) -> Result<bool, Violation> {
+        self.packed(EXT_INTS, count, ints.map(|int| int.map(i64::to_le_bytes)))
+    }
+
+    fn packed(
+        &mut self,
+        kind: u8,
+        count: usize,
+        mut items: impl Iterator<Item = Option<[u8; 8]>>,
+    ) -> Result<bool, Violation> {
         let len = count.saturating_mul(8);
         self.room(len.saturating_add(6))?;
-        self.shape.leaf(Place::Unhashable, count.saturating_mul(PACKED_COST), self.out.len() - self.start)?;
-        put_extension(self.out, kind, len);
+        self.shape.affords(count.saturating_mul(PACKED_COST))?;
         let from = self.out.len();
-        self.out.resize(from + len, 0);
-        Ok(self.out.get_mut(from..).unwrap_or_default().as_chunks_mut::<8>().0)
+        self.out.reserve_exact(len + 6);
+        put_extension(self.out, kind, len);
+        for _ in 0..count {
+            let Some(item) = items.next().flatten() else {
+                self.out.truncate(from);
+                return Ok(false);
+            };
+            self.out.extend_from_slice(&item);
+        }
+        self.shape.leaf(Place::Unhashable, count.saturating_mul(PACKED_COST), from - self.start)?;
+        Ok(true)
     }
 
     #[inline]

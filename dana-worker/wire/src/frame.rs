@@ -95,7 +95,12 @@ pub fn begin(buffer: &mut Vec<u8>) {
 
 /// Ends a frame that [`begin`] began: fills in the length. The buffer is what to write.
 pub fn end(buffer: &mut [u8], limit: usize) -> Result<(), FrameError> {
-    let length = checked(buffer.len().saturating_sub(PREFIX), limit)?;
+    end_with(buffer, 0, limit)
+}
+
+/// The same for a frame of which the last `more` bytes are elsewhere.
+pub fn end_with(buffer: &mut [u8], more: usize, limit: usize) -> Result<(), FrameError> {
+    let length = checked(buffer.len().saturating_sub(PREFIX).saturating_add(more), limit)?;
     let prefix = prefix(length, limit)?;
     buffer.iter_mut().zip(prefix).for_each(|(slot, byte)| *slot = byte);
     Ok(())
@@ -161,6 +166,29 @@ impl Assembler {
     /// The body handed out last, again; empty once more was read.
     pub fn last(&self) -> &[u8] {
         self.buffer.get(self.start.saturating_sub(self.last)..self.start).unwrap_or_default()
+    }
+
+    /// Gives the buffer away, with the body handed out last at its end; `None` if more has come behind that.
+    pub fn give_last(&mut self) -> Option<Vec<u8>> {
+        if self.start != self.end || self.last == 0 {
+            return None;
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.truncate(self.end);
+        (self.start, self.end, self.last) = (0, 0, 0);
+        Some(buffer)
+    }
+
+    /// What has come of the frame at hand, without the prefix, and how long its body claims to be; `None` if even that
+    /// is not known yet.
+    pub fn begun(&self) -> Result<Option<(&[u8], usize)>, FrameError> {
+        let Some((prefix, behind)) = self.rest().split_first_chunk::<PREFIX>() else { return Ok(None) };
+        Ok(Some((behind, checked(u32::from_le_bytes(*prefix) as usize, self.limit)?)))
+    }
+
+    /// Drops what has come of the frame at hand: whoever calls this reads the rest of it elsewhere.
+    pub fn forgo(&mut self) {
+        (self.start, self.end, self.last) = (0, 0, 0);
     }
 
     /// Bytes that came and were not handed out yet.

@@ -23,7 +23,7 @@ mod shape;
 mod token;
 mod violation;
 
-pub use body::{Header, open, write_header};
+pub use body::{Header, Opening, open, open_bytes, write_header};
 pub use budget::{Budget, MAX_DEPTH, NODE_COST, PACKED_COST};
 pub use build::BUILD;
 pub use caps::{

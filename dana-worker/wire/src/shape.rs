@@ -158,6 +158,14 @@ impl Shape {
         Ok(())
     }
 
+    /// Refuses what memory is not left for, beyond a node.
+    pub(crate) fn affords(&self, bytes: usize) -> Result<(), Violation> {
+        if bytes > self.memory_left {
+            return Err(Violation::Exceeded { what: Allowance::Memory, limit: self.budget.memory });
+        }
+        Ok(())
+    }
+
     /// Charges memory that is not a node.
     #[inline]
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Violation> {

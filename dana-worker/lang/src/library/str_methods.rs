@@ -496,7 +496,7 @@ fn encode(call: &mut Call<'_>) -> Result<Value, Raise> {
     let highest = match name.replace('_', "-").as_str() {
         "utf-8" | "utf8" => {
             memory::reserve(text.len())?;
-            return Ok(Value::Bytes(Rc::new(BytesObj(text.as_bytes().to_vec()))));
+            return Ok(Value::Bytes(Rc::new(BytesObj(text.as_bytes().to_vec().into()))));
         }
         "ascii" | "us-ascii" => 0x7f,
         "latin-1" | "latin1" | "iso-8859-1" => 0xff,

@@ -390,7 +390,7 @@ fn others(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
         (Arith::Add, Value::Bytes(x), Value::Bytes(y)) => {
             memory::reserve(x.0.len() + y.0.len())?;
             work::bytes(x.0.len() + y.0.len())?;
-            Ok(Value::bytes([x.0.as_slice(), y.0.as_slice()].concat()))
+            Ok(Value::bytes([&*x.0, &*y.0].concat()))
         }
         (Arith::Subtract, Value::Set(x), Value::Set(y)) => {
             let (x, y) = (x.table.borrow(), y.table.borrow());

@@ -34,7 +34,7 @@ use std::rc::Rc;
 pub use error::{ErrorObj, Raise};
 pub use function::{BoundObj, CellObj, FuncObj};
 pub use iter::{Iter, IterObj};
-pub use list::{BytesObj, ListObj, TupleObj};
+pub use list::{BytesObj, ListObj, Tail, TupleObj};
 pub use module::{ModuleObj, Namespace};
 pub use num_bigint::BigInt;
 pub use promise::PromiseObj;
@@ -250,7 +250,7 @@ impl Value {
     }
 
     pub fn bytes(bytes: Vec<u8>) -> Value {
-        Value::Bytes(Rc::new(BytesObj(bytes)))
+        Value::Bytes(Rc::new(BytesObj(bytes.into())))
     }
 
     pub fn iterator(iter: Iter) -> Value {

@@ -47,6 +47,12 @@ impl<V> Table<V> {
         Table { entries: Vec::with_capacity(count), index, live: 0, first: 0 }
     }
 
+    /// Bytes that a table with room for so many entries takes.
+    pub fn bytes(count: usize) -> usize {
+        let index = if count > UNINDEXED { 12 * count + 64 } else { 0 };
+        count.saturating_mul(size_of::<Entry<V>>()).saturating_add(index)
+    }
+
     /// Entries whose keys are known to differ, with their hashes.
     pub fn of_distinct(entries: impl ExactSizeIterator<Item = Entry<V>>) -> Self {
         let entries: Vec<Entry<V>> = entries.collect();

@@ -277,3 +277,22 @@ fn the_assembler_tells_a_clean_end_from_a_cut() {
         }
     }
 }
+
+#[test]
+fn the_last_frame_can_be_taken_with_its_buffer() {
+    let stream = [framed(b"one"), framed(b"second")].concat();
+    let mut assembler = Assembler::new(LIMIT);
+    assert!(assembler.give_last().is_none());
+    assembler.fill(&mut stream.as_slice()).unwrap();
+    assert_eq!(assembler.begun().unwrap(), Some((&stream[4..], 3)));
+    assert_eq!(assembler.frame().unwrap(), Some(b"one".as_slice()));
+    assert!(assembler.give_last().is_none(), "more has come");
+    assert_eq!(assembler.frame().unwrap(), Some(b"second".as_slice()));
+    assert!(assembler.give_last().unwrap().ends_with(b"second"));
+    assert!(assembler.give_last().is_none() && assembler.is_empty() && assembler.begun().unwrap().is_none());
+    assembler.fill(&mut stream.as_slice()).unwrap();
+    assembler.forgo();
+    assert!(assembler.is_empty());
+    assembler.fill(&mut stream.as_slice()).unwrap();
+    assert_eq!(assembler.frame().unwrap(), Some(b"one".as_slice()));
+}
