@@ -1,10 +1,10 @@
 """What large values cost on their way in and out of an isolated session, beside the raw copy through a pipe.
 
-`in` sets a variable of the session, `out` gets it; every answer is compared with what was sent. The raw limit is
-the same number of bytes between `os.write` or `os.readv` and a C program through a pipe of 1 MiB: once into memory
-that is there already, and once into new memory, which whoever receives a value needs, and which on some machines
-costs more than the copy. The measures take turns in short rounds, so that a machine that changes its speed changes
-all of them.
+`in` sets a variable of the session, `out` gets it; every answer is compared with what was sent. The raw limit
+is the same number of bytes between `os.write` or `os.readv` and a C program through a pipe of 1 MiB: once into
+memory that is there already, and once into new memory, which whoever receives a value needs, and which on some
+machines costs more than the copy. The measures take turns in short rounds, so that a machine that changes its
+speed changes all of them.
 
 `held` is the longest time for which another Python thread did not get to run meanwhile.
 

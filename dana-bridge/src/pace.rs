@@ -1,28 +1,34 @@
 //! Turns for other Python threads while much is done with the GIL held.
 //!
-//! CPython gives the lock to a thread that has waited for five milliseconds, but only when its holder lets go; so the
-//! holder has to, now and then. Left out: what a single operation of Python takes, such as a whole collection of its
-//! garbage collector.
+//! A thread that waits for the GIL asks for it when its switch interval (five milliseconds, if nobody changed it) has
+//! passed, and only when it has asked does CPython see to it that whoever lets go does not get it back at once. Each
+//! letting go wakes the thread, and the interval begins anew. So to let go more often than that helps nobody: the others
+//! wake, come too late each time, and never ask. Left out: what a single operation of Python takes, such as a whole
+//! collection of its garbage collector.
 
 use std::time::{Duration, Instant};
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
 /// Steps between two looks at the clock. Even where keys all collide, so many are soon done.
 const STRETCH: u32 = 64;
-/// How long others wait for their turn.
-const HOLD: Duration = Duration::from_millis(2);
+/// How much longer than the switch interval the GIL is held: long enough for a thread to have asked.
+const MARGIN: Duration = Duration::from_millis(1);
+/// The interval if it cannot be had.
+const USUAL: Duration = Duration::from_millis(5);
 
 /// Counts steps, and lets go of the GIL when it was held long enough.
 pub(crate) struct Pace<'py> {
     py: Python<'py>,
     steps: u32,
     since: Option<Instant>,
+    hold: Duration,
 }
 
 impl<'py> Pace<'py> {
     pub(crate) fn new(py: Python<'py>) -> Self {
-        Pace { py, steps: 0, since: None }
+        Pace { py, steps: 0, since: None, hold: Duration::ZERO }
     }
 
     /// One step, which is a few hundred nanoseconds at most.
@@ -45,7 +51,14 @@ impl<'py> Pace<'py> {
     pub(crate) fn is_due(&mut self) -> bool {
         self.steps = 0;
         // A short value never comes here, so that it does not pay for a clock.
-        self.since.get_or_insert_with(Instant::now).elapsed() >= HOLD
+        let Some(since) = self.since else {
+            self.since = Some(Instant::now());
+            if self.hold.is_zero() {
+                self.hold = interval(self.py).unwrap_or(USUAL) + MARGIN;
+            }
+            return false;
+        };
+        since.elapsed() >= self.hold
     }
 
     /// Lets other threads run.
@@ -54,4 +67,11 @@ impl<'py> Pace<'py> {
         self.py.detach(|| ());
         self.since = None;
     }
+}
+
+/// After how long a thread asks for the GIL.
+fn interval(py: Python<'_>) -> Option<Duration> {
+    let seconds =
+        py.import(intern!(py, "sys")).and_then(|sys| sys.call_method0(intern!(py, "getswitchinterval")));
+    Duration::try_from_secs_f64(seconds.ok()?.extract().ok()?).ok()
 }
