@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from . import options as reason_options
+from . import telemetry
 from .arguments import Arguments, check
 from .exceptions import (
     DanaCallError,
@@ -99,6 +100,7 @@ class AsyncDana:
         self._opening: asyncio.Lock | None = None
         self._host: LoopHost | None = None
         self._session: AsyncSession | None = None
+        self._life: telemetry.Life
         self._closed = False
         self._fallback_reason: str | None = None
 
@@ -116,6 +118,7 @@ class AsyncDana:
             return
         session, self._session = self._session, None
         if session is not None and self._host is not None:
+            self._life.closed()
             await session.close()
             self._host.book(session.session.used)
             if self._settings["kinds"]:
@@ -150,7 +153,8 @@ class AsyncDana:
         failure: Exception | None = None
         turn = host.begin_turn(self.limits.wall_time)
         try:
-            value, turn.measured = await session.run(source, filename, turn)
+            with telemetry.turn("execute", filename, self._life):
+                value, turn.measured = await session.run(source, filename, turn)
         except SessionClosedError:
             raise
         except DanaError as error:
@@ -189,7 +193,15 @@ class AsyncDana:
         """Call a Dana function by name and return its value; a failure raises `DanaCallError`."""
         check(name, str, "name")
         session, _ = await self._ready()
-        return await session.call(name, args, kwargs)
+        observer = telemetry.observer
+        if observer is not None:
+            with observer.turn("call", name, self._life):
+                return await session.call(name, args, kwargs)
+        try:
+            return await session.call(name, args, kwargs)
+        except BaseException as error:
+            self._life.failed(error)
+            raise
 
     async def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
         """Ask the model and return its answer; see `Dana.reason`."""
@@ -197,9 +209,8 @@ class AsyncDana:
         if options is not None:
             check(options, dict, "options")
         checked = reason_options.check(options)
-        session, _ = await self._ready()
         try:
-            return await session.call("reason", (prompt, checked), {})
+            return await self.call("reason", prompt, checked)
         except LimitExceededError:
             raise
         except DanaCallError as error:
@@ -211,20 +222,23 @@ class AsyncDana:
         """Return a variable of the session; ``name`` or ``scope:name``."""
         check(name, str, "name")
         session, _ = await self._ready()
-        return await session.get(name)
+        with self._life:
+            return await session.get(name)
 
     async def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
         check(name, str, "name")
         session, _ = await self._ready()
-        await session.set(name, value)
+        with self._life:
+            await session.set(name, value)
 
     async def snapshot(self) -> SandboxContext:
         """Return a copy of the session's variables."""
         from .context import SCOPES, SandboxContext  # noqa: PLC0415 - loaded when it is asked for
 
         session, _ = await self._ready()
-        scopes = await session.snapshot()
+        with self._life:
+            scopes = await session.snapshot()
         return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
 
     def register(self, name: str, function: Callable[..., Any], *, background: bool | None = None) -> None:
@@ -299,7 +313,7 @@ class AsyncDana:
             import logging  # noqa: PLC0415 - loaded when something went wrong
 
             text = "a Dana session is over and is replaced: its state is lost"
-            logging.getLogger("opendxa.dana").warning(text)
+            logging.getLogger("opendxa.dana").warning(text, extra={"dana_session": self._life.number})
             await self._end()
             return await self._opened()
         return session, host
@@ -323,15 +337,17 @@ class AsyncDana:
             if self._session is None or self._host is None:
                 self._refuse_closed()
                 host = self._host or self._new_host()
-                session = await self._open(host)
-                try:
-                    for step in self._settings["setup"]:
-                        source, name = await asyncio.to_thread(host.program, step)
-                        await session.run(source, name, host.begin_turn(self.limits.wall_time))
-                except BaseException:
-                    session.drop()
-                    raise
-                self._host, self._session = host, session
+                with telemetry.Life() as life:
+                    session = await self._open(host)
+                    try:
+                        for step in self._settings["setup"]:
+                            source, name = await asyncio.to_thread(host.program, step)
+                            await session.run(source, name, host.begin_turn(self.limits.wall_time))
+                    except BaseException:
+                        session.drop()
+                        raise
+                    life.opened(session.session)
+                self._life, self._host, self._session = life, host, session
             return self._session, self._host
 
     def _new_host(self) -> LoopHost:
@@ -397,5 +413,6 @@ class AsyncDana:
         """End the session at hand; what it used stays counted."""
         session, self._session = self._session, None
         if session is not None and self._host is not None:
+            self._life.closed()
             await session.close()
             self._host.book(session.session.used)

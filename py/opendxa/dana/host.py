@@ -14,6 +14,7 @@ from inspect import isawaitable, iscoroutinefunction
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from . import telemetry
 from .exceptions import WITHHELD, ModelError, ResourceError, SecurityError, TokenLimitError, from_reentry
 from .functions import HostFunction, is_async
 from .result import Usage
@@ -161,9 +162,18 @@ class Host:
             raise SecurityError(f"the host does not answer {kind!r}")
         asked_by = _asked_by.set((*_asked_by.get(), turn))
         try:
+            observer = telemetry.observer
+            if observer is not None:
+                name = self._known(payload) if kind == "function" else None
+                return observer.ask(kind, name, partial(answer, self, turn, payload))
             return answer(self, turn, payload)
         finally:
             _asked_by.reset(asked_by)
+
+    def _known(self, payload: dict[str, Any]) -> str | None:
+        """Return the name of a function that is asked for, if the host registered it."""
+        name: str = payload["name"]
+        return name if name in self.functions or name == CHOOSE else None
 
     def output(self, turn: Turn, text: str) -> None:
         """Take what the program printed."""
@@ -277,7 +287,8 @@ class _Question:
         from .llm import generate  # noqa: PLC0415
 
         try:
-            return self._answered(generate(provider, request))
+            with telemetry.chat(provider, request) as answered:
+                return self._answered(answered(generate(provider, request)))
         except Exception as error:
             raise self.failed(error) from error
 
@@ -286,8 +297,9 @@ class _Question:
         from .llm.provider import as_response  # noqa: PLC0415
 
         try:
-            answer: Any = provider.generate(request)
-            return self._answered(as_response(provider, await answer))
+            with telemetry.chat(provider, request) as answered:
+                answer: Any = provider.generate(request)
+                return self._answered(answered(as_response(provider, await answer)))
         except Exception as error:
             raise self.failed(error) from error
 

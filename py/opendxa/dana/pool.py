@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from . import telemetry
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -153,7 +155,7 @@ def stats() -> PoolStats:
     """Return how the pool stands."""
     from ._bridge import pool_stats  # noqa: PLC0415
 
-    return PoolStats(**pool_stats())
+    return telemetry.told(PoolStats(**pool_stats()))
 
 
 def warm(

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from . import options as reason_options
+from . import telemetry
 from .exceptions import (
     DanaCallError,
     DanaError,
@@ -93,6 +94,7 @@ class _SessionInterface:
         if self._host.functions:
             check_count(dict(self._host.table))
         self._session: Session | None = None
+        self._life: telemetry.Life
         self._closed = False
         self._process = os.getpid()
 
@@ -131,7 +133,8 @@ class _SessionInterface:
         failure: Exception | None = None
         turn = self._host.begin_turn(self.limits.wall_time)
         try:
-            value, turn.measured = session.run(source, filename, None, turn)
+            with telemetry.turn("execute", filename, self._life):
+                value, turn.measured = session.run(source, filename, None, turn)
         except SessionClosedError:
             raise
         except DanaError as error:
@@ -184,7 +187,15 @@ class _SessionInterface:
         # Every call pays for these lines: what is rare is looked at elsewhere.
         if session is None or self._restart_on_failure or asked_by():
             session = self._ready()
-        return session.call(func_name, args, kwargs)
+        observer = telemetry.observer
+        if observer is not None:
+            with observer.turn("call", func_name, self._life):
+                return session.call(func_name, args, kwargs)
+        try:
+            return session.call(func_name, args, kwargs)
+        except BaseException as error:
+            self._life.failed(error)
+            raise
 
     def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
         """Ask the model; the program's own `reason` builds the question and reads the answer."""
@@ -198,11 +209,15 @@ class _SessionInterface:
 
     def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
-        return self._ready().get(name)
+        session = self._ready()
+        with self._life:
+            return session.get(name)
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
-        self._ready().set(name, value)
+        session = self._ready()
+        with self._life:
+            session.set(name, value)
 
     def close(self) -> None:
         """End the session and, when it has one, its worker. Closing twice is no error."""
@@ -236,6 +251,7 @@ class _SessionInterface:
         """End the session at hand; what it used stays counted."""
         session, self._session = self._session, None
         if session is not None and self._process == os.getpid():
+            self._life.closed()
             session.close()
             self._host.book(session.used)
 
@@ -263,14 +279,17 @@ class _SessionInterface:
         if self._session is None:
             with self._host.lock:
                 if self._session is None:
-                    self._session = self._prepared(self._open())
+                    with telemetry.Life() as life:
+                        session = life.opened(self._prepared(self._open()))
+                    self._life, self._session = life, session
         return self._session
 
     def _replace(self) -> None:
         """Let go of a session that is over, so that a new one takes its place."""
         import logging  # noqa: PLC0415 - loaded when something went wrong
 
-        logging.getLogger("opendxa.dana").warning("a Dana session is over and is replaced: its state is lost")
+        text = "a Dana session is over and is replaced: its state is lost"
+        logging.getLogger("opendxa.dana").warning(text, extra={"dana_session": self._life.number})
         self._end()
 
     def _prepared(self, session: Session) -> Session:
@@ -371,7 +390,7 @@ def warn_of_fallback(reason: str, stacklevel: int) -> None:
     import warnings  # noqa: PLC0415
 
     text = f"the Dana session is NOT isolated and runs inside this process: {reason}"
-    logging.getLogger("opendxa.dana").warning(text)
+    logging.getLogger("opendxa.dana").warning(text, extra={"dana_reason": reason})
     warnings.warn(text, IsolationUnavailableWarning, stacklevel=stacklevel + 1)
 
 
