@@ -276,6 +276,9 @@ def test_a_cancelled_task(seen: Seen, kind: dict[str, Any]) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         await d.close()
+        # In this process the turn notices on its own thread.
+        while "dana.ask function/forever" not in seen.names():
+            await asyncio.sleep(0)
 
     asyncio.run(main())
     assert seen.one("dana.session").attributes["dana.session.end.reason"] == "cancelled"
