@@ -193,11 +193,13 @@ class Life:
     def _end(self, reason: str, error: BaseException | None) -> None:
         if next(self._endings):
             return
+        level = _LEVELS.get(reason, _INFO)
+        logger = _wanted("session", level)
+        if logger is None and self.sight is None:
+            return
         seconds = monotonic() - self._began
         if self.sight is not None:
             self.sight.ended(reason, seconds)
-        level = _LEVELS.get(reason, _INFO)
-        logger = _wanted("session", level)
         if logger is None:
             return
         fields = self._fields(dana_reason=reason, dana_seconds=seconds)
