@@ -42,7 +42,14 @@ pub(crate) enum SuperviseError {
     Start(#[from] std::io::Error),
 }
 
-static POST: PerProcess<Mutex<Option<Post>>> = PerProcess::new();
+static POST: PerProcess<Mutex<Posts>> = PerProcess::new();
+
+#[derive(Debug, Default)]
+struct Posts {
+    current: Option<Post>,
+    /// One that has left, and only has to give back its event queue.
+    left: Option<JoinHandle<()>>,
+}
 
 #[derive(Debug)]
 struct Post {
@@ -64,7 +71,7 @@ enum Order {
     /// Spares may be wanted.
     Fill,
     /// End the thread if it has no worker, and say so.
-    Settle(SyncSender<Option<JoinHandle<()>>>),
+    Settle(SyncSender<()>),
     /// End every worker, these too, then the thread.
     Finish(Vec<Fresh>),
 }
@@ -72,9 +79,9 @@ enum Order {
 /// Watches a worker until it has ended.
 pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
     let mut post = post();
-    let running = match post.as_mut() {
+    let running = match &mut post.current {
         Some(running) => running,
-        None => post.insert(start()?),
+        none => none.insert(start()?),
     };
     running.fresh.push(Fresh { worker: Arc::downgrade(worker), watched: worker.watched() });
     // Those that are over are as good as forgotten.
@@ -86,7 +93,7 @@ pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
 
 /// Has the thread look whether spares are wanted, if there is one.
 pub(crate) fn fill() {
-    if let Some(running) = post().as_ref() {
+    if let Some(running) = &post().current {
         // Unsent only to a thread that is ending, and has no worker any more.
         let _ = running.orders.send(Order::Fill);
     }
@@ -95,11 +102,21 @@ pub(crate) fn fill() {
 /// Waits for the end of the thread, if it has no worker any more.
 pub(crate) fn settle() {
     let (answer, answered) = sync_channel(1);
-    match post().as_ref() {
-        Some(running) if running.orders.send(Order::Settle(answer)).is_ok() => {}
-        _ => return,
+    let asked = match &post().current {
+        Some(running) => running.orders.send(Order::Settle(answer)).is_ok(),
+        None => false,
+    };
+    if asked {
+        // Without an answer the thread is busy, and stays.
+        let _ = answered.recv_timeout(SETTLING);
     }
-    if let Ok(Some(thread)) = answered.recv_timeout(SETTLING) {
+    join_left();
+}
+
+/// Waits until nothing is left of a thread that has left.
+fn join_left() {
+    let left = post().left.take();
+    if let Some(thread) = left {
         // A panic in it was reported already.
         let _ = thread.join();
     }
@@ -107,14 +124,15 @@ pub(crate) fn settle() {
 
 /// Ends every worker of this process and the thread. For the end of the interpreter.
 pub(crate) fn finish() {
-    let Some(running) = post().take() else { return };
+    join_left();
+    let Some(running) = post().current.take() else { return };
     if running.orders.send(Order::Finish(running.fresh)).is_ok() {
         // The thread ends as soon as its workers are gone; a panic in it was reported already.
         let _ = running.thread.join();
     }
 }
 
-fn post() -> MutexGuard<'static, Option<Post>> {
+fn post() -> MutexGuard<'static, Posts> {
     POST.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -150,10 +168,9 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                 }
                 Some(Order::Settle(answer)) => {
                     take_in(&mut workers, &mut watches);
-                    let myself = if watches.is_empty() { leave(inbox) } else { None };
-                    let left = myself.is_some();
+                    let left = watches.is_empty() && leave(inbox);
                     // Whoever asked may have stopped waiting.
-                    let _ = answer.send(myself);
+                    let _ = answer.send(());
                     if left {
                         return;
                     }
@@ -181,7 +198,7 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                     late.kill(Why::Deadline);
                 }
                 idle = if watches.is_empty() && fills.is_empty() { idle + 1 } else { 0 };
-                if idle > LINGER && leave(inbox).is_some() {
+                if idle > LINGER && leave(inbox) {
                     return;
                 }
             }
@@ -191,7 +208,7 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
 
 /// Takes in the workers that came since the last look, and are not over yet.
 fn take_in(workers: &mut Vec<Weak<Worker>>, watches: &mut JoinSet<Arc<Watched>>) {
-    let fresh = post().as_mut().map(|post| std::mem::take(&mut post.fresh)).unwrap_or_default();
+    let fresh = post().current.as_mut().map(|post| std::mem::take(&mut post.fresh)).unwrap_or_default();
     hold(fresh, workers, watches);
 }
 
@@ -218,13 +235,14 @@ async fn finish_all(workers: &[Weak<Worker>], watches: &mut JoinSet<Arc<Watched>
 }
 
 /// Closes the post if nothing is under way: under its lock nobody can send an order or a worker.
-fn leave(inbox: &UnboundedReceiver<Order>) -> Option<JoinHandle<()>> {
+fn leave(inbox: &UnboundedReceiver<Order>) -> bool {
     let mut post = post();
-    let fresh = post.as_ref().is_some_and(|post| post.fresh.iter().any(|fresh| !fresh.watched.is_over()));
+    let fresh = post.current.iter().flat_map(|post| &post.fresh).any(|fresh| !fresh.watched.is_over());
     if !inbox.is_empty() || fresh {
-        return None;
+        return false;
     }
-    post.take().map(|post| post.thread)
+    post.left = post.current.take().map(|post| post.thread);
+    true
 }
 
 fn present(workers: &[Weak<Worker>]) -> impl Iterator<Item = Arc<Worker>> + '_ {

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opendxa.dana import pool
+from opendxa.dana import PoolConfig, pool
+from opendxa.dana._bridge import pool_configure
 
 
 def children() -> set[str]:
@@ -41,6 +42,15 @@ def resident(field: str = "VmRSS") -> int:
 def forget_peak() -> None:
     """Let `VmHWM` start anew."""
     Path("/proc/self/clear_refs").write_text("5")
+
+
+@contextmanager
+def no_spares() -> Iterator[None]:
+    """Have the pool start nothing by itself: for workers that are none."""
+    pool_configure(**{**vars(PoolConfig()), "min_idle": 0}, eager=False)
+    pool.close()
+    yield
+    pool_configure(**vars(PoolConfig()), eager=False)
 
 
 @contextmanager

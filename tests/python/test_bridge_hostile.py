@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import fake_worker
+from leftovers import no_spares
 from opendxa.dana import exceptions, pool
 from opendxa.dana._bridge import BUILD, Session
 
@@ -48,9 +49,10 @@ def fake(tmp_path: Path, nothing_left: None) -> Any:
         opened.append(session)
         return session
 
-    yield start
-    for session in opened:
-        session.close()
+    with no_spares():
+        yield start
+        for session in opened:
+            session.close()
 
 
 def children() -> set[str]:

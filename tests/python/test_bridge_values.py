@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import fake_worker
+from leftovers import no_spares
 from opendxa.dana._bridge import BUILD, Function, Session, Struct
 from opendxa.dana.exceptions import TypeConversionError
 
@@ -36,7 +37,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         turn=lambda left: None,
         startup_timeout=10,
     )
-    yield session
+    with no_spares():
+        yield session
     session.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from opendxa.dana import Limits, background, resources
+from opendxa.dana import Limits, PoolConfig, background, resources
 from opendxa.dana.llm import Timeouts, local, openai_compatible
 from opendxa.dana.modules import MAX_SOURCE
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
@@ -21,7 +21,7 @@ def test_limits_of_a_session() -> None:
         name: None if figure == "none" else int(figure.replace(",", "")) * UNITS[unit]
         for name, figure, unit in rows
     }
-    assert told == Limits().to_dict()
+    assert told == {**Limits().to_dict(), **vars(PoolConfig())}
 
 
 def test_fixed_caps() -> None:

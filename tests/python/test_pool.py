@@ -18,9 +18,15 @@ from opendxa.dana import Dana, Limits, PoolConfig, exceptions, pool
 from opendxa.dana._bridge import pool_configure
 
 
+#: Processes of earlier tests.
+others: set[str] = set()
+
+
 @pytest.fixture(autouse=True)
 def fresh_pool() -> Iterator[None]:
     pool.close()
+    others.clear()
+    others.update(_all_children())
     yield
     pool.close()
     defaults = PoolConfig()
@@ -113,6 +119,7 @@ def test_a_spare_that_dies_is_replaced_and_never_handed_out() -> None:
     victims = [int(pid) for pid in _children()]
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
+    eventually(lambda: not any(_runs(str(victim)) for victim in victims))
     with isolated() as d:
         assert use(d) not in victims
     eventually(lambda: pool.stats().idle == 2)
@@ -388,6 +395,10 @@ def _tasks() -> list[Path]:
 
 
 def _children() -> list[str]:
+    return [pid for pid in _all_children() if pid not in others]
+
+
+def _all_children() -> list[str]:
     return [pid for task in _tasks() for pid in (task / "children").read_text().split()]
 
 

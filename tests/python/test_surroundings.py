@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import fake_worker
-from opendxa.dana import Dana, exceptions, worker
+from leftovers import no_spares
+from opendxa.dana import Dana, exceptions, pool, worker
 from opendxa.dana._bridge import BUILD, Session
 from opendxa.dana.isolation import IsolationReport
 from outer import in_other_conditions
@@ -35,18 +36,20 @@ def fake(tmp_path: Path) -> Iterator[Start]:
             path,
             limits={},
             functions=[],
-            ask=lambda kind, payload: None,
-            output=lambda text: None,
+            ask=lambda turn, kind, payload: None,
+            output=lambda turn, text: None,
             log=lambda level, text: None,
+            turn=lambda left: None,
             startup_timeout=10,
             **changes,
         )
         opened.append(session)
         return session
 
-    yield start
-    for session in opened:
-        session.close()
+    with no_spares():
+        yield start
+        for session in opened:
+            session.close()
 
 
 def told_by_a_host(start: list[str], tell: str) -> list[str]:
@@ -156,6 +159,7 @@ def test_a_neighbour_that_locks_groups_does_not_make_them_stay() -> None:
                     assert d.isolation.layer("cgroup").in_force, d.isolation
         finally:
             hog.send_signal(signal.SIGKILL)
+    pool.close()
     assert not groups()
 
 
@@ -227,7 +231,7 @@ def test_a_proc_that_hides_workers_is_named() -> None:
 def test_a_proc_of_other_processes_proves_nothing() -> None:
     """A process namespace with the /proc from outside: a stranger is under the worker's number."""
     program = (
-        "from opendxa.dana import Dana, exceptions\n"
+        "from opendxa.dana import Dana, exceptions, pool\n"
         "try:\n    Dana(require_isolation=True)\n"
         "except exceptions.IsolationUnavailableError as error:\n    print(error)\n"
     )

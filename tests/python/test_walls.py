@@ -17,6 +17,7 @@ import pytest
 
 import fake_worker
 import outer
+from leftovers import no_spares
 from opendxa.dana import Dana, Limits, exceptions, pool
 from opendxa.dana._bridge import BUILD, Session
 from outer import in_other_conditions
@@ -189,9 +190,10 @@ def boxed(tmp_path: Path) -> Any:
         opened.append(session)
         return session
 
-    yield start
-    for session in opened:
-        session.close()
+    with no_spares():
+        yield start
+        for session in opened:
+            session.close()
 
 
 def needs_namespaces() -> None:

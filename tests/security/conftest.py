@@ -15,7 +15,7 @@ import pytest
 
 import fake_worker
 import results
-from leftovers import nothing_left
+from leftovers import no_spares, nothing_left
 from opendxa.dana._bridge import BUILD, Session
 from opendxa.dana.corpus import Ground
 
@@ -66,9 +66,10 @@ def fake(tmp_path: Path, clean: None) -> Iterator[Say]:
         opened.append(session)
         return session
 
-    yield start
-    for session in opened:
-        session.close()
+    with no_spares():
+        yield start
+        for session in opened:
+            session.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from opendxa.dana import Dana, DanaCallError, Limits, Resource, exceptions
+from opendxa.dana import Dana, DanaCallError, Limits, Resource, exceptions, pool
 
 #: Everything that can cross, both ways.
 VALUES: list[Any] = [
@@ -163,6 +163,7 @@ def leaked(act: Callable[[], None], warm_up: int, rounds: int) -> float:
 
 def main() -> None:
     assert hasattr(sys, "gettotalrefcount"), "this is no debug build"
+    pool.stats()  # loads what is loaded once, whenever that is
     for isolated in (True, False):
         where = "isolated" if isolated else "in-process"
         with Dana(require_isolation=isolated, **SETTINGS) as d:

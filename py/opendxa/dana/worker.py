@@ -17,22 +17,16 @@ from .exceptions import ResourceError
 
 __all__ = ["PATH", "locate"]
 
-_found = False
 PATH: Final = str(Path(__file__).resolve().parent / "bin" / "dana-worker")
 
 
 def locate() -> str:
-    """Return the path of the worker program, or say why there is none.
-
-    It is looked for until it is found once: the start of each worker looks again.
-    """
-    global _found  # noqa: PLW0603
-    if _found:
+    """Return the path of the worker program, or say why there is none."""
+    if os.access(PATH, os.X_OK) and os.path.isfile(PATH):  # noqa: PTH113 - every session pays for this line
         return PATH
     if not Path(PATH).is_file():
         hint = "install the wheel again (pip install --force-reinstall)"
         raise ResourceError(f"the worker program {PATH} is missing; {hint}")
     if not os.access(PATH, os.X_OK):
         raise ResourceError(f"the worker program {PATH} is not executable; run: chmod 755 {PATH}")
-    _found = True
     return PATH
