@@ -50,6 +50,7 @@ def no_spares() -> Iterator[None]:
     pool_configure(**{**vars(PoolConfig()), "min_idle": 0}, eager=False)
     pool.close()
     yield
+    pool.close()  # forgets the kinds, which would be wanted again
     pool_configure(**vars(PoolConfig()), eager=False)
 
 
@@ -65,5 +66,6 @@ def nothing_left() -> Iterator[None]:
     while tasks() - running and time.monotonic() < deadline:
         os.sched_yield()
     pool.close()
-    assert (children(), descriptors()) == before
-    assert not tasks() - running
+    after = (children(), descriptors())
+    assert after == before, f"{before} became {after}"
+    assert not tasks() - running, [Path(f"/proc/self/task/{task}/comm").read_text() for task in tasks() - running]

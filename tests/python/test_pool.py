@@ -346,9 +346,11 @@ def test_a_session_restarts_with_its_set_up(caplog: pytest.LogCaptureFixture) ->
         d.register("ten", lambda: 10)
         d.set("lost", 1)
         assert d.call("plus", 2) == 42
-        os.kill(d.sandbox.subprocess_pid or 0, signal.SIGKILL)
-        with pytest.raises(exceptions.WorkerKilledError):
-            d.call("plus", 2)
+        _kill(d.sandbox.subprocess_pid)
+        assert d.call("plus", 2) == 42
+        # In the middle of a turn it is an error, and the next use has a new session.
+        threading.Thread(target=_kill_busy, args=(d,)).start()
+        assert isinstance(d.execute_string("while true:\n    pass").error, exceptions.WorkerKilledError)
         assert d.call("plus", 2) == 42
         assert d.execute_string("ten()").result == 10
         assert not d.execute_string("lost").success
@@ -358,7 +360,7 @@ def test_a_session_restarts_with_its_set_up(caplog: pytest.LogCaptureFixture) ->
 def test_without_it_a_session_stays_over() -> None:
     with isolated() as d:
         use(d)
-        os.kill(d.sandbox.subprocess_pid or 0, signal.SIGKILL)
+        _kill(d.sandbox.subprocess_pid)
         with pytest.raises(exceptions.WorkerKilledError):
             d.call("str", 1)
         with pytest.raises(exceptions.SessionClosedError, match="over"):
@@ -388,6 +390,21 @@ def test_tokens_of_models_are_limited() -> None:
             assert d.usage.tokens == 30
             with pytest.raises(exceptions.SessionClosedError):
                 d.execute_string("1")
+
+
+def _kill(pid: int | None) -> None:
+    """End a worker from outside, and wait until it has ended."""
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not _runs(str(pid)))
+
+
+def _kill_busy(d: Dana) -> None:
+    """End a worker that computes."""
+    pid = d.sandbox.subprocess_pid
+    assert pid is not None
+    eventually(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "R")
+    os.kill(pid, signal.SIGKILL)
 
 
 def _tasks() -> list[Path]:
