@@ -75,7 +75,10 @@ pub fn nobodys_worker(wishes: Wishes) -> Worker {
     std::fs::create_dir(&folder).expect("a folder of our own");
     std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("our own folder");
     let program = folder.join("dana-worker");
-    std::fs::copy(binary(), &program).expect("a copy of the worker");
+    // By another process: while this one has the copy open for writing, a test on another thread may fork, and what
+    // somebody has open for writing cannot be executed.
+    let copied = Command::new("/bin/cp").arg(binary()).arg(&program).status().expect("cp runs");
+    assert!(copied.success(), "a copy of the worker");
     let mut command = command_with(&program, MEMORY, CPU, 0, wishes);
     command.uid(NOBODY).gid(NOBODY);
     let worker = Worker::from(command);
