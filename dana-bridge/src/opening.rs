@@ -43,7 +43,7 @@ pub(crate) fn begin(core: &Core, recipe: &Arc<Recipe>) -> Result<Option<Opening>
 
 fn proceed(core: &Core, recipe: &Arc<Recipe>, acquired: Acquired) -> Result<Option<Opening>, Unready> {
     match acquired {
-        Acquired::Spare(recruit) => adopt(core, recruit).map(|()| None),
+        Acquired::Spare(recruit) => adopt(core, *recruit).map(|()| None),
         Acquired::Permit(permit) => {
             let candidate = Candidate::start(recipe, Purpose::Session, permit)?;
             let patience = startup_patience(recipe);

@@ -204,12 +204,12 @@ pub(crate) struct Ticket {
 
 enum Given {
     Permit(Permit),
-    Spare(Recruit),
+    Spare(Box<Recruit>),
 }
 
 /// What somebody who asks for a worker gets.
 pub(crate) enum Acquired {
-    Spare(Recruit),
+    Spare(Box<Recruit>),
     /// To start one.
     Permit(Permit),
     /// To wait.
@@ -226,10 +226,10 @@ pub(crate) enum Waits {
 /// Gets a worker, on the thread of a call.
 pub(crate) fn hire(recipe: &Arc<Recipe>) -> Result<Recruit, Unready> {
     let permit = match acquire(recipe, Waits::Here)? {
-        Acquired::Spare(recruit) => return Ok(recruit),
+        Acquired::Spare(recruit) => return Ok(*recruit),
         Acquired::Permit(permit) => permit,
         Acquired::Ticket(ticket) => match ticket.wait()? {
-            Given::Spare(recruit) => return Ok(recruit),
+            Given::Spare(recruit) => return Ok(*recruit),
             Given::Permit(permit) => permit,
         },
     };
@@ -359,7 +359,7 @@ impl Pool {
         while let Some(spare) = shelf.spares.pop() {
             if spare.is_alive() {
                 state.tally.hits += 1;
-                return Acquired::Spare(spare);
+                return Acquired::Spare(Box::new(spare));
             }
             state.tally.died_idle += 1;
             unwanted.push(spare);
@@ -457,7 +457,7 @@ impl Pool {
         shelf.rest_until = None;
         if let Some(at) = state.waiting.iter().position(|ticket| ticket.recipe == *recipe) {
             let ticket = state.waiting.remove(at)?;
-            state.called(&ticket, Given::Spare(spare));
+            state.called(&ticket, Given::Spare(Box::new(spare)));
             return None;
         }
         // Fewer may be wanted than when it was started.
@@ -647,7 +647,7 @@ impl Ticket {
 
     /// What becomes readable when it is called; -1 for one that waits on a thread.
     pub(crate) fn bell(&self) -> RawFd {
-        self.bell.as_ref().map_or(-1, |bell| bell.as_raw_fd())
+        self.bell.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// Leaves the queue: too late, or no longer interested.

@@ -81,6 +81,10 @@ fn judge(known: &Known, wanted: bool, facts: Result<&Facts, &String>, claims: &[
     if let Some(claim) = claim.filter(|claim| !claim.applied) {
         return said(name, wanted, claim);
     }
+    // Nobody put up the layers of higher levels: there is nothing to look for.
+    if !wanted && claim.is_none() && known.wanted.is_some_and(|level| level > Level::Landlocked) {
+        return missing("not asked for".to_owned());
+    }
     if let Some((_, check)) = CHECKS.iter().find(|(known, _)| *known == name) {
         match facts.map_err(String::clone).and_then(check) {
             Ok(Shown::Kernel(value)) => return layer(name, wanted, Evidence::Kernel, value, String::new()),

@@ -68,4 +68,6 @@ def nothing_left() -> Iterator[None]:
     pool.close()
     after = (children(), descriptors())
     assert after == before, f"{before} became {after}"
-    assert not tasks() - running, [Path(f"/proc/self/task/{task}/comm").read_text() for task in tasks() - running]
+    assert not tasks() - running, [
+        Path(f"/proc/self/task/{task}/comm").read_text() for task in tasks() - running
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import os
@@ -17,9 +18,7 @@ from opendxa.dana import AsyncDana, Limits, PoolConfig, Resource, exceptions, po
 from opendxa.dana._bridge import pool_configure
 
 Kind = dict[str, Any]
-BOTH = pytest.mark.parametrize(
-    "kind", [{"require_isolation": True}, {}], ids=["worker", "here"]
-)
+BOTH = pytest.mark.parametrize("kind", [{"require_isolation": True}, {}], ids=["worker", "here"])
 
 
 @pytest.fixture(autouse=True)
@@ -182,10 +181,9 @@ def test_cancelled_while_it_opens() -> None:
             opening = asyncio.create_task(isolated().open())
             await asyncio.sleep(pause)
             opening.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                d = await opening
-                await d.close()
-                raise asyncio.CancelledError
+            # It may have been quicker than the one who no longer wants it.
+            with contextlib.suppress(asyncio.CancelledError):
+                await (await opening).close()
         while pool.stats().busy:
             await asyncio.sleep(0.001)
 

@@ -674,7 +674,9 @@ def test_a_child_of_the_host_does_not_keep_its_workers(tmp_path: Path) -> None:
     code = (
         "import os, time\n"
         "from opendxa.dana._bridge import Session\n"
-        f"session = Session.spawn({path!r}, limits={{}}, functions=[], ask=print, output=print, log=print, turn=lambda left: None,"
+        f"session = Session.spawn({path!r}, limits={{}}, functions=[], ask=print, output=print, log=print, "
+        f"turn=print,"
+        f""
         " startup_timeout=10)\n"
         "child = os.fork()\n"
         "if child == 0:\n"

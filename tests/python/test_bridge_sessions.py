@@ -329,7 +329,9 @@ def test_exit_with_open_sessions_ends_their_workers() -> None:
     code = (
         "from opendxa.dana import worker\n"
         "from opendxa.dana._bridge import Session\n"
-        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None,"
+        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print, "
+        "turn=print,"
+        ""
         " startup_timeout=10) for _ in range(3)]\n"
         "print(*(session.pid for session in kept))\n"
     )
@@ -348,7 +350,9 @@ def test_workers_end_with_a_killed_host() -> None:
         "import time, threading\n"
         "from opendxa.dana import worker\n"
         "from opendxa.dana._bridge import Session\n"
-        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None,"
+        "kept = [Session.spawn(worker.locate(), limits={}, functions=[], ask=print, output=print, log=print, "
+        "turn=print,"
+        ""
         " startup_timeout=10) for _ in range(2)]\n"
         "threading.Thread(target=kept[0].run, args=('while True:\\n    pass\\n',), daemon=True).start()\n"
         "time.sleep(0.2)\n"

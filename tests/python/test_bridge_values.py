@@ -314,7 +314,7 @@ def test_a_function_of_another_session(session: Session, tmp_path: Path) -> None
     function = session.call("functions", ())[0]
     other = Session.spawn(
         fake_worker.install(tmp_path, "mirror", BUILD),
-        limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None, startup_timeout=10,
+        limits={}, functions=[], ask=print, output=print, log=print, turn=print, startup_timeout=10,
     )  # fmt: skip
     with pytest.raises(TypeConversionError, match="the session it came from"):
         there_and_back(other, function)
@@ -333,7 +333,14 @@ def test_a_function_of_another_session(session: Session, tmp_path: Path) -> None
 def test_bad_limits(limits: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         Session.spawn(
-            "/nothing", limits=limits, functions=[], ask=print, output=print, log=print, turn=lambda left: None, startup_timeout=1
+            "/nothing",
+            limits=limits,
+            functions=[],
+            ask=print,
+            output=print,
+            log=print,
+            turn=lambda left: None,
+            startup_timeout=1,
         )
 
 

@@ -17,7 +17,6 @@ import pytest
 from opendxa.dana import Dana, Limits, PoolConfig, exceptions, pool
 from opendxa.dana._bridge import pool_configure
 
-
 #: Processes of earlier tests.
 others: set[str] = set()
 

@@ -276,7 +276,14 @@ def noexec(tmp_path: Path, real: bytes) -> str:
         path.chmod(0o755)
         with pytest.raises(exceptions.ResourceError, match="noexec"):
             Session.spawn(
-                str(path), limits={}, functions=[], ask=print, output=print, log=print, turn=lambda left: None, startup_timeout=10
+                str(path),
+                limits={},
+                functions=[],
+                ask=print,
+                output=print,
+                log=print,
+                turn=lambda left: None,
+                startup_timeout=10,
             )
     finally:
         subprocess.run(["umount", str(folder)], check=True)

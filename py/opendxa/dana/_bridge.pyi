@@ -22,7 +22,6 @@ FUNCTIONS: int
 NAME_BYTES: int
 
 def taken(name: str) -> str | None: ...
-
 def pool_configure(
     *, min_idle: int, max_workers: int, acquire_timeout: float, idle_timeout: float, eager: bool
 ) -> None: ...
@@ -38,6 +37,7 @@ def pool_warm(
     min_level: str,
     harden_speculation: bool,
 ) -> int: ...
+
 @final
 class Session:
     @staticmethod

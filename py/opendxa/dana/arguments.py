@@ -1,7 +1,7 @@
 """The arguments of `Dana` and `AsyncDana`, checked.
 
-Rule: an argument that makes no sense is refused by name before anything is opened. What is rarely given is checked by
-modules that are loaded only then: importing this stays cheap.
+Rule: an argument that makes no sense is refused by name before anything is opened. What is rarely given is
+checked by modules that are loaded only then: importing this stays cheap.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`AsyncDana`: a Dana session for asyncio.
 
-Rule: what `Dana` does, without ever holding up the event loop. Functions and models of the host may be sync or async:
-coroutines run on the caller's loop, what blocks on threads. One session serves one task at a time, in order.
+Rule: what `Dana` does, without ever holding up the event loop. Functions and models of the host may be sync
+or async: coroutines run on the caller's loop, what blocks on threads. One session serves one task at a time,
+in order.
 """
 
 from __future__ import annotations
@@ -47,11 +48,13 @@ __all__ = ["AsyncDana"]
 class AsyncDana:
     """One Dana session for asyncio: ``async with AsyncDana(use_subprocess_isolation=True) as d``.
 
-    The arguments are those of `Dana`. The session is opened by ``async with``, by `open`, or by its first use, and
-    belongs to the event loop it is opened on; a call from a task of another loop raises `RuntimeError`.
+    The arguments are those of `Dana`. The session is opened by ``async with``, by `open`, or by its first
+    use, and belongs to the event loop it is opened on; a call from a task of another loop raises
+    `RuntimeError`.
 
-    A task that is cancelled while it waits for a call ends the session: its worker is killed at once. Calls of several
-    tasks on one session take turns in order; use a session each for tasks that should run at the same time.
+    A task that is cancelled while it waits for a call ends the session: its worker is killed at once. Calls
+    of several tasks on one session take turns in order; use a session each for tasks that should run at the
+    same time.
     """
 
     def __init__(
@@ -144,7 +147,7 @@ class AsyncDana:
     # Turns
 
     async def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
-        """Run Dana source text; see `Dana.execute_string`. Its result has no `final_context`: see `snapshot`."""
+        """Run Dana source text; see `Dana.execute_string`. It has no `final_context`: see `snapshot`."""
         check(source, str, "source")
         if filename is not None:
             check(filename, str, "filename")

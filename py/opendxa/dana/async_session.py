@@ -1,8 +1,8 @@
 """Sessions that an event loop drives: a worker's by its pipes, one in this process on a thread.
 
-Rule: the loop is never held up by a wait. A task that is cancelled takes its session with it at once, and nothing of a
-worker is left afterwards: no process, no descriptor, no callback. Turns of one session follow each other in the order
-in which they were asked for.
+Rule: the loop is never held up by a wait. A task that is cancelled takes its session with it at once, and
+nothing of a worker is left afterwards: no process, no descriptor, no callback. Turns of one session follow
+each other in the order in which they were asked for.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class WorkerSession:
                     self._watch()
                 if self._wall_time is not None:
                     self._set_deadline(self._loop.time() + self._wall_time)
-                return await waiter
+                answer: Answer = await waiter
+                return answer
             except asyncio.CancelledError:
                 self.drop()
                 raise
@@ -234,9 +235,7 @@ class WorkerSession:
     def _give_up(self) -> None:
         """Tell whoever waits for a turn that the session is over."""
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(
-                SessionClosedError("the session was closed\nHint: open a new session")
-            )
+            self._waiter.set_exception(SessionClosedError("the session was closed\nHint: open a new session"))
 
     def __del__(self) -> None:
         if self._watched != (-1, -1, -1):
@@ -278,7 +277,8 @@ class ThreadSession:
 
     async def run(self, source: str, filename: str | None, turn: Turn) -> Answer:
         """Run a program."""
-        return await self._turn(lambda: self.session.run(source, filename, None, turn))
+        answer: Answer = await self._turn(lambda: self.session.run(source, filename, None, turn))
+        return answer
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dana"]
 
+
 class Dana:
     """One Dana session.
 
@@ -49,16 +50,15 @@ class Dana:
 
     `llm` is a provider, a callable ``fn(messages, options) -> str``, or text such as ``openai:gpt-4o-mini``;
     without it, see `opendxa.dana.llm.resolve`. `functions` are Python functions that programs may call; of
-    those that are async a program goes on and waits where it looks at the value.
-    `python_modules`, such as ``{"math": ["sqrt", "pi"]}``, are what programs may import (``import math.py``).
-    `search_paths` are the folders below which Dana modules are looked for, after that of a file being run;
-    without it the usual ones: the current folder, its folder ``dana``, ``~/.dana/libs`` and those in
-    ``DANAPATH``.
-    `resources`, such as ``{"kb": Resource(KnowledgeBase, ["query"])}``, are what programs may ``use("kb")``.
-    `echo` also writes what programs print to `sys.stdout`.
-    `setup` is run whenever a session is opened, before anything else: Dana source text, a path, or several of them.
-    `restart_on_failure` replaces a session that is over (a limit, a crash) at the next use by a new one, with its
-    functions and its set-up; what it had computed is lost, and the log says so. Without it the next use raises.
+    those that are async a program goes on and waits where it looks at the value. `python_modules`, such as
+    ``{"math": ["sqrt", "pi"]}``, are what programs may import (``import math.py``). `search_paths` are the
+    folders below which Dana modules are looked for, after that of a file being run; without it the usual
+    ones: the current folder, its folder ``dana``, ``~/.dana/libs`` and those in ``DANAPATH``. `resources`,
+    such as ``{"kb": Resource(KnowledgeBase, ["query"])}``, are what programs may ``use("kb")``. `echo` also
+    writes what programs print to `sys.stdout`. `setup` is run whenever a session is opened, before anything
+    else: Dana source text, a path, or several of them. `restart_on_failure` replaces a session that is over
+    (a limit, a crash) at the next use by a new one, with its functions and its set-up; what it had computed
+    is lost, and the log says so. Without it the next use raises.
     """
 
     def __init__(

@@ -340,10 +340,10 @@ def from_exhaustion(text: str) -> PoolExhaustedError:
 def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
     """Build the error for a session that ended, or could not begin, without a fault.
 
-    `kind` is one of ``crashed``, ``out_of_memory``, ``killed``, ``violation`` (of the sandbox), ``lost``, ``cpu``, ``deadline``,
-    ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``. `data` may hold ``message``
-    (what was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and ``line`` (last reported
-    position), ``seconds`` (the limit that was reached).
+    `kind` is one of ``crashed``, ``out_of_memory``, ``killed``, ``violation`` (of the sandbox), ``lost``,
+    ``cpu``, ``deadline``, ``protocol``, ``closed``, ``isolation``; anything else counts as ``crashed``.
+    `data` may hold ``message`` (what was observed), ``signal``, ``exit_code``, ``stderr``, ``file`` and
+    ``line`` (last reported position), ``seconds`` (the limit that was reached).
     """
     from .fault import place, visible  # noqa: PLC0415 - loaded when something went wrong
 

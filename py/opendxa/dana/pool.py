@@ -1,12 +1,13 @@
-"""The pool of workers of this process: spares that are locked, verified and never used, ready before anybody asks.
+"""The pool of workers of this process: spares, locked, verified and never used, before anybody asks.
 
-Rule: a worker is handed out once and never comes back. The pool belongs to one process, starts nothing by itself, and
-is shared by every `Dana` and `AsyncDana`; a forked child has a pool of its own, with the same settings. Whoever finds no
-spare starts a worker on its own thread, and waits only when there are `PoolConfig.max_workers` already. Spares are
-started again in the background, one at a time, after a session has answered its first call.
+Rule: a worker is handed out once and never comes back. The pool belongs to one process, starts nothing by
+itself, and is shared by every `Dana` and `AsyncDana`; a forked child has a pool of its own, with the same
+settings. Whoever finds no spare starts a worker on its own thread, and waits only when there are
+`PoolConfig.max_workers` already. Spares are started again in the background, one at a time, after a session
+has answered its first call.
 
-Without `configure` a kind of worker (a level of isolation, with limits of memory, processor time and steps) is kept
-ready from its second session on, so that a program with one session has one worker.
+Without `configure` a kind of worker (a level of isolation, with limits of memory, processor time and steps)
+is kept ready from its second session on, so that a program with one session has one worker.
 """
 
 from __future__ import annotations
@@ -49,10 +50,12 @@ class PoolConfig:
                 got = type(value).__name__
                 raise TypeError(f"Expected {wanted}, got {got} at argument '{item.name}'")
             least = 1 if item.name == "max_workers" else 0
-            if not least <= value or (seconds and not 0 < value):
+            if not least <= value or (seconds and not value > 0):
                 raise ValueError(f"PoolConfig.{item.name} is too small: {value!r}")
         if self.min_idle > min(256, self.max_workers):
-            text = f"PoolConfig.min_idle={self.min_idle} is more than 256 or than max_workers={self.max_workers}"
+            text = (
+                f"PoolConfig.min_idle={self.min_idle} is more than 256 or than max_workers={self.max_workers}"
+            )
             raise ValueError(text)
 
 
@@ -88,9 +91,9 @@ class PoolStats:
     #: Seconds that sessions waited: all together, and the longest.
     waited: float
     longest_wait: float
-    #: Sessions that did not end in order, by reason: ``crashed``, ``killed``, ``violation``, ``lost``, ``protocol``, or
-    #: the limit that ended them: ``cpu``, ``deadline``, ``steps``, ``memory``, ``output``, ``asks``, ``tokens``,
-    #: ``out_of_memory``.
+    #: Sessions that did not end in order, by reason: ``crashed``, ``killed``, ``violation``, ``lost``,
+    #: ``protocol``, or the limit that ended them: ``cpu``, ``deadline``, ``steps``, ``memory``, ``output``,
+    #: ``asks``, ``tokens``, ``out_of_memory``.
     ended: Mapping[str, int] = field(default_factory=dict)
 
     def metrics(self) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -102,7 +105,11 @@ class PoolStats:
                 for reason, count in value.items():
                     yield "dana_sessions_ended_total", {"reason": reason}, count
             elif item.name in ("waited", "longest_wait"):
-                name = "dana_pool_wait_seconds_total" if item.name == "waited" else "dana_pool_longest_wait_seconds"
+                name = (
+                    "dana_pool_wait_seconds_total"
+                    if item.name == "waited"
+                    else "dana_pool_longest_wait_seconds"
+                )
                 yield name, {}, value
             else:
                 yield f"dana_pool_{item.name}" + ("" if item.name in gauges else "_total"), {}, value
@@ -131,8 +138,8 @@ def config() -> PoolConfig:
 def configure(config: PoolConfig) -> None:
     """Set how large the pool is, at any time. Spares are then kept ready from the first session of a kind on.
 
-    It holds for this process and for those forked from it afterwards. What is idle beyond `min_idle` is ended;
-    sessions are never ended by it.
+    It holds for this process and for those forked from it afterwards. What is idle beyond `min_idle` is
+    ended; sessions are never ended by it.
     """
     global _config  # noqa: PLW0603 - one pool per process is the point
     from ._bridge import pool_configure  # noqa: PLC0415 - loaded when a pool is wanted
@@ -190,7 +197,7 @@ def warm(
 
 
 def close() -> None:
-    """End all spares and wait until they are gone. Sessions go on; the pool fills again as it did at first."""
+    """End all spares and wait until they are gone. Sessions go on; the pool fills again as at first."""
     from ._bridge import pool_empty  # noqa: PLC0415
 
     pool_empty()

@@ -45,7 +45,9 @@ def resolve(
 ) -> Wish | None:
     """Return what to open the session with; None is a session in the host process."""
     try:
-        return _resolved(use, require, isolation, min_isolation, harden_speculation, required_by_environment())
+        return _resolved(
+            use, require, isolation, min_isolation, harden_speculation, required_by_environment()
+        )
     except TypeError:
         # Arguments of the wrong type may not even be hashable: named below.
         _level(isolation, "isolation")
