@@ -4,11 +4,14 @@
 //! session, and only a `Done` is success. While asks are being answered the other side is listened to
 //! all the time, and answers go out in the order in which they arrive.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use dana_wire::{Fault, ToHost, Usage};
 use pyo3::prelude::*;
 
 use crate::asks::Asks;
-use crate::link::{Link, dispatch};
+use crate::link::{Link, dispatch, is_told};
 use crate::stop::Stop;
 use crate::watch::Watch;
 
@@ -33,12 +36,40 @@ pub(crate) enum LastWord {
 /// Sends what was composed and converses until the last word of the turn `number`.
 pub(crate) fn converse(link: &mut dyn Link, watch: &mut Watch<'_>, number: u32) -> Result<LastWord, Stop> {
     dispatch(link, watch)?;
+    listen(link, watch, number)
+}
+
+/// The same for a request that has left, or has begun to.
+pub(crate) fn listen(link: &mut dyn Link, watch: &mut Watch<'_>, number: u32) -> Result<LastWord, Stop> {
+    while !is_told(link)? {
+        link.wait(watch)?;
+    }
     loop {
         if let Some(word) = advance(link, watch, number)? {
             return Ok(word);
         }
         link.wait(watch)?;
     }
+}
+
+/// Sends what was composed and looks for the last word for so long, without waiting for anything. `None` is not yet.
+pub(crate) fn look_out(
+    link: &mut dyn Link,
+    watch: &mut Watch<'_>,
+    number: u32,
+    time: Duration,
+) -> Result<Option<LastWord>, Stop> {
+    let began = Instant::now();
+    link.send(watch)?;
+    while is_told(link)? && began.elapsed() < time {
+        link.look_again();
+        if let Some(word) = advance(link, watch, number)? {
+            return Ok(Some(word));
+        }
+        // The worker may want this very processor.
+        thread::yield_now();
+    }
+    Ok(None)
 }
 
 /// Goes on with a turn as far as it goes without waiting. `None` is not yet.

@@ -50,6 +50,8 @@ pub(crate) struct Core {
     /// It has a worker of the pool, which was not told yet.
     took_worker: AtomicBool,
     used: Mutex<Usage>,
+    /// How long a turn looks for its answer before it lets other Python threads run.
+    busy_wait: OnceLock<Duration>,
     report: OnceLock<Report>,
     /// Empty before the session begins, while a turn has it, and after the end.
     pub(crate) gate: Gate<Option<Room>>,
@@ -73,6 +75,7 @@ impl Core {
             expires: OnceLock::new(),
             took_worker: AtomicBool::new(false),
             used: Mutex::default(),
+            busy_wait: OnceLock::new(),
             report: OnceLock::new(),
             gate: Gate::new(None),
             closed: Arc::default(),
@@ -179,6 +182,15 @@ impl Core {
             let _ = self.expires.set(expires);
             self.set_deadline(None);
         }
+    }
+
+    pub(crate) fn busy_wait(&self) -> Duration {
+        self.busy_wait.get().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_busy_wait(&self, time: Duration) {
+        // Set once, when the session is made.
+        let _ = self.busy_wait.set(time);
     }
 
     /// Adds what a turn used.

@@ -166,10 +166,11 @@ type Answer<'py> = (Bound<'py, PyAny>, Bound<'py, PyDict>);
 #[pymethods]
 impl Session {
     /// Begins a session in a worker, a spare one or a new one. Every layer up to `level` is tried; raises unless at
-    /// least `min_level` is in force. With `wait=False` it is not open yet: see `open`.
+    /// least `min_level` is in force. With `wait=False` it is not open yet: see `open`. With `busy_wait` a turn looks for
+    /// its answer for so many seconds before it lets other Python threads run.
     #[staticmethod]
     #[pyo3(signature = (worker, *, limits, functions, ask, output, log, turn, startup_timeout, level = "landlocked",
-                        min_level = "filtered", harden_speculation = false, wait = true))]
+                        min_level = "filtered", harden_speculation = false, wait = true, busy_wait = None))]
     #[expect(clippy::too_many_arguments, reason = "by keyword in Python")]
     fn spawn(
         py: Python<'_>,
@@ -185,6 +186,7 @@ impl Session {
         min_level: &str,
         harden_speculation: bool,
         wait: bool,
+        busy_wait: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<Session>> {
         let limits = Limits::from_dict(limits)?;
         let recipe =
@@ -196,6 +198,9 @@ impl Session {
         let session = Session::build(py, limits, &functions, face, Some(recipe.clone()))?;
         let core = session.get().core();
         core.tell(functions);
+        if let Some(time) = timeout_of(busy_wait)? {
+            core.set_busy_wait(time);
+        }
         let opened = if wait {
             py.detach(|| opening::open(core, &recipe)).map(|()| None)
         } else {

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::asks::{Asks, HostLimit};
-use crate::converse::{self, Kind, LastWord, converse};
+use crate::converse::{self, Kind, LastWord, converse, listen, look_out};
 use crate::core::{Core, Room};
 use crate::decode::Receiver;
 use crate::encode::{Sender, Step, Unsendable};
@@ -254,8 +254,16 @@ fn perform<'py>(
     task: &Task<'_, 'py>,
 ) -> Result<Answered<'py>, Unanswered> {
     let number = prepare(stage, watch, task)?;
+    let (py, time) = (stage.session.py(), stage.session.get().core().busy_wait());
     let link = &mut *stage.room.link;
-    let word = stage.session.py().detach(|| converse(link, watch, number))?;
+    let word = if time.is_zero() {
+        py.detach(|| converse(link, watch, number))?
+    } else {
+        match look_out(link, watch, number, time)? {
+            Some(word) => word,
+            None => py.detach(|| listen(link, watch, number))?,
+        }
+    };
     conclude(stage, watch, word)
 }
 

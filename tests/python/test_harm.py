@@ -299,3 +299,21 @@ def test_a_child_forked_in_the_middle_of_a_turn_does_not_keep_the_worker() -> No
         "time.sleep(60)\n"
     )
     kill_host_and_expect_the_end_of_its_workers(code)
+
+
+def test_a_call_that_looks_for_its_answer_first() -> None:
+    """`busy_wait` changes who waits for whom, and nothing else."""
+    with fresh(busy_wait=0.0005, functions={"ten": lambda: 10}, limits=Limits(wall_time=0.3)) as d:
+        assert d.execute_string("def f(x):\n    return x + ten()").success
+        assert [d.call("f", x) for x in range(200)] == list(range(10, 210))
+        big = "a" * 3_000_000
+        d.set("big", big)
+        assert d.get("big") == big
+        assert not d.execute_string("1 / 0").success
+        assert isinstance(d.execute_string("while true:\n    pass").error, DeadlineExceededError)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, 0.5])
+def test_a_busy_wait_without_sense(value: float) -> None:
+    with pytest.raises(ValueError, match="busy_wait"):
+        fresh(busy_wait=value)

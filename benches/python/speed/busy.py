@@ -18,6 +18,7 @@ def series(stage: Stage) -> Iterator[Series]:
     contestants = {
         "raw": echoing(stage.stack.enter_context(pipes(stage.echo))),
         "dana": warm(stage.dana()),
+        "dana, busy_wait": warm(stage.dana(busy_wait=50e-6)),
     }
     if stage.monty:
         contestants["monty"] = warm_monty(stage.monty_session())

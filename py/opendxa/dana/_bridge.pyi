@@ -55,6 +55,7 @@ class Session:
         min_level: str = "filtered",
         harden_speculation: bool = False,
         wait: bool = True,
+        busy_wait: float | None = None,
     ) -> Session: ...
     @staticmethod
     def in_process(

@@ -58,6 +58,7 @@ class Arguments:
         echo: bool,
         setup: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None,
         restart_on_failure: bool,
+        busy_wait: float | None = None,
     ) -> Arguments:
         """Check them; raises `TypeError` or `ValueError` with the name of what is wrong."""
         flags = {
@@ -92,6 +93,8 @@ class Arguments:
             members |= named_members(python_modules)
         folders = None if search_paths is None else _folders(search_paths)
         steps = [] if setup is None else _steps(setup)
+        if busy_wait is not None:
+            _check_busy_wait(busy_wait)
         if enable_imports:
             raise DanaError(
                 "importing .na files from Python (enable_imports=True) is not supported yet\n"
@@ -114,6 +117,7 @@ class Arguments:
             "echo": echo,
             "setup": steps,
             "restart_on_failure": restart_on_failure,
+            "busy_wait": busy_wait,
         }
         return cls(wish, settings)
 
@@ -124,6 +128,16 @@ def check(value: object, wanted: type, name: str) -> None:
         from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
 
         raise TypeError(format_type_error(value, wanted, f"argument '{name}'"))
+
+
+def _check_busy_wait(busy_wait: object) -> None:
+    """Refuse a time that is none, or so long that it would stop the process."""
+    if isinstance(busy_wait, bool) or not isinstance(busy_wait, int | float):
+        from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
+
+        raise TypeError(format_type_error(busy_wait, float, "argument 'busy_wait'"))
+    if not 0 < busy_wait <= 0.001:
+        raise ValueError(f"busy_wait is more than 0 and at most 0.001 seconds, got {busy_wait!r}")
 
 
 def _folders(paths: object) -> list[Path]:

@@ -59,6 +59,10 @@ class Dana:
     else: Dana source text, a path, or several of them. `restart_on_failure` replaces a session that is over
     (a limit, a crash) at the next use by a new one, with its functions and its set-up; what it had computed
     is lost, and the log says so. Without it the next use raises.
+
+    `busy_wait`, at most 0.001 seconds, is for calls of an isolated session beside Python threads that
+    compute: so long a call looks for its answer before it lets them run, which gives it more calls and them
+    less time.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Dana:
         echo: bool = True,
         setup: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
         restart_on_failure: bool = False,
+        busy_wait: float | None = None,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
         self._closed = False
@@ -102,6 +107,7 @@ class Dana:
             echo=echo,
             setup=setup,
             restart_on_failure=restart_on_failure,
+            busy_wait=busy_wait,
         )
         self._debug = debug
         self._settings = arguments.settings

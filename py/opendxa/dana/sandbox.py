@@ -79,8 +79,10 @@ class _SessionInterface:
         echo: bool = True,
         setup: Iterable[str | Path] = (),
         restart_on_failure: bool = False,
+        busy_wait: float | None = None,
     ) -> None:
         self.debug = debug
+        self._busy_wait = busy_wait
         self._setup = list(setup)
         self._restart_on_failure = restart_on_failure
         self.limits = limits if limits is not None else Limits()
@@ -381,6 +383,7 @@ class SubprocessSandboxInterface(_SessionInterface):
             level=self._wish.level.value,
             min_level=self._wish.least.value,
             harden_speculation=self._wish.harden_speculation,
+            busy_wait=self._busy_wait,
         )
 
 
