@@ -87,7 +87,7 @@ def test_while_the_pool_refills() -> None:
         works(number)
         assert ended_well(child)
         eventually(lambda child=child: not workers(child))  # it left by `_exit`: they notice by themselves
-    assert refilling > FORKS // 2
+    assert refilling > FORKS // 5
     assert pool.stats().failed == pool.stats().died_idle == 0
 
 
@@ -282,7 +282,9 @@ for _ in range(5):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     print(child)
 assert parent.execute_string("x").result == 1
-assert pool.stats().idle == 2
+while pool.stats().starting:
+    pass
+assert pool.stats().idle >= 2
 """
     done = run(program)
     assert done.stderr == ""

@@ -36,6 +36,7 @@ FELT = 0.1
 
 @pytest.fixture(autouse=True)
 def fresh_pool() -> Iterator[None]:
+    pool.configure(PoolConfig(min_idle=0))
     pool.close()
     yield
     pool.configure(PoolConfig())
