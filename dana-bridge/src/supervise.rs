@@ -197,6 +197,10 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
                 for late in present(&workers).filter(|worker| worker.is_overdue(GRACE)) {
                     late.kill(Why::Deadline);
                 }
+                // A start that failed rests for a while, and nothing else may happen afterwards.
+                if fills.is_empty() && pool::wants() {
+                    fills.spawn_local(keep_filled());
+                }
                 idle = if watches.is_empty() && fills.is_empty() { idle + 1 } else { 0 };
                 if idle > LINGER && leave(inbox) {
                     return;

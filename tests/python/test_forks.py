@@ -79,7 +79,7 @@ async def works_on_a_loop(number: int = 21) -> None:
 def test_while_the_pool_refills() -> None:
     """Each session takes a spare, so that the supervisor starts another one during each fork."""
     pool.configure(PoolConfig(min_idle=4, max_workers=40))
-    refilling = 0
+    refilling, before = 0, pool.stats()
     for number in range(FORKS):
         works(number)
         refilling += pool.stats().starting > 0
@@ -88,7 +88,8 @@ def test_while_the_pool_refills() -> None:
         assert ended_well(child)
         eventually(lambda child=child: not workers(child))  # it left by `_exit`: they notice by themselves
     assert refilling > FORKS // 5
-    assert pool.stats().failed == pool.stats().died_idle == 0
+    after = pool.stats()
+    assert (after.failed, after.died_idle) == (before.failed, before.died_idle)
 
 
 @pytest.mark.parametrize("from_a_thread", [False, True], ids=["main thread", "other thread"])
@@ -336,7 +337,7 @@ def test_multiprocessing_with_a_pool(way: str, tmp_path: Path) -> None:
     assert done.stderr == ""
     hosts = [int(pid) for pid in done.stdout.split()]
     assert hosts
-    assert not workers(*hosts)
+    eventually(lambda: not workers(*hosts))  # the processes of `multiprocessing` leave by `_exit`
 
 
 @pytest.mark.parametrize("way", ["refilling", "opening", "on a loop"])
