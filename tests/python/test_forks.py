@@ -77,10 +77,11 @@ async def works_on_a_loop(number: int = 21) -> None:
 
 
 def test_while_the_pool_refills() -> None:
-    """Each session takes a spare, so that the supervisor starts another one during each fork."""
-    pool.configure(PoolConfig(min_idle=4, max_workers=40))
+    """The supervisor starts one spare after the other, for a pool that was emptied before."""
+    pool.configure(PoolConfig(min_idle=8, max_workers=40))
     refilling, before = 0, pool.stats()
     for number in range(FORKS):
+        pool.close()
         works(number)
         refilling += pool.stats().starting > 0
         child = forked(lambda number=number: (works(number), pool.warm(2), works(number)))
