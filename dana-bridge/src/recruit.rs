@@ -70,6 +70,7 @@ impl Drop for Leash {
     fn drop(&mut self) {
         if let Some(worker) = self.0.take() {
             worker.kill(Why::Ended);
+            supervise::leave_to(worker);
         }
     }
 }

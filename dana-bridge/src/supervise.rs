@@ -64,6 +64,8 @@ struct Post {
 struct Fresh {
     worker: Weak<Worker>,
     watched: Arc<Watched>,
+    /// The worker, once nobody else has it.
+    left: Option<Arc<Worker>>,
 }
 
 #[derive(Debug)]
@@ -83,12 +85,23 @@ pub(crate) fn watch(worker: &Arc<Worker>) -> Result<(), SuperviseError> {
         Some(running) => running,
         none => none.insert(start()?),
     };
-    running.fresh.push(Fresh { worker: Arc::downgrade(worker), watched: worker.watched() });
+    running.fresh.push(Fresh { worker: Arc::downgrade(worker), watched: worker.watched(), left: None });
     // Those that are over are as good as forgotten.
     if running.fresh.len() > MANY {
         running.fresh.retain(|fresh| !fresh.watched.is_over());
     }
     Ok(())
+}
+
+/// Leaves a worker to the thread that was killed and is not waited for: its status is taken when it has ended.
+pub(crate) fn leave_to(worker: Arc<Worker>) {
+    let watched = worker.watched();
+    if let Some(running) = &mut post().current
+        && let Some(fresh) = running.fresh.iter_mut().find(|fresh| Arc::ptr_eq(&fresh.watched, &watched))
+    {
+        fresh.left = Some(worker);
+    }
+    // Otherwise it is over, or the thread holds it already.
 }
 
 /// Has the thread look whether spares are wanted, if there is one.
@@ -212,16 +225,18 @@ async fn supervise(inbox: &mut UnboundedReceiver<Order>) {
 
 /// Takes in the workers that came since the last look, and are not over yet.
 fn take_in(workers: &mut Vec<Weak<Worker>>, watches: &mut JoinSet<Arc<Watched>>) {
-    let fresh = post().current.as_mut().map(|post| std::mem::take(&mut post.fresh)).unwrap_or_default();
-    hold(fresh, workers, watches);
+    // Under the lock until all are held: a worker that is left to the thread meanwhile would be nobody's.
+    if let Some(post) = &mut post().current {
+        hold(std::mem::take(&mut post.fresh), workers, watches);
+    }
 }
 
 fn hold(fresh: Vec<Fresh>, workers: &mut Vec<Weak<Worker>>, watches: &mut JoinSet<Arc<Watched>>) {
-    for Fresh { worker, watched } in fresh {
+    for Fresh { worker, watched, left } in fresh {
         if !watched.begin() {
             continue;
         }
-        match worker.upgrade() {
+        match left.or_else(|| worker.upgrade()) {
             Some(present) => {
                 workers.push(worker);
                 watches.spawn_local(empty_until_ended(present));

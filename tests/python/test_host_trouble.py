@@ -509,6 +509,7 @@ def interrupted(ready: Callable[[], object], times: list[float]) -> Iterator[Non
         for descriptor in held:
             os.close(descriptor)
     times.append(interrupt.seconds)
+    eventually(lambda: not children())  # their statuses are taken, too
 
 
 def test_ctrl_c_while_a_session_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
