@@ -48,7 +48,10 @@ def eventually(true: Callable[[], object]) -> None:
 @contextlib.contextmanager
 def watched(pids: Iterable[int]) -> Iterator[list[int]]:
     """Hold on to processes, so that their end is seen whoever their parent is."""
-    descriptors = [os.pidfd_open(pid) for pid in pids]
+    descriptors: list[int] = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            descriptors.append(os.pidfd_open(pid))
     try:
         yield descriptors
     finally:

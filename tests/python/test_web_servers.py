@@ -171,11 +171,11 @@ def test_a_server_whose_process_is_killed_under_load(
     answered = server.answered
     with server.load():
         server.until(lambda: server.answered > answered + 20)
+        known = set(server.hosts)
         with watched(workers(busy[0])) as left:
             assert left
             os.kill(busy[0], signal.SIGKILL)
             assert all_end(left), "a worker outlived its host"
-        known = set(server.hosts)
         server.until(lambda: server.hosts - known)
     waiting.join()
     # Each client had one request on its way when the process was killed.
