@@ -60,11 +60,15 @@ def watched(pids: Iterable[int]) -> Iterator[list[int]]:
 
 
 def all_end(descriptors: Iterable[int], within: float = FOLLOWS) -> bool:
-    """Whether all watched processes end so soon. The clock is this process's: a busy machine gets four times as long
-    before it is believed that a worker lives on."""
+    """Whether all watched processes end so soon.
+
+    The clock is this process's: a busy machine gets four times as long before it is believed that a worker
+    lives on.
+    """
     deadline = time.monotonic() + 4 * within
     return all(
-        select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))[0] for descriptor in descriptors
+        select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))[0]
+        for descriptor in descriptors
     )
 
 

@@ -1,4 +1,7 @@
-"""Forks of the host: no hang, no mix-up; the child has a supervision of its own, the parent's workers are untouched."""
+"""Forks of the host.
+
+No hang, no mix-up; the child has a supervision of its own, the parent's workers are untouched.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from typing import Any
 import pytest
 
 from hosts import all_end, eventually, run, watched, workers
-from opendxa.dana import AsyncDana, Dana, Limits, PoolConfig, exceptions, pool
+from opendxa.dana import AsyncDana, Dana, PoolConfig, exceptions, pool
 from opendxa.dana._bridge import pool_configure
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -117,7 +120,11 @@ def test_while_calls_are_running(from_a_thread: bool) -> None:
         for number in range(FORKS):
             before = list(rounds)
             children.append(ended_well(forked(lambda number=number: works(number))))
-            eventually(lambda: wrong or all(now > then for now, then in zip(rounds, before, strict=True)))
+            eventually(
+                lambda before=before: (
+                    wrong or all(now > then for now, then in zip(rounds, before, strict=True))
+                )
+            )
 
     children: list[bool] = []
     threads = [threading.Thread(target=calls, args=(at,)) for at in range(3)]
@@ -241,7 +248,9 @@ def test_a_child_that_waits_for_all_its_children() -> None:
                 works(number)
             with isolated() as d:
                 os.kill(d.sandbox.subprocess_pid or 0, signal.SIGKILL)
-                assert isinstance(d.execute_string("1").error, (exceptions.WorkerLostError, exceptions.WorkerKilledError))
+                assert isinstance(
+                    d.execute_string("1").error, (exceptions.WorkerLostError, exceptions.WorkerKilledError)
+                )
             pool.close()
         finally:
             stop.set()
@@ -266,7 +275,10 @@ def test_grandchildren() -> None:
 
 
 def test_a_child_that_leaves_by_the_interpreters_end() -> None:
-    """`sys.exit` in a child runs what was registered for the end: it ends the child's workers, not the parent's."""
+    """`sys.exit` in a child runs what was registered for the end.
+
+    It ends the child's workers, not the parent's.
+    """
     program = """
 import os, sys
 from opendxa.dana import Dana, PoolConfig, pool
@@ -293,7 +305,7 @@ assert pool.stats().idle >= 2
     assert not workers(*map(int, done.stdout.split()))
 
 
-MULTIPROCESSING = '''
+MULTIPROCESSING = """
 import asyncio, multiprocessing as mp, os, sys
 from opendxa.dana import AsyncDana, Dana, PoolConfig, pool
 
@@ -325,7 +337,7 @@ if __name__ == "__main__":
         assert parent.execute_string("x").result == 1
         assert pool.stats().died_idle == 0
     print(*{pid for pid, *_ in results})
-'''
+"""
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
@@ -343,7 +355,7 @@ def test_multiprocessing_with_a_pool(way: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["refilling", "opening", "on a loop"])
 def test_workers_end_with_their_host_though_a_child_of_it_lives(way: str) -> None:
-    """A child that is forked while workers are being started has no copy of their pipes that keeps them alive."""
+    """A child forked while workers are being started has no copy of their pipes that keeps them alive."""
     program = f"""
 import asyncio, os, sys, threading
 from opendxa.dana import AsyncDana, Dana, PoolConfig, pool

@@ -72,7 +72,10 @@ async def works_on_a_loop(number: int = 21) -> None:
 
 
 def test_sigchld_is_ignored() -> None:
-    """The kernel then reaps by itself: spares, sessions and those that die work all the same, and leave nothing."""
+    """The kernel then reaps by itself.
+
+    Spares, sessions and those that die work all the same, and leave nothing.
+    """
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with nothing_left():
@@ -181,7 +184,10 @@ def room_for(more: int) -> Iterator[None]:
 
 
 def test_descriptors_run_out_while_the_pool_refills() -> None:
-    """The spare that cannot be had fails alone: sessions go on, and the pool fills again once there is room."""
+    """The spare that cannot be had fails alone.
+
+    Sessions go on, and the pool fills again once there is room.
+    """
     pool.close()
     before, failed = descriptors(), pool.stats().failed
     with isolated() as first:
@@ -204,7 +210,10 @@ def test_descriptors_run_out_while_the_pool_refills() -> None:
 
 
 def test_the_limit_of_processes() -> None:
-    """A plain user's limit: no spare and no session can be started, what there is goes on, and all works later."""
+    """A plain user's limit.
+
+    No spare and no session can be started, what there is goes on, and all works later.
+    """
     with tempfile.TemporaryDirectory() as folder:
         # The package may lie where a plain user cannot reach it.
         Path(folder).chmod(0o755)
@@ -267,7 +276,8 @@ async def main():
             kill(d.subprocess_pid)
             error = (await d.execute_string("#" * size)).error
             assert isinstance(error, exceptions.WorkerKilledError), error
-        async with AsyncDana(require_isolation=True, echo=False, functions={"die": lambda: kill(d.subprocess_pid)}) as d:
+        die = {"die": lambda: kill(d.subprocess_pid)}
+        async with AsyncDana(require_isolation=True, echo=False, functions=die) as d:
             error = (await d.execute_string("die()")).error
             assert isinstance(error, exceptions.WorkerKilledError), error
 
@@ -278,7 +288,8 @@ for _ in range(5):
     with Dana(require_isolation=True, echo=False) as d:
         assert d.execute_string("6 * 7").result == 42
     asyncio.run(main())
-    with Dana(require_isolation=True, echo=False, functions={"die": lambda: kill(d.sandbox.subprocess_pid)}) as d:
+    die = {"die": lambda: kill(d.sandbox.subprocess_pid)}
+    with Dana(require_isolation=True, echo=False, functions=die) as d:
         error = d.execute_string("die()").error
         assert isinstance(error, exceptions.WorkerKilledError), error
 assert signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL
@@ -291,7 +302,10 @@ print("lives")
 
 
 def test_all_workers_end_within_a_second_of_their_host() -> None:
-    """Idle spares, idle and busy sessions, endless loops, sessions of an event loop, one in the middle of an ask."""
+    """Idle spares, idle and busy sessions, endless loops, sessions of an event loop.
+
+    One in the middle of an ask.
+    """
     program = """
 import asyncio, os, threading
 from opendxa.dana import AsyncDana, Dana, Limits, PoolConfig, pool
@@ -313,7 +327,8 @@ for source in programs:
     threading.Thread(target=d.execute_string, args=(source,), daemon=True).start()
 
 async def main():
-    opened = [AsyncDana(require_isolation=True, echo=False, limits=endless, functions=functions) for _ in range(5)]
+    settings = dict(require_isolation=True, echo=False, limits=endless, functions=functions)
+    opened = [AsyncDana(**settings) for _ in range(5)]
     for d in opened:
         await d.open()
     tasks = [asyncio.create_task(d.execute_string(source)) for d, source in zip(opened, programs)]
@@ -393,7 +408,10 @@ def test_a_stopped_spare_that_is_handed_out() -> None:
 
 
 def test_the_thread_that_started_workers_ends() -> None:
-    """Spares it warmed, sessions it opened, and a loop's sessions live on; nothing of the thread is needed."""
+    """Spares it warmed, sessions it opened.
+
+    And a loop's sessions live on; nothing of the thread is needed.
+    """
     kept: list[Any] = []
     died = pool.stats().died_idle
 

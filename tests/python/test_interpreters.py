@@ -29,7 +29,7 @@ print(json.dumps([
 ]))
 """
 
-SMOKE = '''
+SMOKE = """
 import asyncio, os, signal, sys, threading
 from opendxa.dana import AsyncDana, Dana, Limits, PoolConfig, exceptions, pool
 
@@ -95,7 +95,7 @@ pool.close()
 with open(f"/proc/self/task/{os.getpid()}/children") as children:
     assert children.read() == ""
 print("works")
-'''
+"""
 
 SUBINTERPRETER = '''
 import os, sys
@@ -110,7 +110,9 @@ import os, sys
 sys.path[:] = {sys.path!r}
 import opendxa.dana
 told = []
-for use in ("import opendxa.dana._bridge", "opendxa.dana.Dana(require_isolation=True)", "opendxa.dana.pool.stats()"):
+dana = "opendxa.dana"
+uses = (f"import {dana}._bridge", f"{dana}.Dana(require_isolation=True)", f"{dana}.pool.stats()")
+for use in uses:
     try:
         exec(use)
         told.append("loaded")
@@ -208,7 +210,12 @@ def test_the_wheel_works(version: tuple[int, int], wheel: Path, tmp_path: Path) 
         program = installed(python, wheel, tmp_path / str(number))
         warn = ["-W", "error", "-W", "ignore:.*multi-threaded.*fork:DeprecationWarning"]
         done = subprocess.run(
-            [program, *warn, "-c", SMOKE], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+            [program, *warn, "-c", SMOKE],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=60,
         )
         assert (done.stdout, done.stderr) == ("works\n", ""), python.program
         done = subprocess.run(
@@ -224,7 +231,10 @@ def test_the_wheel_works(version: tuple[int, int], wheel: Path, tmp_path: Path) 
 
 
 def test_free_threaded_python_takes_no_abi3_wheel(wheel: Path, tmp_path: Path) -> None:
-    """It needs a build of its own (docs/LIMITS.md): pip refuses the wheel, so that none runs without a lock."""
+    """It needs a build of its own (docs/LIMITS.md).
+
+    Pip refuses the wheel, so that none runs without a lock.
+    """
     pythons = [python for those in found().values() for python in those if python.free_threaded]
     if not pythons:
         pytest.skip("no free-threaded CPython is installed here")

@@ -1,4 +1,7 @@
-"""Real web servers with two processes: a fresh worker for every request, whatever happens to the processes."""
+"""Real web servers with two processes.
+
+A fresh worker for every request, whatever happens to the processes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,14 @@ CLIENTS = 6
 #: Requests at most, so that a test cannot go on for ever.
 MOST = 3000
 
-GUNICORN = ["gunicorn", "--preload", "--workers=2", "--bind=fd://{fd}", "--graceful-timeout=10", "web_wsgi:app"]
+GUNICORN = [
+    "gunicorn",
+    "--preload",
+    "--workers=2",
+    "--bind=fd://{fd}",
+    "--graceful-timeout=10",
+    "web_wsgi:app",
+]
 THREADS = ["--worker-class=gthread", "--threads=4"]
 UVICORN = ["uvicorn", "--workers=2", "--fd={fd}", "--log-level=warning", "web_asgi:app"]
 SERVERS = pytest.mark.parametrize(
@@ -194,7 +204,9 @@ def test_a_server_whose_process_is_killed_under_load(
 @SERVERS
 def test_a_server_that_is_killed(command: list[str], serve: Callable[[list[str]], Server]) -> None:
     """Its processes notice by themselves, at their own pace; the workers follow them."""
-    quick = ["--timeout=2"] if command is not UVICORN else []  # gunicorn's look for their parent twice in that time
+    quick = (
+        ["--timeout=2"] if command is not UVICORN else []
+    )  # gunicorn's look for their parent twice in that time
     server = serve([*command[:-1], *quick, command[-1]])
     with server.load():
         server.until(lambda: len(server.hosts) == 3)
