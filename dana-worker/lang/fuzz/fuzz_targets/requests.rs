@@ -80,7 +80,11 @@ fuzz_target!(|input: &[u8]| {
         input = rest;
         body.extend_from_slice(values);
         let Ok((header, payload)) = open::<ToWorker>(&body, &Budget::FROM_HOST) else { return };
-        seen.begun += u32::from(!matches!(header, ToWorker::Answer { .. } | ToWorker::Release { .. }));
+        let begins = !matches!(
+            header,
+            ToWorker::Answer { .. } | ToWorker::Release { .. } | ToWorker::Register { .. }
+        );
+        seen.begun += u32::from(begins);
         if server.handle(header, payload, &mut seen).is_err() {
             return;
         }
