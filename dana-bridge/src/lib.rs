@@ -59,6 +59,17 @@ mod _bridge {
     #[pymodule_export]
     use crate::structure::Struct;
 
+    use pyo3::prelude::*;
+
+    /// Refuses to be loaded where its objects would be shared between interpreters: Python 3.12 and later ask before.
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if crate::sys::is_main_interpreter() {
+            return Ok(());
+        }
+        Err(pyo3::exceptions::PyImportError::new_err("opendxa.dana does not work in subinterpreters"))
+    }
+
     /// Which build this is; a worker of another one is refused.
     #[pymodule_export]
     const BUILD: &str = dana_wire::BUILD;

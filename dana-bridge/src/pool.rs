@@ -98,6 +98,8 @@ pub(crate) struct Pool {
     parked: Condvar,
 }
 
+/// How long a start under way is waited for before signals are looked for.
+const WARMING: Duration = Duration::from_millis(50);
 /// How long a start under way is waited for when the pool is emptied.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -223,6 +225,18 @@ pub(crate) enum Waits {
     Elsewhere,
 }
 
+/// What is to be done until there are enough spares.
+enum Warming {
+    /// Nothing: there are so many.
+    Ready(usize),
+    /// To start one.
+    Start(Permit),
+    /// To wait: others start what is missing.
+    Elsewhere,
+    /// Nothing: there are as many workers as there may be.
+    Full,
+}
+
 /// Gets a worker, on the thread of a call.
 pub(crate) fn hire(recipe: &Arc<Recipe>) -> Result<Recruit, Unready> {
     let permit = match acquire(recipe, Waits::Here)? {
@@ -255,12 +269,20 @@ pub(crate) fn acquire(recipe: &Arc<Recipe>, waits: Waits) -> Result<Acquired, Un
 
 /// Waits until `count` spares of this kind are ready; returns how many are.
 pub(crate) fn warm(recipe: &Arc<Recipe>, count: usize) -> Result<usize, Unready> {
+    let patience = startup_patience(recipe);
     loop {
-        let (ready, permit) = POOL.get().begin_warming(recipe, count.min(MOST_IDLE));
-        if ready >= count.min(MOST_IDLE) {
-            return Ok(ready);
-        }
-        let permit = permit.ok_or(Unready::Exhausted { most: Config::current().max_workers, waited: 0.0 })?;
+        let permit = match POOL.get().begin_warming(recipe, count.min(MOST_IDLE)) {
+            Warming::Ready(ready) => return Ok(ready),
+            Warming::Start(permit) => permit,
+            Warming::Elsewhere => {
+                patience.check()?;
+                patience.check_signals()?;
+                continue;
+            }
+            Warming::Full => {
+                return Err(Unready::Exhausted { most: Config::current().max_workers, waited: 0.0 });
+            }
+        };
         let started = Candidate::start(recipe, Purpose::Spare, permit)
             .and_then(|candidate| see_through(candidate, &startup_patience(recipe)));
         match started {
@@ -423,22 +445,32 @@ impl Pool {
         Some((recipe, Permit::new()))
     }
 
-    /// How many spares of a kind there are, and the right to one more where they are too few.
-    fn begin_warming(&self, recipe: &Arc<Recipe>, count: usize) -> (usize, Option<Permit>) {
+    /// What is to be done for so many spares of a kind; waits a moment for those that are being started.
+    fn begin_warming(&self, recipe: &Arc<Recipe>, count: usize) -> Warming {
         let now = Instant::now();
-        let mut state = self.lock();
+        let coming = |state: &mut State| {
+            let shelf = shelf(&mut state.shelves, recipe, now);
+            shelf.spares.len() < count && shelf.spares.len() + shelf.starting >= count
+        };
+        let waited = self.parked.wait_timeout_while(self.lock(), WARMING, coming);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if coming(&mut state) {
+            return Warming::Elsewhere;
+        }
         let state = &mut *state;
         let shelf = shelf(&mut state.shelves, recipe, now);
         shelf.last_asked = now;
         shelf.opened = shelf.opened.max(2);
-        let ready = shelf.spares.len();
-        if ready >= count || state.workers >= Config::current().max_workers {
-            return (ready, None);
+        if shelf.spares.len() >= count {
+            return Warming::Ready(shelf.spares.len());
+        }
+        if state.workers >= Config::current().max_workers {
+            return Warming::Full;
         }
         shelf.starting += 1;
         state.workers += 1;
         state.tally.spawned += 1;
-        (ready, Some(Permit::new()))
+        Warming::Start(Permit::new())
     }
 
     /// Returns the spare if nobody wants it: there are `most`, or others wait for the right to a process.

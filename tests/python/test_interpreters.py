@@ -76,7 +76,7 @@ asyncio.run(use_async(require_isolation=True))
 asyncio.run(use_async())
 
 pool.configure(PoolConfig(min_idle=3, max_workers=20))
-assert pool.warm(3) == 3
+assert pool.warm(3) >= 3
 threads = [threading.Thread(target=use, kwargs={"require_isolation": True}) for _ in range(4)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
@@ -110,8 +110,8 @@ import os, sys
 sys.path[:] = {sys.path!r}
 import opendxa.dana
 told = []
-dana = "opendxa.dana"
-uses = (f"import {dana}._bridge", f"{dana}.Dana(require_isolation=True)", f"{dana}.pool.stats()")
+uses = ["import opendxa.dana._bridge", "opendxa.dana.Dana(require_isolation=True)"]
+uses.append("opendxa.dana.pool.stats()")
 for use in uses:
     try:
         exec(use)
@@ -217,7 +217,7 @@ def test_the_wheel_works(version: tuple[int, int], wheel: Path, tmp_path: Path) 
             cwd=tmp_path,
             timeout=60,
         )
-        assert (done.stdout, done.stderr) == ("works\n", ""), python.program
+        assert (done.stdout, done.stderr) == ("works\n", ""), f"{python.program}: {done.stderr}"
         done = subprocess.run(
             [program, "-W", "ignore", "-c", SUBINTERPRETER],
             capture_output=True,

@@ -72,7 +72,7 @@ def test_a_spare_serves_one_session_ever() -> None:
 
 def test_a_warm_pool_is_hit() -> None:
     pool.configure(PoolConfig(min_idle=4, max_workers=20))
-    assert pool.warm(4) == 4
+    assert pool.warm(4) >= 4
     before = pool.stats()
     with isolated() as d:
         use(d)
