@@ -302,7 +302,7 @@ pub(crate) fn is_main_thread() -> bool {
 /// Whether this thread runs Python in the interpreter that the process began with.
 pub(crate) fn is_main_interpreter() -> bool {
     // SAFETY: called while a module is loaded, so that the thread is attached to an interpreter.
-    unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) == 0 }
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) == 0 }
 }
 
 /// The capabilities this thread may use at once, a bit each; none if the kernel does not tell.
