@@ -366,13 +366,15 @@ class AsyncDana:
     async def _open(self, host: LoopHost) -> AsyncSession:
         """Open a session by the rules of the fall-back."""
         from ._bridge import Session  # noqa: PLC0415 - loaded when a session is opened
-        from .async_session import ThreadSession, WorkerSession  # noqa: PLC0415
+        from .async_session import ThreadSession, WorkerSession, starts  # noqa: PLC0415
 
         wish = self._wish
         self._fallback_reason = None
         if wish is not None:
             try:
-                return await WorkerSession.opened(self._spawned(host, wish), self._turn_time())
+                # A thousand starts at once would all be late on a busy machine.
+                async with starts():
+                    return await WorkerSession.opened(self._spawned(host, wish), self._turn_time())
             except IsolationUnavailableError as error:
                 if not wish.falls_back:
                     raise

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from ._bridge import Session
     from .host import Turn
 
-__all__ = ["AsyncSession", "ThreadSession", "WorkerSession"]
+__all__ = ["AsyncSession", "ThreadSession", "WorkerSession", "starts"]
 
 #: What a turn comes to: its value, and what the interpreter measured.
 Answer = tuple[Any, dict[str, int]]
+#: Workers that a loop starts at the same time; more wait in their order.
+MOST_STARTS = 64
+_starts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+
+
+def starts() -> asyncio.Semaphore:
+    """Return what bounds the starts of the running loop."""
+    return _starts.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MOST_STARTS))
+
+
 #: Seconds between a deadline and the look that finds it over.
 AFTER = 0.001
 
