@@ -54,8 +54,10 @@ security-results: $(VENV)/installed ## try the attack corpus and write docs/SECU
 vm: $(VENV)/installed ## the walls on Debian 12's kernel with control groups of version 2, emulated (see tests/vm/run)
 	tests/vm/run $(abspath $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'))
 
-soak: $(VENV)/installed ## 10,000 sessions with random kills: nothing may be left
+SOAK_SECONDS ?= 600
+soak: $(VENV)/installed ## 10,000 sessions with random kills, then ten minutes of load and faults: nothing may be left
 	$(BIN)/python tests/soak/soak.py 10000
+	$(BIN)/python tests/soak/load.py $(SOAK_SECONDS)
 
 FUZZ_RUNS ?= 10000000
 fuzz: $(VENV)/installed ## fuzz the host's and the worker's decoders (FUZZ_RUNS=N) and the host with hostile workers

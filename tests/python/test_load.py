@@ -1,4 +1,4 @@
-"""Half a minute of load and faults (`make soak` takes longer): everything is accounted for, and nothing is left."""
+"""Half a minute of load and faults (`make soak` takes longer): all is accounted for, and nothing is left."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Load and faults: threads and tasks that open sessions, call, ask, time out, are killed, and return large values.
+"""Load and faults: threads and tasks open sessions, call, ask, time out, are killed, return large values.
 
     python tests/soak/load.py [SECONDS [THREADS [TASKS [SEED]]]]
 
-Every session has a fate that says how it must end. At the end each one is accounted for, no answer was wrong, and
-nothing is left. Prints percentiles of latency and a verdict. Exit status 1 if anything was wrong.
+Every session has a fate that says how it must end. At the end each one is accounted for, no answer was wrong,
+and nothing is left. Prints percentiles of latency and a verdict. Exit status 1 if anything was wrong.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ MOST_WORKERS = 96
 FATES = {"call": 6, "ask": 4, "large": 1, "time out": 1, "endless steps": 1, "killed": 2, "cancelled": 1}
 #: Latencies of a kind that are kept; then every later one takes the place of a random one.
 KEPT = 5_000
-#: Growth of memory that counts as none, in KiB: most values at once are never the same number twice, and the allocator
-#: keeps the gaps. A longer run has no more of it.
+#: Growth of memory that counts as none, in KiB: as many values at once are never held twice, and the
+#: allocator keeps the gaps. A longer run has no more of it.
 SLACK = 6144
 #: Of the time, for coming up to the full number of threads, tasks and values before the first count.
 WARM_UP = 0.2
 
-PROGRAM = "def triple(x):\n    return 3 * x + 1\ndef same(x):\n    return x\ndef asks(x):\n    return answer(x) + 1"
+PROGRAM = (
+    "def triple(x):\n    return 3 * x + 1\ndef same(x):\n    return x\ndef asks(x):\n    return answer(x) + 1"
+)
 LOOP = "n = 0\nwhile true:\n    n = n + 1\n"
 KILLED = (exceptions.WorkerKilledError, exceptions.SandboxViolationError, exceptions.WorkerCrashedError)
 
@@ -159,7 +161,9 @@ class Load:
         """Live a session; return what was wrong."""
         books = self.books
         with books.time("open"):
-            d = Dana(require_isolation=True, echo=False, limits=limits(fate), functions={"answer": lambda x: 2 * x})
+            d = Dana(
+                require_isolation=True, echo=False, limits=limits(fate), functions={"answer": lambda x: 2 * x}
+            )
         with d:
             with books.time("first program"):
                 result = d.execute_string(PROGRAM)
@@ -312,7 +316,7 @@ def load(seconds: float, threads: int, tasks: int, seed: int) -> int:
         f"{books.begun} sessions of {threads} threads and {tasks} tasks in {seconds * (1 - WARM_UP):.0f} s",
         "ends: " + ", ".join(f"{fate} {number}" for fate, number in sorted(books.ends.items())),
         books.percentiles(),
-        f"pool: {stats.hits} hits, {stats.misses} misses, {stats.waits} waits, longest {stats.longest_wait:.2f} s",
+        f"pool: {stats.hits} hits, {stats.misses} misses, {stats.waits} waits to {stats.longest_wait:.2f} s",
         f"left: {told}",
         *(f"WRONG: {text[:500]}" for text in wrong[:10]),
         *([f"WRONG: {lost} sessions have no end"] if lost else []),

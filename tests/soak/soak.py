@@ -158,7 +158,7 @@ def _is_zombie(pid: str) -> bool:
 
 
 def without_huge_pages() -> None:
-    """Have memory counted exactly: a huge page that comes or goes with a thread is 2 MiB more or less, at any moment."""
+    """Have memory counted exactly: a huge page that comes or goes with a thread is 2 MiB at any moment."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl PR_SET_THP_DISABLE")
 
