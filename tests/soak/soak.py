@@ -7,6 +7,7 @@ Prints a line every thousand sessions and a verdict. Exit status 1 if anything g
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import random
@@ -43,7 +44,8 @@ class Count:
         pool.close()
         pids: list[str] = []
         for task in Path("/proc/self/task").iterdir():
-            pids += (task / "children").read_text().split()
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                pids += (task / "children").read_text().split()
         status = Path("/proc/self/status").read_text().splitlines()
         memory = next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
         return cls(
