@@ -1,14 +1,16 @@
 //! The workers of this process: how many there may be, and those that are ready before somebody asks.
 //!
 //! The rule: a worker is handed out once, alive, verified and never used; whoever finds none starts one on its own
-//! thread, and waits in its order only when there are as many as there may be. No Python runs under the lock, and no
-//! worker is ended under it. Left out: starting spares, which the supervisor does between its other work.
+//! thread, and waits in its order only when there are as many as there may be. Spares are not started while that keeps
+//! the processors busy. No Python runs under the lock, and no worker is ended under it. Left out: starting spares, which
+//! the supervisor does between its other work.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -111,7 +113,43 @@ struct State {
     waiting: VecDeque<Arc<Ticket>>,
     /// The pipes of all workers, some of which are gone.
     ends: Vec<Weak<Ends>>,
+    pressure: Pressure,
     tally: Tally,
+}
+
+/// How much of the processors' time those who found no spare need for starting workers of their own: a bucket that runs
+/// out at a steady rate. Starting spares beside them would take from them what it is meant to save.
+#[derive(Default)]
+struct Pressure {
+    level: Duration,
+    measured: Option<Instant>,
+}
+
+impl Pressure {
+    /// The part of the processors' time that may go into such starts while spares are started too.
+    const SHARE: f64 = 0.6;
+    /// The bucket's level from which on no spare is started, and its size.
+    const HIGH: Duration = Duration::from_millis(4);
+    const FULL: Duration = Duration::from_millis(12);
+
+    /// What is in it at this moment.
+    fn now(&self, now: Instant) -> Duration {
+        static PROCESSORS: OnceLock<usize> = OnceLock::new();
+        let processors = *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
+        let passed = self.measured.map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
+        let rate = Self::SHARE * f64::from(u32::try_from(processors).unwrap_or(u32::MAX));
+        self.level.saturating_sub(passed.min(Self::FULL * 2).mul_f64(rate))
+    }
+
+    /// A worker took so long to start.
+    fn add(&mut self, time: Duration, now: Instant) {
+        self.level = (self.now(now) + time.min(Self::FULL)).min(Self::FULL);
+        self.measured = Some(now);
+    }
+
+    fn is_high(&self, now: Instant) -> bool {
+        self.level >= Self::HIGH && self.now(now) >= Self::HIGH
+    }
 }
 
 /// Spares of one kind.
@@ -293,6 +331,11 @@ pub(crate) fn warm(recipe: &Arc<Recipe>, count: usize) -> Result<usize, Unready>
             }
         }
     }
+}
+
+/// Somebody who found no spare has started a worker, which took so long.
+pub(crate) fn count_start(time: Duration) {
+    POOL.get().lock().pressure.add(time, Instant::now());
 }
 
 /// The recipe of a spare to start, and the right to; the supervisor asks.
@@ -573,7 +616,7 @@ impl State {
     fn wanted(&mut self) -> Option<&mut Shelf> {
         let config = Config::current();
         let now = Instant::now();
-        if !self.waiting.is_empty() || self.workers >= config.max_workers {
+        if !self.waiting.is_empty() || self.workers >= config.max_workers || self.pressure.is_high(now) {
             return None;
         }
         let opened = if config.eager { 1 } else { 2 };

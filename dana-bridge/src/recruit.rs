@@ -88,6 +88,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Candidate {
     recipe: Arc<Recipe>,
     purpose: Purpose,
+    begun: Instant,
     leash: Leash,
     link: Pipe,
     failures: Vec<Failure>,
@@ -119,6 +120,7 @@ impl Candidate {
         purpose: Purpose,
         permit: Permit,
     ) -> Result<Candidate, Unready> {
+        let begun = Instant::now();
         let [memory, cpu] = recipe.of_kernel;
         let numbers = [PROTOCOL.into(), sys::process().into(), memory, cpu];
         let starting = forks::Starting::begin();
@@ -132,7 +134,8 @@ impl Candidate {
         // A child of a fork knows the pipes from here on.
         drop(starting);
         let recipe = recipe.clone();
-        Ok(Candidate { recipe, purpose, leash, link, failures: spawned.failures, report: None, turns: 0 })
+        let failures = spawned.failures;
+        Ok(Candidate { recipe, purpose, begun, leash, link, failures, report: None, turns: 0 })
     }
 
     /// Goes on as far as it goes without waiting; true when the worker is ready.
@@ -204,7 +207,10 @@ impl Candidate {
 
     /// The worker, once [`Candidate::step`] said that it is ready.
     pub(crate) fn ready(self) -> Result<Recruit, Unready> {
-        let Candidate { leash, link, report, turns, .. } = self;
+        let Candidate { purpose, begun, leash, link, report, turns, .. } = self;
+        if purpose == Purpose::Session {
+            pool::count_start(begun.elapsed());
+        }
         Ok(Recruit { leash, link, report: report.ok_or(Stop::Gone)?, turns })
     }
 

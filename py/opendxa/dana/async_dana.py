@@ -26,7 +26,7 @@ from .exceptions import (
 from .functions import HostFunction, check_count, check_name
 from .host import refuse_reentry
 from .isolation import IsolationReport
-from .limits import Limits
+from .limits import Limits, usual
 from .loop_host import LoopHost
 from .result import ExecutionResult
 
@@ -97,7 +97,7 @@ class AsyncDana:
         )
         self._settings = arguments.settings
         self._wish = arguments.wish
-        self.limits: Limits = limits if limits is not None else Limits()
+        self.limits: Limits = limits if limits is not None else usual()
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Lock | None = None

@@ -109,6 +109,8 @@ class Host:
         self._books = threading.Lock()
         self._models = Usage()
         self._measured = Usage()
+        #: What the last session that ended used: most hosts have one session, and nobody asks.
+        self._last: Mapping[str, int] = {}
 
     @property
     def table(self) -> list[tuple[str, bool]]:
@@ -144,12 +146,14 @@ class Host:
 
     def usage(self, measured: Mapping[str, int] | None) -> Usage:
         """Return what all turns so far used; `measured` is what the session at hand tells."""
-        used = self._models + self._measured
+        used = self._models + self._measured + Usage(**self._last)
         return used + Usage(**measured) if measured else used
 
     def book(self, measured: Mapping[str, int]) -> None:
         """Keep what a session used that ends here."""
-        self._measured += Usage(**measured)
+        if self._last:
+            self._measured += Usage(**self._last)
+        self._last = measured
 
     def begin_turn(self, left: float | None) -> Turn:
         """Make an object for a turn that may take `left` seconds more; None for no limit."""

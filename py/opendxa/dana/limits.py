@@ -8,8 +8,9 @@ The figures are those of docs/LIMITS.md, and a test compares them.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "usual"]
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,10 @@ class Limits:
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return the limits by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return dict(vars(self))
+
+
+@lru_cache(maxsize=1)
+def usual() -> Limits:
+    """Return the limits of a session for which nothing else is said; every session pays for checking new ones."""
+    return Limits()
