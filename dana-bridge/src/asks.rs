@@ -36,11 +36,14 @@ struct Row {
 }
 
 /// A language model is asked; the answer is any value.
-const REASON: Row = Row { name: "reason", legal: &[Kind::Run, Kind::Call], payload: reason };
+/// The turns in which something of the program runs.
+const RUNNING: [Kind; 3] = [Kind::Run, Kind::Call, Kind::Import];
+
+const REASON: Row = Row { name: "reason", legal: &RUNNING, payload: reason };
 /// A module's source is looked for; the answer is a dict.
-const MODULE: Row = Row { name: "module", legal: &[Kind::Run, Kind::Call], payload: module };
+const MODULE: Row = Row { name: "module", legal: &RUNNING, payload: module };
 /// A function of the host is called; the answer is its result.
-const FUNCTION: Row = Row { name: "function", legal: &[Kind::Run, Kind::Call], payload: function };
+const FUNCTION: Row = Row { name: "function", legal: &RUNNING, payload: function };
 
 /// How many asks over its limit a program may make, each refused, before the session is ended.
 const REFUSED: u64 = 64;

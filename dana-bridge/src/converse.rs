@@ -23,6 +23,9 @@ pub(crate) enum Kind {
     Get,
     Set,
     Snapshot,
+    Describe,
+    /// A description of a module, which is imported first.
+    Import,
 }
 
 /// The last word of a turn.

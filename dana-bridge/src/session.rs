@@ -355,6 +355,18 @@ impl Session {
         turn::begin(slf, &Task::Snapshot, timeout_of(timeout)?, None)
     }
 
+    /// Begins what `describe` does.
+    #[pyo3(signature = (module = None, again = false, timeout = None, turn = None))]
+    fn begin_describe<'py>(
+        slf: &Bound<'py, Self>,
+        module: Option<&str>,
+        again: bool,
+        timeout: Option<&Bound<'py, PyAny>>,
+        turn: Option<Py<PyAny>>,
+    ) -> PyResult<bool> {
+        turn::begin(slf, &Task::Describe { module, again }, timeout_of(timeout)?, turn)
+    }
+
     /// Goes on with the turn that was begun, as far as it goes without waiting. Returns None if it is not over, else
     /// its value and what it used.
     fn advance<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Answer<'py>>> {
@@ -402,6 +414,19 @@ impl Session {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         Ok(turn::take(slf, &Task::Snapshot, timeout_of(timeout)?, None)?.value)
+    }
+
+    /// Tells what can be called: in the session, or in a module, which is imported first, `again` if it was before. See
+    /// the protocol's `Describe`.
+    #[pyo3(signature = (module = None, again = false, timeout = None, turn = None))]
+    fn describe<'py>(
+        slf: &Bound<'py, Self>,
+        module: Option<&str>,
+        again: bool,
+        timeout: Option<&Bound<'py, PyAny>>,
+        turn: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Ok(turn::take(slf, &Task::Describe { module, again }, timeout_of(timeout)?, turn)?.value)
     }
 
     /// Lets programs call more functions, from the next turn on; allowed at any time.

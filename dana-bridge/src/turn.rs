@@ -31,6 +31,7 @@ pub(crate) enum Task<'a, 'py> {
     Get { name: &'a str },
     Set { name: &'a str, value: &'a Bound<'py, PyAny> },
     Snapshot,
+    Describe { module: Option<&'a str>, again: bool },
 }
 
 /// What came of a turn.
@@ -368,7 +369,7 @@ fn compose<'py>(
         Task::Set { value, .. } => {
             sender.last(value).map_err(|error| error.at(Step::Name("value".to_owned())))?;
         }
-        Task::Run { .. } | Task::Get { .. } | Task::Snapshot => {}
+        Task::Run { .. } | Task::Get { .. } | Task::Snapshot | Task::Describe { .. } => {}
     }
     if let Some(bytes) = sender.finish()? {
         link.attach(bytes);
@@ -384,6 +385,8 @@ impl Task<'_, '_> {
             Task::Get { .. } => Kind::Get,
             Task::Set { .. } => Kind::Set,
             Task::Snapshot => Kind::Snapshot,
+            Task::Describe { module: None, .. } => Kind::Describe,
+            Task::Describe { .. } => Kind::Import,
         }
     }
 
@@ -408,6 +411,9 @@ impl Task<'_, '_> {
             Task::Get { name } => ToWorker::Get { turn, name: (*name).to_owned() },
             Task::Set { name, .. } => ToWorker::Set { turn, name: (*name).to_owned() },
             Task::Snapshot => ToWorker::Snapshot { turn },
+            Task::Describe { module, again } => {
+                ToWorker::Describe { turn, module: module.map(str::to_owned), again: *again }
+            }
         })
     }
 }

@@ -5,6 +5,7 @@
 pub mod coerce;
 pub mod compile;
 pub mod convert;
+mod describe;
 pub mod fault;
 pub mod library;
 pub mod reason;

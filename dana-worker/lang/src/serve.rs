@@ -13,14 +13,17 @@ use dana_wire::{
 
 use crate::compile::code::SourceFile;
 use crate::convert::{self, Handles, Payload, Unread};
+use crate::describe;
 use crate::fault::fault;
+use crate::library;
 use crate::session::{OutgoingAsk, PendingAsk, Services, Settled};
 use crate::syntax::error::{ParseError, SyntaxFault};
+use crate::syntax::is_reserved;
 use crate::syntax::span::Source;
 use crate::value::error::Reason;
 use crate::value::promise::PromiseState;
 use crate::value::work::Count;
-use crate::value::{ErrorObj, Raise, Table, Value, cycles, hash, memory, work};
+use crate::value::{ErrorObj, ModuleObj, Raise, Table, Value, cycles, hash, memory, work};
 use crate::vm::{Exit, Vm, Watch};
 
 /// Where the session's messages go.
@@ -58,6 +61,8 @@ pub enum ServeError {
 struct Turn {
     number: u32,
     stage: Stage,
+    /// What it ends with is a module to be described.
+    describes: bool,
 }
 
 enum Stage {
@@ -225,6 +230,16 @@ impl Inner {
                     Err(raise) => self.fail(raise, out),
                 }
             }
+            ToWorker::Describe { turn, module, again } => {
+                self.begin(*turn, "Describe")?;
+                match module {
+                    Some(name) => self.import(name, *again, out),
+                    None => match describe::session(&self.vm.main, &self.vm.public, &self.vm.services) {
+                        Ok(value) => self.end(value, out),
+                        Err(raise) => self.fail(raise, out),
+                    },
+                }
+            }
         }
     }
 
@@ -232,7 +247,7 @@ impl Inner {
         if self.turn.is_some() {
             return Err(ServeError::OutOfTurn(what));
         }
-        self.turn = Some(Turn { number, stage: Stage::Running });
+        self.turn = Some(Turn { number, stage: Stage::Running, describes: false });
         dana_meter::forget_peak();
         self.vm.services.begin_turn();
         Ok(())
@@ -263,6 +278,41 @@ impl Inner {
             }
             Err((ParseError::Syntax(fault), file)) => self.refuse(&syntax(&fault, &file), out),
             Err((ParseError::Memory, _)) => self.fail(Raise::memory(memory::limit()), out),
+        }
+    }
+
+    /// Imports a module in a program of its own, so that nothing is bound in the session's.
+    fn import(&mut self, name: &str, again: bool, out: &mut dyn Outbox) -> Result<(), ServeError> {
+        let is_name = |part: &str| library::is_name(part) && !is_reserved(part);
+        if !name.split('.').all(is_name) {
+            return self.fail(Raise::sandbox(format!("'{name}' is not a module's name")), out);
+        }
+        if again {
+            self.vm.modules.remove(name);
+        }
+        let file =
+            Rc::new(SourceFile { name: None, source: Source::new(&format!("import {name} as it\nit")) });
+        let program = Rc::new(ModuleObj::new("__import__"));
+        match self.vm.compile(file, &program) {
+            Ok(code) => {
+                self.vm.start(code, program);
+                if let Some(turn) = &mut self.turn {
+                    turn.describes = true;
+                }
+                self.advance(out)
+            }
+            Err((ParseError::Syntax(fault), file)) => self.refuse(&syntax(&fault, &file), out),
+            Err((ParseError::Memory, _)) => self.fail(Raise::memory(memory::limit()), out),
+        }
+    }
+
+    /// The value a turn ends with, when its program has ended with this one.
+    fn outcome(&mut self, value: Value) -> Result<Value, Raise> {
+        match &value {
+            Value::Module(module) if self.turn.as_ref().is_some_and(|turn| turn.describes) => {
+                describe::module(module, &self.vm.public, &mut self.handles)
+            }
+            _ => Ok(value),
         }
     }
 
@@ -437,7 +487,12 @@ impl Inner {
                 return Err(Closed.into());
             }
             match exit {
-                Exit::Done(value) => return self.end(value, out),
+                Exit::Done(value) => {
+                    return match self.outcome(value) {
+                        Ok(value) => self.end(value, out),
+                        Err(raise) => self.fail(raise, out),
+                    };
+                }
                 Exit::Failed(error) => return self.fail(Raise::error(error), out),
                 Exit::Stopped(reason) => {
                     return self.fail(Raise::stopped(reason), out);

@@ -52,6 +52,7 @@ impl Capped for ToWorker {
                 keywords(names)
             }
             ToWorker::Get { name, .. } | ToWorker::Set { name, .. } => bytes("name", name, LINE_BYTES),
+            ToWorker::Describe { module, .. } => optional("module", module.as_deref(), LINE_BYTES),
             ToWorker::Snapshot { .. } | ToWorker::Answer { outcome: Outcome::Value, .. } => Ok(()),
             ToWorker::Answer { outcome: Outcome::Failed { kind, message }, .. } => {
                 bytes("kind", kind, NAME_BYTES)?;
@@ -72,6 +73,7 @@ impl Capped for ToWorker {
             | ToWorker::Run { .. }
             | ToWorker::Get { .. }
             | ToWorker::Snapshot { .. }
+            | ToWorker::Describe { .. }
             | ToWorker::Answer { .. }
             | ToWorker::Register { .. }
             | ToWorker::Release { .. } => 0,

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this file and of the value encoding. Both sides refuse any other.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// From the host to its worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,11 @@ pub enum ToWorker {
     /// Reads all variables that can be sent. No payload. Begins a turn; its `Done` carries a dict
     /// of dicts: scope, name, value.
     Snapshot { turn: u32 },
+    /// Tells what can be called, and how. No payload. Begins a turn. Of a module, which is imported first (once more if
+    /// `again`), its `Done` carries a dict: `file`, `doc`, `package`, `functions`, `types`, `values`, `unsent`; without
+    /// one, of the session: `functions`, `types`, `values` (their types' names), `builtins`, `host`. See the
+    /// interpreter's `describe`.
+    Describe { turn: u32, module: Option<String>, again: bool },
     /// Answers an `Ask`. Payload: one value for `Outcome::Value`, else none.
     Answer { ask: u32, outcome: Outcome },
     /// The host dropped these function handles. No payload, no answer.

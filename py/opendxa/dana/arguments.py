@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from .exceptions import DanaError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from .resources import Resource
     from .wish import Wish
 
-__all__ = ["REQUIRE_VARIABLE", "Arguments", "check"]
+__all__ = ["REQUIRE_VARIABLE", "Arguments", "check", "folders"]
 
 #: Set to 1, every session of the process is isolated or fails to open.
 REQUIRE_VARIABLE: Final = "DANA_REQUIRE_ISOLATION"
@@ -91,15 +89,10 @@ class Arguments:
             from .python_modules import named_members  # noqa: PLC0415
 
             members |= named_members(python_modules)
-        folders = None if search_paths is None else _folders(search_paths)
+        places = None if search_paths is None else folders(search_paths)
         steps = [] if setup is None else _steps(setup)
         if busy_wait is not None:
             _check_busy_wait(busy_wait)
-        if enable_imports:
-            raise DanaError(
-                "importing .na files from Python (enable_imports=True) is not supported yet\n"
-                "Hint: use execute_file() and call()"
-            )
         wish: Wish | None = None
         asked = (use_subprocess_isolation, require_isolation, harden_speculation, isolation, min_isolation)
         if REQUIRE_VARIABLE in os.environ or any(one not in (None, False) for one in asked):
@@ -112,7 +105,7 @@ class Arguments:
             "limits": limits,
             "llm": llm,
             "members": members,
-            "search_paths": folders,
+            "search_paths": places,
             "kinds": kinds,
             "echo": echo,
             "setup": steps,
@@ -140,7 +133,7 @@ def _check_busy_wait(busy_wait: object) -> None:
         raise ValueError(f"busy_wait is more than 0 and at most 0.001 seconds, got {busy_wait!r}")
 
 
-def _folders(paths: object) -> list[Path]:
+def folders(paths: object) -> list[Path]:
     """Return the folders to search for modules; they need not exist yet."""
     from pathlib import Path  # noqa: PLC0415 - loaded when there are any
 
@@ -148,12 +141,12 @@ def _folders(paths: object) -> list[Path]:
         from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
 
         raise TypeError(format_type_error(paths, "list of paths", "argument 'search_paths'"))
-    folders = []
+    found = []
     for path in paths:
         if not isinstance(path, os.PathLike):
             check(path, str, "search_paths")
-        folders.append(Path(path).expanduser().absolute())
-    return folders
+        found.append(Path(path).expanduser().absolute())
+    return found
 
 
 def _steps(setup: Any) -> list[str | Path]:

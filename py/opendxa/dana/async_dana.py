@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from .async_session import AsyncSession
     from .context import SandboxContext
+    from .description import Description
     from .isolation import IsolationLevel
     from .llm import Provider
     from .resources import Resource
@@ -95,6 +96,11 @@ class AsyncDana:
             setup=setup,
             restart_on_failure=restart_on_failure,
         )
+        if enable_imports:
+            raise ValueError(
+                "Python's import does not wait: enable_imports=True is for Dana, AsyncDana has none\n"
+                "Hint: await execute_file() and call(), or enable the imports of a Dana"
+            )
         self._settings = arguments.settings
         self._wish = arguments.wish
         self.limits: Limits = limits if limits is not None else usual()
@@ -243,6 +249,14 @@ class AsyncDana:
         with self._life:
             scopes = await session.snapshot()
         return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
+
+    async def describe(self) -> Description:
+        """Tell what a program can call here; see `Dana.describe`."""
+        from .description import Description, checked  # noqa: PLC0415 - loaded when it is asked for
+
+        session, host = await self._ready()
+        with self._life:
+            return Description.of(checked(session.session, await session.describe()), host.functions)
 
     def register(self, name: str, function: Callable[..., Any], *, background: bool | None = None) -> None:
         """Let programs call a Python function by `name`, from the next turn on; see `Dana.register`."""

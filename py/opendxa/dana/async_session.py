@@ -59,6 +59,9 @@ class AsyncSession(Protocol):
     async def snapshot(self) -> dict[str, dict[str, Any]]:
         """Read all variables."""
 
+    async def describe(self) -> dict[str, Any]:
+        """Tell what can be called."""
+
     async def close(self) -> None:
         """End it, and wait until nothing is left of it."""
 
@@ -114,6 +117,11 @@ class WorkerSession:
         """Read all variables."""
         value: dict[str, dict[str, Any]] = (await self._turn(self.session.begin_snapshot))[0]
         return value
+
+    async def describe(self) -> dict[str, Any]:
+        """Tell what can be called."""
+        told: dict[str, Any] = (await self._turn(self.session.begin_describe))[0]
+        return told
 
     async def _turn(self, begin: Callable[[], bool]) -> Answer:
         """Wait for this session's turn, begin one, and wait for its end."""
@@ -306,6 +314,11 @@ class ThreadSession:
         """Read all variables."""
         value: dict[str, dict[str, Any]] = await self._turn(self.session.snapshot)
         return value
+
+    async def describe(self) -> dict[str, Any]:
+        """Tell what can be called."""
+        told: dict[str, Any] = await self._turn(self.session.describe)
+        return told
 
     async def _turn(self, work: Callable[[], Any]) -> Any:
         """Do it on a thread; a task that is cancelled ends the session."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
+    from .description import Description
+    from .imports import Imports
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
     from .llm import Provider
@@ -87,6 +89,7 @@ class Dana:
         busy_wait: float | None = None,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
+        self._imports: Imports | None = None
         self._closed = False
         self._calls = 0
         self._fallback_reason: str | None = None
@@ -114,6 +117,8 @@ class Dana:
         self._wish = arguments.wish
         if self._wish is not None:
             self._sandbox = self._open(self._wish)
+        if enable_imports:
+            self.enable_module_imports()
 
     def _open(self, wish: Wish | None) -> InProcessSandboxInterface | SubprocessSandboxInterface:
         """Open the session, by the rules of the fall-back."""
@@ -233,6 +238,8 @@ class Dana:
     def close(self) -> None:
         """End the session and its worker. Closing twice is no error."""
         self._closed = True
+        if self._imports is not None:
+            self._imports.close()
         if self._sandbox is not None:
             self._sandbox.close()
 
@@ -248,10 +255,52 @@ class Dana:
         """Whether calls print ``DEBUG:`` lines."""
         return self._debug
 
+    def enable_module_imports(self, search_paths: Iterable[str | os.PathLike[str]] | None = None) -> Imports:
+        """Have Python's ``import`` find Dana modules, which run in this session, until they are disabled.
+
+        They are looked for in the folder of the file that calls this, in `search_paths`, then in the
+        session's own places. A name that Python can import otherwise is never taken for a Dana module. In a
+        ``with`` block imports are disabled at its end. While they are enabled nothing happens.
+        """
+        if self._imports is None or not self._imports.enabled:
+            from .arguments import folders  # noqa: PLC0415
+            from .imports import Imports  # noqa: PLC0415 - loaded when imports are enabled
+
+            self._imports = Imports(self, None if search_paths is None else folders(search_paths))
+        return self._imports
+
+    def disable_module_imports(self) -> None:
+        """Have Python's ``import`` find no more Dana modules; those that were imported stay and work."""
+        if self._imports is not None:
+            self._imports.close()
+
+    def list_modules(self, search_paths: Iterable[str | os.PathLike[str]] | None = None) -> list[str]:
+        """Return the names of the modules and packages that lie in these folders, sorted.
+
+        Without folders those that the session looks in.
+        """
+        from .modules import list_available  # noqa: PLC0415
+
+        if search_paths is None:
+            return list_available(self.sandbox._host.places())
+        from .arguments import folders  # noqa: PLC0415
+
+        return list_available(folders(search_paths))
+
+    def describe(self) -> Description:
+        """Tell what a program can call here, with signatures: its own, the host's, the language's.
+
+        ``str()`` of it is text for a prompt to a model that writes Dana; ``to_dict()`` is the same as data.
+        """
+        from .description import Description  # noqa: PLC0415 - loaded when it is asked for
+
+        sandbox = self.sandbox
+        return Description.of(sandbox.describe(), sandbox._host.functions)
+
     @property
     def imports_enabled(self) -> bool:
         """Whether Python's import finds ``.na`` files through this session."""
-        return False
+        return self._imports is not None and self._imports.enabled
 
     @property
     def is_subprocess_isolated(self) -> bool:

@@ -25,6 +25,8 @@ class HostFunction:
     call: Callable[..., Any]
     #: A call is a promise: the program goes on and waits where it looks at the value.
     background: bool = False
+    #: The function that `call` comes to in the end, for descriptions; None is `call`.
+    behind: Callable[..., Any] | None = None
 
     @classmethod
     def of(cls, call: Callable[..., Any], background: bool | None = None) -> HostFunction:

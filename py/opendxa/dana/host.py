@@ -138,6 +138,14 @@ class Host:
         self.search_first(step.parent)
         return read(step), step.name
 
+    def places(self) -> list[Path]:
+        """Return the folders below which modules are looked for, first things first."""
+        if self._own_paths:
+            return list(self.search_paths)
+        from .modules import usual_places  # noqa: PLC0415 - loaded with the first import
+
+        return [*self.search_paths, *usual_places()]
+
     def search_first(self, folder: Path) -> None:
         """Have modules looked for in this folder before others."""
         if folder in self.search_paths:
@@ -255,10 +263,9 @@ class Host:
 
     def _module(self, _turn: Turn, payload: dict[str, Any]) -> dict[str, Any]:
         """Find a module's source."""
-        from .modules import find, usual_places  # noqa: PLC0415 - loaded with the first import
+        from .modules import find  # noqa: PLC0415 - loaded with the first import
 
-        places = self.search_paths if self._own_paths else [*self.search_paths, *usual_places()]
-        return find(str(payload["name"]), places)
+        return find(str(payload["name"]), self.places())
 
     def _function(self, _turn: Turn, payload: dict[str, Any]) -> Any:
         """Call a Python function that the host registered."""

@@ -62,5 +62,5 @@ class Limits:
 
 @lru_cache(maxsize=1)
 def usual() -> Limits:
-    """Return the limits of a session for which nothing else is said; every session pays for checking new ones."""
+    """Return the limits where nothing else is said; checking new ones costs every session something."""
     return Limits()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from .exceptions import ResourceError, SecurityError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["find", "read", "usual_places"]
+__all__ = ["Place", "find", "list_available", "locate", "read", "usual_places"]
 
 #: Largest source that is read, in bytes.
 MAX_SOURCE: Final = 4 * 2**20
@@ -38,12 +39,36 @@ def usual_places() -> list[Path]:
     return found
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a module is: a file, or the folders that are a package without one."""
+
+    #: The file; None for folders without ``__init__.na``.
+    path: Path | None
+    #: The folders of a package; empty for a module that is none.
+    folders: tuple[Path, ...]
+    #: The name that programs and errors see: relative to its root.
+    shown: str
+
+
 def find(name: str, roots: Iterable[Path]) -> dict[str, Any]:
     """Return ``source``, ``filename`` (relative to its root) and ``package`` of a module, by its full name.
 
+    Raises `ModuleNotFoundError`.
+    """
+    place = locate(name, roots)
+    if place is None:
+        raise ModuleNotFoundError(f"No Dana module named {name!r}")
+    source = "" if place.path is None else read(place.path, place.shown)
+    return {"source": source, "filename": place.shown, "package": bool(place.folders)}
+
+
+def locate(name: str, roots: Iterable[Path]) -> Place | None:
+    """Return where a module is, by its full name, None if it is nowhere.
+
     The first root that has the module counts; what lies in a package is looked for where the package is. A
     folder that holds Dana files but no ``__init__.na`` is an empty package, and may lie under several roots.
-    Raises `ModuleNotFoundError`.
+    Raises `ModuleNotFoundError` for what is no name.
     """
     parts = name.split(".")
     if not all(part.isascii() and part.isidentifier() for part in parts):
@@ -54,12 +79,24 @@ def find(name: str, roots: Iterable[Path]) -> dict[str, Any]:
     for root in roots:
         path = _source(parts, root, name)
         if path is not None:
-            shown = str(path.relative_to(root))
-            return {"source": read(path, shown), "filename": shown, "package": path.name == "__init__.na"}
+            package = path.name == "__init__.na"
+            return Place(path, (path.parent,) if package else (), str(path.relative_to(root)))
+    folders = tuple(folder for root in roots if _is_namespace(folder := root.joinpath(*parts), root, name))
+    return Place(None, folders, "/".join(parts)) if folders else None
+
+
+def list_available(roots: Iterable[Path]) -> list[str]:
+    """Return the names of modules and packages that lie directly in these folders, sorted."""
+    names: set[str] = set()
     for root in roots:
-        if _is_namespace(root.joinpath(*parts), root, name):
-            return {"source": "", "filename": "/".join(parts), "package": True}
-    raise ModuleNotFoundError(f"No Dana module named {name!r}")
+        # A folder that is missing or may not be read has none.
+        with suppress(OSError):
+            for entry in root.iterdir():
+                if entry.suffix == ".na" and entry.is_file():
+                    names.add(entry.stem)
+                elif (entry / "__init__.na").is_file():
+                    names.add(entry.name)
+    return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
 
 
 def _holding(parts: list[str], roots: list[Path], name: str) -> list[Path]:

@@ -49,12 +49,13 @@ class Shelf:
         self.functions: dict[str, HostFunction] = {}
         for kind, resource in kinds.items():
             prefix = f"use {kind}"
-            self.functions[prefix] = HostFunction(partial(self._use, kind, resource.open))
+            use = partial(self._use, kind, resource.open)
+            self.functions[prefix] = HostFunction(use, behind=resource.open)
             self.functions[f"{prefix}.__exit__"] = HostFunction(partial(self._leave, kind))
             for method in resource.methods:
-                background = is_async(getattr(resource.open, method, None))
+                behind = getattr(resource.open, method, None)
                 call = partial(self._call, kind, method)
-                self.functions[f"{prefix}.{method}"] = HostFunction(call, background)
+                self.functions[f"{prefix}.{method}"] = HostFunction(call, is_async(behind), behind)
 
     def _use(self, kind: str, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Open a resource and return its number."""

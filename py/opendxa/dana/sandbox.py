@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from ._bridge import Session
+    from ._bridge import Function, Session
     from .context import SandboxContext
     from .resources import Resource
     from .wish import Wish
@@ -220,6 +220,24 @@ class _SessionInterface:
         session = self._ready()
         with self._life:
             session.set(name, value)
+
+    def describe(self, module: str | None = None, again: bool = False) -> dict[str, Any]:
+        """Return what can be called in the session, or in a module, which is imported first.
+
+        `again` runs a module that was imported before once more.
+        """
+        from .description import checked  # noqa: PLC0415 - loaded with the first module
+
+        session = self._ready()
+        turn = self._host.begin_turn(self.limits.wall_time)
+        with telemetry.turn("import" if module else "describe", module, self._life):
+            return checked(session, session.describe(module, again, None, turn), of_module=module is not None)
+
+    def execute_handle(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a Dana function that the session gave out."""
+        self._ready()
+        with telemetry.turn("call", function.name, self._life):
+            return function(*args, **kwargs)
 
     def close(self) -> None:
         """End the session and, when it has one, its worker. Closing twice is no error."""

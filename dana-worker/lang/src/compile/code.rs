@@ -46,6 +46,10 @@ pub struct Code {
     pub start: u32,
     /// A lambda's receiver or a method's: the first parameter.
     pub receiver: bool,
+    /// The text that the body begins with.
+    pub doc: Option<Rc<str>>,
+    /// The type it is said to give.
+    pub returns: Option<Rc<Annotation>>,
 }
 
 impl Code {
@@ -87,6 +91,8 @@ impl Code {
             file,
             start,
             receiver: false,
+            doc: None,
+            returns: None,
         }
     }
 }

@@ -147,6 +147,7 @@ impl Build<'_, '_> {
         let tree = self.unit.tree;
         let mut inner = Build::function(self.unit, name, scope, params, node.span)?;
         inner.code.receiver = node.receiver.is_some();
+        inner.code.returns = node.returns.map(|annotation| Rc::new(self.annotation(annotation)));
         inner.code.locals = scope.locals.iter().skip(scope.params).map(|name| self.text(*name)).collect();
         match node.body {
             Body::Value(value) => {
@@ -155,6 +156,7 @@ impl Build<'_, '_> {
             }
             Body::Block(block) => {
                 let falls = want::falls_through(tree, block);
+                inner.code.doc = doc(tree, block);
                 let a = inner.result;
                 if falls {
                     inner.emit(Op::None { a });
@@ -265,6 +267,13 @@ impl Build<'_, '_> {
     pub(super) fn at(&mut self, span: Span) {
         self.place = span.start;
     }
+}
+
+/// The text that a body begins with.
+pub(super) fn doc(tree: &Tree, body: Block) -> Option<Rc<str>> {
+    let StmtKind::Expr(first) = tree.list(body).first()?.kind else { return None };
+    let ExprKind::Str(text) = tree.get(first).kind else { return None };
+    Some(tree.text(text).into())
 }
 
 /// Fields a kind of type has before its own, with their defaults.

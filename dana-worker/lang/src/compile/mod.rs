@@ -51,5 +51,7 @@ pub fn compile(
         into.locals.share(slot);
     }
     let unit = Unit { tree: &module.tree, scopes, file, module: into, public, system };
-    Build::top(&unit).program(module.body)
+    let mut code = Build::top(&unit).program(module.body)?;
+    code.doc = define::doc(&module.tree, module.body);
+    Ok(code)
 }

@@ -45,15 +45,25 @@ static BUILTINS: &[&[Native]] = &[
     resources::FUNCTIONS,
 ];
 
+/// All builtin functions.
+pub(crate) fn builtins() -> impl Iterator<Item = &'static Native> {
+    BUILTINS.iter().flat_map(|group| group.iter())
+}
+
 /// A builtin function.
 pub fn builtin(name: &str) -> Option<&'static Native> {
-    BUILTINS.iter().flat_map(|group| group.iter()).find(|native| native.name == name)
+    builtins().find(|native| native.name == name)
+}
+
+/// Whether a text is an identifier.
+pub fn is_name(text: &str) -> bool {
+    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    first && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Why a function of the host cannot have this name: programs would never reach it.
 pub fn taken(name: &str) -> Option<&'static str> {
-    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    if !first || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    if !is_name(name) {
         return Some("is not a name in Dana");
     }
     if crate::syntax::is_reserved(name) {
@@ -73,7 +83,7 @@ pub fn taken(name: &str) -> Option<&'static str> {
 
 /// All builtin names, for suggestions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BUILTINS.iter().flat_map(|group| group.iter()).map(|native| native.name)
+    builtins().map(|native| native.name)
 }
 
 /// A method of a builtin value's type. Its first parameter is the receiver.

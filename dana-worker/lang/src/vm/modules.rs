@@ -241,6 +241,9 @@ impl Vm {
             Err((ParseError::Syntax(fault), file)) => return Err(self.malformed(name, *fault, file)),
             Err(_) => return Err(Raise::memory(memory::limit())),
         };
+        if let Some(doc) = &code.doc {
+            module.locals.set("__doc__", Value::str(doc));
+        }
         self.modules.insert(name.into(), Rc::clone(&module));
         self.importing.push(Rc::clone(&module));
         let func =

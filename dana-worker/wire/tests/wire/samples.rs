@@ -27,6 +27,8 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
         ToWorker::Get { turn: 3, name: "x".into() },
         ToWorker::Set { turn: 4, name: "x".into() },
         ToWorker::Snapshot { turn: 5 },
+        ToWorker::Describe { turn: 6, module: None, again: false },
+        ToWorker::Describe { turn: 7, module: Some("shop.pricing".to_owned()), again: true },
         ToWorker::Answer { ask: 1, outcome: Outcome::Value },
         ToWorker::Answer {
             ask: 2,

@@ -45,6 +45,7 @@ fn index_to_worker(message: &ToWorker) -> usize {
         ToWorker::Answer { .. } => 6,
         ToWorker::Release { .. } => 7,
         ToWorker::Register { .. } => 8,
+        ToWorker::Describe { .. } => 9,
     }
 }
 
@@ -63,7 +64,7 @@ fn index_to_host(message: &ToHost) -> usize {
 
 #[test]
 fn every_message_has_a_sample() {
-    for index in 0..9 {
+    for index in 0..10 {
         assert!(to_worker().iter().any(|message| index_to_worker(message) == index), "{index}");
     }
     for index in 0..8 {
