@@ -31,6 +31,8 @@ pub(crate) struct Session {
     output: Py<PyAny>,
     log: Py<PyAny>,
     turn: Py<PyAny>,
+    /// Completes the error of a turn that failed.
+    failed: Option<Py<PyAny>>,
     /// How its worker is made; `None` in-process.
     recipe: Option<Arc<Recipe>>,
 }
@@ -48,6 +50,7 @@ struct Face {
     output: Py<PyAny>,
     log: Py<PyAny>,
     turn: Py<PyAny>,
+    failed: Option<Py<PyAny>>,
 }
 
 impl Session {
@@ -72,6 +75,17 @@ impl Session {
         self.turn.call1(py, (left,))
     }
 
+    /// Has Python complete the error of a turn that failed; whatever comes of it, the turn's own error is raised.
+    pub(crate) fn complete(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        let Some(failed) = &self.failed else { return error };
+        let value = error.into_value(py).into_bound(py).into_any();
+        if let Err(mishap) = failed.call1(py, (&value,)) {
+            mishap.write_unraisable(py, Some(failed.bind(py)));
+        }
+        // Anew: an error remembers the traceback that its value had.
+        PyErr::from_value(value)
+    }
+
     fn build(
         py: Python<'_>,
         limits: Limits,
@@ -79,9 +93,9 @@ impl Session {
         face: Face,
         recipe: Option<Arc<Recipe>>,
     ) -> PyResult<Py<Session>> {
-        let Face { ask, output, log, turn } = face;
+        let Face { ask, output, log, turn, failed } = face;
         let core = Core::new(limits, functions);
-        let session = Py::new(py, Session { core, ask, output, log, turn, recipe })?;
+        let session = Py::new(py, Session { core, ask, output, log, turn, failed, recipe })?;
         forks::remember(session.bind(py))?;
         Ok(session)
     }
@@ -170,7 +184,8 @@ impl Session {
     /// its answer for so many seconds before it lets other Python threads run.
     #[staticmethod]
     #[pyo3(signature = (worker, *, limits, functions, ask, output, log, turn, startup_timeout, level = "landlocked",
-                        min_level = "filtered", harden_speculation = false, wait = true, busy_wait = None))]
+                        min_level = "filtered", harden_speculation = false, wait = true, busy_wait = None,
+                        failed = None))]
     #[expect(clippy::too_many_arguments, reason = "by keyword in Python")]
     fn spawn(
         py: Python<'_>,
@@ -187,6 +202,7 @@ impl Session {
         harden_speculation: bool,
         wait: bool,
         busy_wait: Option<&Bound<'_, PyAny>>,
+        failed: Option<Py<PyAny>>,
     ) -> PyResult<Py<Session>> {
         let limits = Limits::from_dict(limits)?;
         let recipe =
@@ -194,7 +210,7 @@ impl Session {
         finish_at_exit(py)?;
         let _inside = Inside::enter();
         let functions = checked(functions)?;
-        let face = Face { ask, output, log, turn };
+        let face = Face { ask, output, log, turn, failed };
         let session = Session::build(py, limits, &functions, face, Some(recipe.clone()))?;
         let core = session.get().core();
         core.tell(functions);
@@ -247,7 +263,8 @@ impl Session {
 
     /// Begins a session in this process. It is limited, but not isolated.
     #[staticmethod]
-    #[pyo3(signature = (*, limits, functions, ask, output, log, turn))]
+    #[pyo3(signature = (*, limits, functions, ask, output, log, turn, failed = None))]
+    #[expect(clippy::too_many_arguments, reason = "by keyword in Python")]
     fn in_process(
         py: Python<'_>,
         limits: &Bound<'_, PyDict>,
@@ -256,13 +273,15 @@ impl Session {
         output: Py<PyAny>,
         log: Py<PyAny>,
         turn: Py<PyAny>,
+        failed: Option<Py<PyAny>>,
     ) -> PyResult<Py<Session>> {
         finish_at_exit(py)?;
         let limits = Limits::from_dict(limits)?;
         let functions = checked(functions)?;
         let seed = sys::random().map_err(std::io::Error::from)?;
         let interpreter = limits.of_interpreter();
-        let session = Session::build(py, limits, &functions, Face { ask, output, log, turn }, None)?;
+        let face = Face { ask, output, log, turn, failed };
+        let session = Session::build(py, limits, &functions, face, None)?;
         let start = Start { limits: interpreter, seed, functions };
         let core = session.get().core();
         let mut watch = Watch::new(&session, None, Instant::now());
@@ -477,7 +496,8 @@ impl Session {
         visit.call(&self.ask)?;
         visit.call(&self.output)?;
         visit.call(&self.log)?;
-        visit.call(&self.turn)
+        visit.call(&self.turn)?;
+        visit.call(&self.failed)
     }
 }
 

@@ -56,6 +56,7 @@ class Session:
         harden_speculation: bool = False,
         wait: bool = True,
         busy_wait: float | None = None,
+        failed: Callable[[Any], object] | None = None,
     ) -> Session: ...
     @staticmethod
     def in_process(
@@ -66,6 +67,7 @@ class Session:
         output: Callable[[Any, str], object],
         log: Callable[[str, str], object],
         turn: Callable[[float | None], object],
+        failed: Callable[[Any], object] | None = None,
     ) -> Session: ...
     def open(self) -> tuple[int, float] | None: ...
     def run(

@@ -22,6 +22,7 @@ from .exceptions import (
     ResourceCallError,
     ResourceError,
     SessionClosedError,
+    hides,
 )
 from .functions import HostFunction, check_count, check_name
 from .host import refuse_reentry
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from .wish import Wish
 
 __all__ = ["AsyncDana"]
+
+#: pytest leaves these frames out of the traceback of a Dana error.
+__tracebackhide__ = hides
 
 
 class AsyncDana:
@@ -157,6 +161,12 @@ class AsyncDana:
         check(source, str, "source")
         if filename is not None:
             check(filename, str, "filename")
+        _, host = await self._ready()
+        host.sources.add_text(filename, source)
+        return await self._execute(source, filename)
+
+    async def _execute(self, source: str, filename: str | None) -> ExecutionResult:
+        """Run a program whose lines are known to the host's `sources`."""
         session, host = await self._ready()
         value: Any = None
         failure: Exception | None = None
@@ -167,7 +177,9 @@ class AsyncDana:
         except SessionClosedError:
             raise
         except DanaError as error:
-            failure = error
+            from .tracebacks import dana_part  # noqa: PLC0415 - loaded when something failed
+
+            failure = error.with_traceback(dana_part(error.__traceback__))
             if isinstance(error, DanaCallError):
                 turn.measured = error.measured
         return ExecutionResult(
@@ -195,8 +207,10 @@ class AsyncDana:
             failure = ResourceCallError(str(error), error)
             failure.__cause__ = error
             return ExecutionResult(success=False, error=failure)
-        host.search_first(file.absolute().parent)
-        return await self.execute_string(source, file.name)
+        place = file.absolute()
+        host.search_first(place.parent)
+        host.sources.add_file(place.name, str(place))
+        return await self._execute(source, place.name)
 
     async def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a Dana function by name and return its value; a failure raises `DanaCallError`."""
@@ -225,7 +239,7 @@ class AsyncDana:
         except DanaCallError as error:
             from .sandbox import prefixed  # noqa: PLC0415 - loaded when something failed
 
-            raise prefixed("Dana reasoning failed: ", error) from error
+            raise prefixed("Dana reasoning failed: ", error) from error.__cause__
 
     async def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
@@ -411,6 +425,7 @@ class AsyncDana:
             "output": host.output,
             "log": host.log,
             "turn": host.begin_turn,
+            "failed": host.failed,
         }
 
     def _spawned(self, host: LoopHost, wish: Wish) -> Any:

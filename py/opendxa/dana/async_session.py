@@ -13,7 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import background
-from .exceptions import SessionClosedError
+from .exceptions import SessionClosedError, hides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .host import Turn
 
 __all__ = ["AsyncSession", "ThreadSession", "WorkerSession", "starts"]
+
+#: pytest leaves these frames out of the traceback of a Dana error.
+__tracebackhide__ = hides
 
 #: What a turn comes to: its value, and what the interpreter measured.
 Answer = tuple[Any, dict[str, int]]
@@ -154,7 +157,9 @@ class WorkerSession:
         except BaseException as error:
             self._unwatch()
             # Futures take no StopIteration; nothing here raises it.
-            waiter.set_exception(error)
+            from .tracebacks import without_host_part  # noqa: PLC0415 - loaded when something failed
+
+            waiter.set_exception(without_host_part(error))
             return
         if answer is not None:
             waiter.set_result(answer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Final
 
-from .exceptions import DanaError
+from .exceptions import StateError
 
 __all__ = ["SCOPES", "SandboxContext"]
 
@@ -119,7 +119,7 @@ class SandboxContext:
     def _scope(self, scope: str) -> dict[str, Any]:
         """Return the live dictionary of a scope."""
         if scope not in self._scopes:
-            raise DanaError(f"unknown scope {scope!r}; the scopes are {', '.join(SCOPES)}")
+            raise StateError(f"unknown scope {scope!r}; the scopes are {', '.join(SCOPES)}")
         return self._scopes[scope]
 
 

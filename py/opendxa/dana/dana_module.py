@@ -16,6 +16,7 @@ from .exceptions import (
     DanaError,
     IsolationUnavailableError,
     SessionClosedError,
+    hides,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from .wish import Wish
 
 __all__ = ["Dana"]
+
+#: pytest leaves these frames out of the traceback of a Dana error.
+__tracebackhide__ = hides
 
 
 class Dana:

@@ -2,11 +2,14 @@
 
 Rule: an error says what went wrong, where, and what to do next. ``str()`` of an error that comes from a Dana
 program begins with one line ``Type: message``; then come file, line and column with the source line and a
-caret, the calls that led there, and a hint if there is one.
+caret, the calls that led there, and a hint if there is one. Its `__traceback__` has a frame for each of those
+calls; its `__notes__` say what the text does not: what a limit counted, where else to look. Every error can
+be pickled and copied with its attributes.
 
 ```
 DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
+│   ├── ParseError             the text is no Dana program; nothing of it ran
 │   └── LimitExceededError     a limit of the session was reached
 │       ├── DeadlineExceededError, CpuLimitError, StepLimitError,
 │       │   MemoryLimitError, OutputLimitError, AskLimitError,
@@ -14,16 +17,24 @@ DanaError
 │       └── DepthLimitError                                          the session goes on
 ├── TypeConversionError        a value cannot cross between Python and Dana
 ├── ResourceError              a model, a file or a package that is needed cannot be had
+│   ├── ConfigurationError     no model can be had with these settings
 │   ├── ModelError             a model gave no usable answer
+│   │   └── LLMRateLimitError, LLMAuthenticationError, LLMContextLengthError
 │   ├── PoolExhaustedError     as many workers as there may be were busy for too long
 │   └── ResourceCallError      a call failed for that reason; it is a DanaCallError too
 ├── SecurityError              the host refused what was asked of it
+├── StateError                 there is no such scope of variables
 ├── IsolationUnavailableError  no sandbox could be built, and the caller insisted on one
 ├── WorkerCrashedError         the worker ended without a last word: the session is over
 │   └── WorkerOutOfMemoryError, WorkerKilledError, SandboxViolationError, WorkerLostError
 ├── ProtocolViolationError     the worker sent what it must not send, and was ended: the session is over
-└── SessionClosedError         the session was closed, or is not this process's
+├── SessionClosedError         the session was closed, or is not this process's
+└── HostError                  stands for an exception of the host that could not be pickled
 ```
+
+Names that the older package had for the same things: `SandboxError`, `EnhancedDanaError`, `ReasoningError`,
+`AgentError` and `FunctionRegistryError` are `DanaCallError`; `LLMError`, `LLMProviderError`,
+`LLMResponseError` and `NetworkError` are `ModelError`. docs/NAMES.md has them all.
 
 Left out: converting errors between Rust and Python. The extension hands over plain dictionaries; see
 `from_fault` and `from_crash`.
@@ -36,28 +47,46 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from typing_extensions import Self
+
     from .fault import Fault
 
 __all__ = [
+    "AgentError",
     "AskLimitError",
+    "ConfigurationError",
     "CpuLimitError",
     "DanaCallError",
     "DanaError",
     "DeadlineExceededError",
     "DepthLimitError",
+    "EnhancedDanaError",
+    "FunctionRegistryError",
+    "HostError",
     "IsolationUnavailableError",
     "IsolationUnavailableWarning",
+    "LLMAuthenticationError",
+    "LLMContextLengthError",
+    "LLMError",
+    "LLMProviderError",
+    "LLMRateLimitError",
+    "LLMResponseError",
     "LimitExceededError",
     "MemoryLimitError",
     "ModelError",
+    "NetworkError",
     "OutputLimitError",
+    "ParseError",
     "PoolExhaustedError",
     "ProtocolViolationError",
+    "ReasoningError",
     "ResourceCallError",
     "ResourceError",
+    "SandboxError",
     "SandboxViolationError",
     "SecurityError",
     "SessionClosedError",
+    "StateError",
     "StepLimitError",
     "TokenLimitError",
     "TypeConversionError",
@@ -77,14 +106,41 @@ WITHHELD: Final = "the model gave no answer; the host was told why"
 
 
 class DanaError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose: ``except DanaError`` catches them all.
+
+    It can be sent to another process: what of it cannot be pickled, such as an exception of the host with a
+    constructor of its own, is replaced by a `HostError` or by its `repr`.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .carrying import portable  # noqa: PLC0415 - loaded when an error is pickled
+
+        return type(self), self.args, portable(self)
+
+    def __copy__(self) -> Self:
+        from .carrying import copied  # noqa: PLC0415 - loaded when an error is copied
+
+        return copied(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
+
+class HostError(DanaError):
+    """Stands for an exception of the host that cannot be pickled: its type's name, text and traceback."""
+
+    def __init__(self, message: str = "", type_name: str | None = None) -> None:
+        super().__init__(message)
+        self.type_name = type_name
 
 
 class DanaCallError(DanaError):
     """A Dana program, or the call of one of its functions, failed. The session stays usable.
 
-    `fault` says where, when the failure happened inside Dana code; `original_error` is the Python exception
-    behind it, when there is one.
+    `fault` says what and where, when the failure happened inside Dana code: its kind, message, place, hint,
+    and the calls that led there. `original_error`, also the ``__cause__``, is the Python exception behind it,
+    when there is one: that of a function of yours, for example, with its own traceback. Look at the source
+    line and the hint in the text, mend the program, and go on with the same session.
     """
 
     def __init__(self, message: str = "", original_error: BaseException | None = None) -> None:
@@ -122,6 +178,20 @@ class DanaCallError(DanaError):
         from .fault import describe_trace  # noqa: PLC0415 - loaded when there is a fault
 
         return "\n".join(describe_trace(self.fault))
+
+
+class ParseError(DanaCallError):
+    """The text is no Dana program: nothing of it ran. The text says what was expected, and where."""
+
+    @property
+    def line_num(self) -> int | None:
+        """Line of the mistake, from 1."""
+        return self.line
+
+    @property
+    def line_content(self) -> str | None:
+        """The source line."""
+        return self.fault.excerpt if self.fault else None
 
 
 class LimitExceededError(DanaCallError):
@@ -173,15 +243,28 @@ class TypeConversionError(DanaError):
 
 
 class ResourceError(DanaError):
-    """Something that is needed (a model, a file, a package) cannot be had."""
+    """Something that is needed (a model, a file, a package) cannot be had. The text says how to get it."""
 
 
 class ResourceCallError(DanaCallError, ResourceError):
     """A Dana call failed because something it needs cannot be had; it is a `ResourceError` too."""
 
 
+class ConfigurationError(ResourceError):
+    """No model can be had with these settings: one is not named, not known, or needs a key."""
+
+
 class ModelError(ResourceError):
-    """A model gave no usable answer. `attempts` counts the tries; tokens are those that were reported."""
+    """A model gave no usable answer. `attempts` counts the tries; tokens are those that were reported.
+
+    `status` is the server's, None when there was no answer at all. As `OSError` does with numbers, it makes
+    an error of the class for its status: see the classes below.
+    """
+
+    def __new__(cls, message: str = "", *_: object, status: int | None = None, **__: object) -> Self:
+        """Make an error of the class that fits the status."""
+        kind = _of_status(message, status) if cls is ModelError else None
+        return super().__new__(cls if kind is None else kind, message)  # type: ignore[return-value]
 
     def __init__(
         self,
@@ -199,12 +282,44 @@ class ModelError(ResourceError):
         self.output_tokens = output_tokens
 
 
+class LLMRateLimitError(ModelError):
+    """The model's server takes no more requests for now (status 429) after all retries: wait, or ask less."""
+
+
+class LLMAuthenticationError(ModelError):
+    """The model's server does not accept the key (status 401 or 403): check it, and what it may use."""
+
+
+class LLMContextLengthError(ModelError):
+    """The question is longer than the model takes, as far as the server's words tell: send it less."""
+
+
+def _of_status(message: str, status: int | None) -> type[ModelError] | None:
+    """Return the class for a server's status and words, if there is one."""
+    if status == 429:
+        return LLMRateLimitError
+    if status in (401, 403):
+        return LLMAuthenticationError
+    words = message.lower() if status in (400, 413) else ""
+    if "context" in words and ("length" in words or "window" in words or "size" in words):
+        return LLMContextLengthError
+    return None
+
+
 class PoolExhaustedError(ResourceError):
     """As many workers as there may be were busy for too long: see `opendxa.dana.PoolConfig`."""
 
 
 class SecurityError(DanaError):
-    """The host refused what was asked of it."""
+    """The host refused what was asked of it.
+
+    Programs meet it for functions that were never registered, and for modules that are links out of their
+    search path. Nothing was called or read then.
+    """
+
+
+class StateError(DanaError):
+    """There is no such scope of variables: they are ``local``, ``private``, ``public`` and ``system``."""
 
 
 class IsolationUnavailableError(DanaError):
@@ -261,6 +376,16 @@ class SessionClosedError(DanaError):
     """The session was closed, its worker has ended, or it belongs to the process this one was forked from."""
 
 
+# Names of the older package. What they told apart is told by `DanaCallError.kind` and by `ModelError.status`.
+SandboxError = EnhancedDanaError = ReasoningError = AgentError = FunctionRegistryError = DanaCallError
+LLMError = LLMProviderError = LLMResponseError = NetworkError = ModelError
+
+
+def hides(info: Any) -> bool:
+    """Tell pytest whether to leave out this package's frames: those that its own errors only came through."""
+    return isinstance(info.value, DanaError)
+
+
 _LIMIT_ERRORS: Final[dict[str, type[LimitExceededError]]] = {
     "steps": StepLimitError,
     "memory": MemoryLimitError,
@@ -309,7 +434,9 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
     from .fault import read  # noqa: PLC0415 - loaded when there is a fault
 
     fault = read(data)
-    kind, text = _LIMIT_ERRORS.get(fault.limit or "", DanaCallError), str(fault)
+    kind: type[DanaCallError] = ParseError if fault.syntax else DanaCallError
+    kind, text = _LIMIT_ERRORS.get(fault.limit or "", kind), str(fault)
+    notes = []
     behind = data.get("behind")
     if isinstance(behind, ModelError) and str(behind) == WITHHELD and behind.__cause__ is not None:
         behind = behind.__cause__
@@ -318,11 +445,28 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
             kind = ResourceCallError
         if str(behind) not in text:
             text += f"\nCaused by {type(behind).__name__}: {behind}"
+        notes.append("The Python exception behind it, with its own traceback, is this error's __cause__.")
     error = kind(text)
     error.fault = fault
     error.original_error = error.__cause__ = behind
     error.measured = data.get("usage")
+    if fault.limit and error.measured:
+        notes.append(_measured(error.measured))
+    if notes:
+        # Not add_note(), which Python 3.10 does not have.
+        error.__notes__ = notes  # type: ignore[attr-defined, unused-ignore]
     return error
+
+
+def _measured(used: Mapping[str, int]) -> str:
+    """Tell what a turn took until a limit ended it."""
+    figures = {
+        "steps": used.get("steps", 0),
+        "bytes held at most": used.get("memory_peak", 0),
+        "bytes printed": used.get("output_bytes", 0),
+        "asks": used.get("asks", 0),
+    }
+    return "The turn took: " + ", ".join(f"{count:,} {what}" for what, count in figures.items())
 
 
 def from_reentry(text: str = "") -> DanaCallError:
@@ -355,11 +499,11 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
     if kind == "deadline":
         text = observed or f"the turn was stopped at the wall-clock limit{limit}"
         hint = "raise Limits(wall_time=...) or lift it with None; an isolated session must be opened anew"
-        return DeadlineExceededError(_told(f"DeadlineExceededError: {text}{where}", hint))
+        return _stopped(DeadlineExceededError, f"{text}{where}", hint, file, line)
     if kind == "cpu":
         text = observed or f"the worker was ended at the processor-time limit{limit}"
         hint = "raise Limits(cpu_time=...) or lift it with None; the session must be opened anew"
-        return CpuLimitError(_told(f"CpuLimitError: {text}{where}", hint))
+        return _stopped(CpuLimitError, f"{text}{where}", hint, file, line)
     if kind == "protocol":
         hint = "the session is over; if the program is trusted, please report this with the program"
         return ProtocolViolationError(
@@ -372,6 +516,18 @@ def from_crash(kind: str, data: Mapping[str, Any]) -> DanaError:
         hint = "what is missing is named above; a lower min_isolation accepts less"
         return IsolationUnavailableError(_told(f"no sandbox can be had: {observed or 'no detail'}", hint))
     return _crash(kind, observed, where, data)
+
+
+def _stopped(
+    error_type: type[LimitExceededError], text: str, hint: str, file: str | None, line: int
+) -> LimitExceededError:
+    """Build the error for a turn that the host or the kernel stopped; the place is where it was last seen."""
+    from .fault import Fault  # noqa: PLC0415 - loaded when something went wrong
+
+    name = error_type.__name__
+    error = error_type(_told(f"{name}: {text}", hint))
+    error.fault = Fault(name, text, file, line, hint=hint)
+    return error
 
 
 def _crash(kind: str, observed: str, where: str, data: Mapping[str, Any]) -> WorkerCrashedError:

@@ -7,21 +7,33 @@ never drives the reader's terminal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Fault", "TraceFrame", "describe_trace", "place", "read", "visible"]
+__all__ = ["Fault", "Span", "TraceFrame", "describe_trace", "place", "read", "visible"]
 
+_WORD: Final = re.compile(r"\w+")
 #: Longest piece of a source line that is shown, in characters; longer lines are cut around the caret.
 _EXCERPT_WIDTH: Final = 160
 #: Most calls of a Dana trace that are shown; of a longer one, the first and the last half of this.
 _TRACE_SHOWN: Final = 40
 #: Most times that a call repeated at the same place, as in a recursion, is shown in a row.
 _REPEATS_SHOWN: Final = 3
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a source, from 1; 0 is unknown. It ends in the last line, before the last column."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,21 @@ class Fault:
     syntax: bool = False
     cause: Fault | None = None
 
+    @property
+    def span(self) -> Span:
+        """Where it happened: the word at the place that was reported, or the place alone."""
+        return Span(self.line, self.column, self.line, end_of_word(self.excerpt, self.column))
+
+    @property
+    def frames(self) -> tuple[TraceFrame, ...]:
+        """The calls that led here, the outermost first, each with its file; the last is the place itself."""
+        frames = [frame if frame.file else replace(frame, file=self.file) for frame in self.trace]
+        here = (self.file, self.line, self.column)
+        last = frames[-1] if frames else None
+        if self.line and (last is None or (last.file, last.line, last.column) != here):
+            frames.append(TraceFrame("<module>", *here, self.excerpt))
+        return tuple(frames)
+
     def __str__(self) -> str:
         """Describe the fault in full; the first line is ``Type: message``."""
         return "\n".join(_describe(self))
@@ -75,18 +102,28 @@ def read(data: Mapping[str, Any]) -> Fault:
         hint=data.get("hint"),
         trace=tuple(
             TraceFrame(
-                function=str(frame.get("function") or "?"),
+                function=str(frame["function"]),
                 file=frame.get("file"),
                 line=int(frame.get("line") or 0),
                 column=int(frame.get("column") or 0),
                 source=frame.get("source"),
             )
             for frame in data.get("trace") or ()
+            # A call by the host begins in a frame of the machine that belongs to no function.
+            if frame.get("function")
         ),
         limit=str(limit).lower() if limit else None,
         syntax=bool(data.get("syntax")),
         cause=read(cause) if cause else None,
     )
+
+
+def end_of_word(line: str | None, column: int) -> int:
+    """Return the column behind the word, or the character, at a column; that column if there is none."""
+    if not line or not 0 < column <= len(line):
+        return column
+    word = _WORD.match(line, column - 1)
+    return (word.end() if word else column) + 1
 
 
 def _describe(fault: Fault) -> list[str]:

@@ -18,6 +18,7 @@ from . import telemetry
 from .exceptions import WITHHELD, ModelError, ResourceError, SecurityError, TokenLimitError, from_reentry
 from .functions import HostFunction, is_async
 from .result import Usage
+from .sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -103,6 +104,8 @@ class Host:
         self._own_paths = search_paths is not None
         self.search_paths = list(search_paths or ())
         self.echo = echo
+        #: What programs were given to run, for those who look at their errors.
+        self.sources = Sources()
         self._tokens = tokens
         #: Held while the session is opened.
         self.lock = threading.Lock()
@@ -132,10 +135,12 @@ class Host:
     def program(self, step: str | Path) -> tuple[str, str]:
         """Return a program of the set-up, and its name."""
         if isinstance(step, str):
+            self.sources.add_text("<setup>", step)
             return step, "<setup>"
         from .modules import read  # noqa: PLC0415 - loaded with the first file
 
         self.search_first(step.parent)
+        self.sources.add_file(step.name, str(step))
         return read(step), step.name
 
     def places(self) -> list[Path]:
@@ -186,6 +191,12 @@ class Host:
         """Return the name of a function that is asked for, if the host registered it."""
         name: str = payload["name"]
         return name if name in self.functions or name == CHOOSE else None
+
+    def failed(self, error: BaseException) -> None:
+        """Complete the error of a turn: its traceback shows the lines of the program."""
+        from .tracebacks import complete  # noqa: PLC0415 - loaded when something failed
+
+        complete(error, self.sources)
 
     def output(self, turn: Turn, text: str) -> None:
         """Take what the program printed."""
@@ -265,7 +276,7 @@ class Host:
         """Find a module's source."""
         from .modules import find  # noqa: PLC0415 - loaded with the first import
 
-        return find(str(payload["name"]), self.places())
+        return find(str(payload["name"]), self.places(), self.sources.add_file)
 
     def _function(self, _turn: Turn, payload: dict[str, Any]) -> Any:
         """Call a Python function that the host registered."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .exceptions import ResourceError, SecurityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Place", "find", "list_available", "locate", "read", "usual_places"]
 
@@ -51,15 +51,19 @@ class Place:
     shown: str
 
 
-def find(name: str, roots: Iterable[Path]) -> dict[str, Any]:
+def find(
+    name: str, roots: Iterable[Path], served: Callable[[str, str], object] | None = None
+) -> dict[str, Any]:
     """Return ``source``, ``filename`` (relative to its root) and ``package`` of a module, by its full name.
 
-    Raises `ModuleNotFoundError`.
+    `served` is told of a file that is read: the name to show and where it is. Raises `ModuleNotFoundError`.
     """
     place = locate(name, roots)
     if place is None:
         raise ModuleNotFoundError(f"No Dana module named {name!r}")
     source = "" if place.path is None else read(place.path, place.shown)
+    if served is not None and place.path is not None:
+        served(place.shown, str(place.path))
     return {"source": source, "filename": place.shown, "package": bool(place.folders)}
 
 

@@ -19,6 +19,7 @@ from .exceptions import (
     ResourceCallError,
     ResourceError,
     SessionClosedError,
+    hides,
 )
 from .functions import HostFunction, check_count, check_name, named_functions
 from .host import Host, asked_by, refuse_reentry
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from .wish import Wish
 
 __all__ = ["InProcessSandboxInterface", "SandboxInterface", "SubprocessSandboxInterface"]
+
+#: pytest leaves these frames out of the traceback of a Dana error.
+__tracebackhide__ = hides
 
 #: Seconds a worker may take until it stands locked and verified.
 STARTUP_TIMEOUT = 10.0
@@ -130,6 +134,11 @@ class _SessionInterface:
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
         """Run Dana source text. A failure is returned, not raised; the session's state stays."""
+        self._host.sources.add_text(filename, source)
+        return self._execute(source, filename)
+
+    def _execute(self, source: str, filename: str | None) -> ExecutionResult:
+        """Run a program whose lines are known to the host's `sources`."""
         session = self._ready()
         value: Any = None
         failure: Exception | None = None
@@ -140,7 +149,9 @@ class _SessionInterface:
         except SessionClosedError:
             raise
         except DanaError as error:
-            failure = error
+            from .tracebacks import dana_part  # noqa: PLC0415 - loaded when something failed
+
+            failure = error.with_traceback(dana_part(error.__traceback__))
             if isinstance(error, DanaCallError):
                 turn.measured = error.measured
         return ExecutionResult(
@@ -167,8 +178,10 @@ class _SessionInterface:
             failure = ResourceCallError(str(error), error)
             failure.__cause__ = error
             return ExecutionResult(success=False, error=failure, _snapshot=self._snapshot)
-        self._host.search_first(file.absolute().parent)
-        return self.execute_string(source, file.name)
+        path = file.absolute()
+        self._host.search_first(path.parent)
+        self._host.sources.add_file(path.name, str(path))
+        return self._execute(source, path.name)
 
     def exec_module(self, file_path: str | os.PathLike[str]) -> ExecutionResult:
         """Run a Dana file; a failure is raised as `DanaCallError`."""
@@ -178,7 +191,7 @@ class _SessionInterface:
                 raise result.error
             if not isinstance(result.error, DanaCallError):
                 raise result.error
-            raise prefixed("Dana module execution failed: ", result.error) from result.error
+            raise prefixed("Dana module execution failed: ", result.error)
         return result
 
     def execute_function(
@@ -207,7 +220,7 @@ class _SessionInterface:
         except LimitExceededError:
             raise
         except DanaCallError as error:
-            raise prefixed("Dana reasoning failed: ", error) from error
+            raise prefixed("Dana reasoning failed: ", error) from error.__cause__
 
     def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
@@ -347,6 +360,7 @@ class InProcessSandboxInterface(_SessionInterface):
             output=host.output,
             log=host.log,
             turn=host.begin_turn,
+            failed=host.failed,
         )
 
 
@@ -397,6 +411,7 @@ class SubprocessSandboxInterface(_SessionInterface):
             output=host.output,
             log=host.log,
             turn=host.begin_turn,
+            failed=host.failed,
             startup_timeout=self._startup_timeout,
             level=self._wish.level.value,
             min_level=self._wish.least.value,
@@ -416,7 +431,10 @@ def warn_of_fallback(reason: str, stacklevel: int) -> None:
 
 
 def prefixed(prefix: str, error: DanaCallError) -> DanaCallError:
-    """Return the same kind of error with a text that starts with `prefix`."""
+    """Return the same error with a text that starts with `prefix`; it takes the other's place."""
+    from .tracebacks import dana_part  # noqa: PLC0415 - loaded when something failed
+
     told = type(error)(f"{prefix}{error}", error.original_error or error)
-    told.fault = error.fault
-    return told
+    told.fault, told.measured = error.fault, error.measured
+    told.__cause__ = error.__cause__
+    return told.with_traceback(dana_part(error.__traceback__))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from opendxa.dana.exceptions import ResourceError
+from opendxa.dana.exceptions import ConfigurationError
 
 from .callable import FromCallable
 from .local import INSTALL, Local
@@ -49,7 +49,7 @@ def resolve(llm: object = None) -> Provider:
         return _openai(os.environ.get("OPENAI_MODEL") or _OPENAI_MODEL)
     if Local.installed():
         return Local()
-    raise ResourceError(
+    raise ConfigurationError(
         "no language model is configured\n"
         "Hint: pass llm=... (a provider, or a callable fn(messages, options) -> str), set DANA_LLM or "
         "OPENAI_API_KEY (with OPENAI_BASE_URL for another server), or install a small local model: "
@@ -68,7 +68,7 @@ def _named(text: str, where: str) -> Provider:
         return Mock()
     if kind == "scripted":
         return Scripted(rest.split("|"))
-    raise ResourceError(
+    raise ConfigurationError(
         f"{where} names no known model: {text!r}\n"
         "Hint: openai:<model>, local, mock, or scripted:<reply>|<reply>|..."
     )
@@ -79,7 +79,7 @@ def _openai(model: str) -> Provider:
     key = os.environ.get("OPENAI_API_KEY")
     url = os.environ.get("OPENAI_BASE_URL") or _OPENAI
     if not key and url == _OPENAI:
-        raise ResourceError(
+        raise ConfigurationError(
             f"the model {model!r} needs an API key\n"
             "Hint: set OPENAI_API_KEY, or OPENAI_BASE_URL for another server"
         )
