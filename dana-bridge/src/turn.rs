@@ -193,20 +193,12 @@ impl<'s, 'py> Stage<'s, 'py> {
     }
 
     /// Ends the turn: the session goes on, or is over. Python completes the error, once the session can be used again.
-    fn settle(
-        self,
-        watch: Watch<'_>,
-        result: Result<Answered<'py>, Unanswered>,
-    ) -> PyResult<Answered<'py>> {
+    fn settle(self, watch: Watch<'_>, result: Result<Answered<'py>, Unanswered>) -> PyResult<Answered<'py>> {
         let session = self.session;
         self.end(watch, result).map_err(|error| session.get().complete(session.py(), error))
     }
 
-    fn end(
-        self,
-        mut watch: Watch<'_>,
-        result: Result<Answered<'py>, Unanswered>,
-    ) -> PyResult<Answered<'py>> {
+    fn end(self, mut watch: Watch<'_>, result: Result<Answered<'py>, Unanswered>) -> PyResult<Answered<'py>> {
         let py = self.session.py();
         let core = self.session.get().core();
         core.set_deadline(None);

@@ -348,12 +348,12 @@ def test_a_model_that_fails(seen: Seen, isolated: bool) -> None:
     with open_dana(isolated, llm=Scripted([error])) as d:
         assert not d.execute_string('str(reason("?"))').success
     span = seen.one("chat")
-    assert span.attributes["error.type"] == "ModelError"
+    assert span.attributes["error.type"] == "LLMAuthenticationError"
     assert span.attributes["http.response.status_code"] == 401
     assert span.attributes["gen_ai.usage.input_tokens"] == 3
     assert span.attributes["gen_ai.provider.name"] == "dana.scripted"
     (duration,) = seen.points("gen_ai.client.operation.duration")
-    assert duration.attributes["error.type"] == "ModelError"
+    assert duration.attributes["error.type"] == "LLMAuthenticationError"
     assert SECRET not in seen.everything()
 
 
