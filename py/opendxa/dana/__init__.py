@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .async_dana import AsyncDana
     from .context import SandboxContext
     from .dana_module import Dana
+    from .dana_sandbox import DanaSandbox
     from .exceptions import DanaCallError, DanaError, IsolationUnavailableWarning
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
     #: The ready-made instance: one in-process session, opened when it is first used.
     dana: Dana
+    #: The same, under another name of the older package.
+    py2na: Dana
+    __version__: str
 
 __all__ = [
     "AsyncDana",
     "Dana",
     "DanaCallError",
     "DanaError",
+    "DanaSandbox",
     "ExecutionResult",
     "Function",
     "IsolationLevel",
@@ -43,6 +48,7 @@ __all__ = [
     "exceptions",
     "llm",
     "pool",
+    "py2na",
     "sandbox",
     "types",
 ]
@@ -52,6 +58,7 @@ _HOMES = {
     "Dana": "dana_module",
     "DanaCallError": "exceptions",
     "DanaError": "exceptions",
+    "DanaSandbox": "dana_sandbox",
     "ExecutionResult": "result",
     "Function": "_bridge",
     "IsolationLevel": "isolation",
@@ -79,6 +86,8 @@ def __getattr__(name: str) -> object:
         from .dana_module import Dana  # noqa: PLC0415
 
         value = Dana()
+    elif name == "py2na":
+        value = __getattr__("dana") if "dana" not in globals() else globals()["dana"]
     elif name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415
 

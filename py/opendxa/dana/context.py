@@ -77,6 +77,12 @@ class SandboxContext:
         """Return a deep copy."""
         return SandboxContext(copy.deepcopy(self._scopes))
 
+    def create_child_context(self) -> SandboxContext:
+        """Return a copy whose local scope is empty."""
+        child = self.copy()
+        child.clear("local")
+        return child
+
     def clear(self, scope: str | None = None) -> None:
         """Empty one scope of this copy, or all."""
         for name in SCOPES if scope is None else (scope,):

@@ -7,7 +7,8 @@ Rule: both kinds run the same code; they differ only in how the session is opene
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from . import options as reason_options
 from . import telemetry
@@ -36,13 +37,30 @@ if TYPE_CHECKING:
     from .resources import Resource
     from .wish import Wish
 
-__all__ = ["InProcessSandboxInterface", "SandboxInterface", "SubprocessSandboxInterface"]
+__all__ = [
+    "SUBPROCESS_ISOLATION_CONFIG",
+    "InProcessSandboxInterface",
+    "SandboxInterface",
+    "SubprocessSandboxInterface",
+]
 
 #: pytest leaves these frames out of the traceback of a Dana error.
 __tracebackhide__ = hides
 
 #: Seconds a worker may take until it stands locked and verified.
 STARTUP_TIMEOUT = 10.0
+#: What holds for isolated sessions unless something else is said; to be read, not to be changed.
+SUBPROCESS_ISOLATION_CONFIG: Final[Mapping[str, bool | int | float | str | None]] = MappingProxyType(
+    {
+        "enabled": True,
+        "default_timeout": Limits().wall_time,
+        "restart_on_failure": False,
+        "max_restart_attempts": 0,
+        "subprocess_startup_timeout": STARTUP_TIMEOUT,
+        "communication_protocol": "messagepack",
+        "max_memory_mb": (Limits().memory or 0) // 2**20,
+    }
+)
 
 
 @runtime_checkable

@@ -1,5 +1,27 @@
-"""The older import path; everything here lives in `opendxa.dana`."""
+"""The older import path; everything here lives in `opendxa.dana`.
+
+Rule: re-exports only. `docs/NAMES.md` says of every name of the older package what became of it.
+"""
 
 from opendxa.dana.dana_module import Dana
 
-__all__ = ["Dana"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    #: The ready-made instance.
+    dana: Dana
+
+__all__ = ["Dana", "dana"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the ready-made instance when it is first used."""
+    if name == "dana":
+        import opendxa.dana  # noqa: PLC0415
+
+        return opendxa.dana.dana
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name what can be imported from here."""
+    return sorted({*globals(), *__all__})
