@@ -292,7 +292,7 @@ def _exactly(size: int) -> bytes:
     return data
 
 
-PROTOCOL = 2
+PROTOCOL = 3
 USAGE = [1, 2, 3, 0]
 _BUILD = ""
 

@@ -95,8 +95,8 @@ def test_what_the_page_says_is_there(older: str, here: str, status: str, why: st
 
 def test_contrib_only_re_exports() -> None:
     import opendxa.contrib.python_to_dana as older
-    from opendxa.contrib.python_to_dana import core
     import opendxa.dana
+    from opendxa.contrib.python_to_dana import core
 
     assert older.Dana is Dana
     assert older.dana is opendxa.dana.dana is opendxa.dana.py2na
@@ -108,7 +108,7 @@ def test_contrib_only_re_exports() -> None:
         found("opendxa.contrib.python_to_dana.core.types"),
     ):
         for name in module.__all__:
-            homes = ("opendxa.dana.exceptions", "opendxa.dana.sandbox", "opendxa.dana.types")
+            homes = [f"opendxa.dana.{home}" for home in ("exceptions", "imports", "sandbox", "types")]
             assert any(getattr(found(home), name, None) is getattr(module, name) for home in homes)
 
 

@@ -4,13 +4,30 @@ Rule: re-exports only. `docs/NAMES.md` says of every name of the older package w
 """
 
 from opendxa.dana.dana_module import Dana
+from opendxa.dana.imports import (
+    disable_dana_imports,
+    enable_dana_imports,
+    install_import_hook,
+    list_available_modules,
+    list_dana_modules,
+    uninstall_import_hook,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     #: The ready-made instance.
     dana: Dana
 
-__all__ = ["Dana", "dana"]
+__all__ = [
+    "Dana",
+    "dana",
+    "disable_dana_imports",
+    "enable_dana_imports",
+    "install_import_hook",
+    "list_available_modules",
+    "list_dana_modules",
+    "uninstall_import_hook",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,6 +1,13 @@
 """The older import path of sessions, types and errors; everything here lives in `opendxa.dana`."""
 
 from opendxa.dana.exceptions import DanaCallError, ResourceError, TypeConversionError
+from opendxa.dana.imports import (
+    DanaModuleLoader,
+    DanaModuleWrapper,
+    install_import_hook,
+    list_available_modules,
+    uninstall_import_hook,
+)
 from opendxa.dana.sandbox import (
     SUBPROCESS_ISOLATION_CONFIG,
     InProcessSandboxInterface,
@@ -12,10 +19,15 @@ from opendxa.dana.types import DanaType
 __all__ = [
     "SUBPROCESS_ISOLATION_CONFIG",
     "DanaCallError",
+    "DanaModuleLoader",
+    "DanaModuleWrapper",
     "DanaType",
     "InProcessSandboxInterface",
     "ResourceError",
     "SandboxInterface",
     "SubprocessSandboxInterface",
     "TypeConversionError",
+    "install_import_hook",
+    "list_available_modules",
+    "uninstall_import_hook",
 ]
