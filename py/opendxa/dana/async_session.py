@@ -49,6 +49,7 @@ class AsyncSession(Protocol):
 
     async def run(self, source: str, filename: str | None, turn: Turn) -> Answer:
         """Run a program."""
+        ...
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function."""
@@ -61,6 +62,7 @@ class AsyncSession(Protocol):
 
     async def snapshot(self) -> dict[str, dict[str, Any]]:
         """Read all variables."""
+        ...
 
     async def describe(self) -> dict[str, Any]:
         """Tell what can be called."""
@@ -175,7 +177,7 @@ class WorkerSession:
             wanted = (before[0], -1, -1)
         if wanted == before:
             return
-        mine = weakref.ref(self)
+        mine: weakref.ref[WorkerSession] = weakref.ref(self)
         for at in (0, 2):
             if before[at] != wanted[at]:
                 if before[at] >= 0:
@@ -211,7 +213,8 @@ class WorkerSession:
         if self._timer is None or self._timer.when() > at + AFTER:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(at + AFTER, _look, weakref.ref(self))
+            mine: weakref.ref[WorkerSession] = weakref.ref(self)
+            self._timer = self._loop.call_at(at + AFTER, _look, mine)
 
     def _look_at_clock(self) -> None:
         """End the turn at hand if it is late."""

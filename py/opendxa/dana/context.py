@@ -8,7 +8,7 @@ Left out: functions, types and modules of the session, and values that cannot le
 from __future__ import annotations
 
 import copy
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from .exceptions import StateError
 
@@ -115,7 +115,7 @@ class SandboxContext:
         """Compare by value."""
         return isinstance(other, SandboxContext) and self._scopes == other._scopes
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         """Show how many variables each scope holds."""

@@ -119,8 +119,15 @@ class DanaSandbox:
         with cls(debug_mode, context, **settings) as sandbox:
             return _kept(sandbox.execute_file(path))
 
-    quick_eval = execute_string_once
-    quick_run = execute_file_once
+    @classmethod
+    def quick_eval(cls, source: str, *arguments: Any, **settings: Any) -> ExecutionResult:
+        """Do what `execute_string_once` does, under an older name."""
+        return cls.execute_string_once(source, *arguments, **settings)
+
+    @classmethod
+    def quick_run(cls, path: str | os.PathLike[str], *arguments: Any, **settings: Any) -> ExecutionResult:
+        """Do what `execute_file_once` does, under an older name."""
+        return cls.execute_file_once(path, *arguments, **settings)
 
     @classmethod
     def cleanup_all(cls) -> None:

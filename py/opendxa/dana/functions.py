@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .types import format_type_error
 
@@ -74,11 +74,12 @@ def named_functions(
     where = "argument 'functions'"
     if functions is None:
         return {}
+    pairs: list[tuple[str, Callable[..., Any]]]
     if isinstance(functions, dict):
-        pairs = list(functions.items())
+        pairs = list(cast("Mapping[str, Callable[..., Any]]", functions).items())
     else:
         try:
-            pairs = [(item.__name__, item) for item in functions]  # type: ignore[union-attr]
+            pairs = [(item.__name__, item) for item in cast("Iterable[Callable[..., Any]]", functions)]
         except (TypeError, AttributeError):
             raise TypeError(format_type_error(functions, "dict or functions", where)) from None
     named: dict[str, HostFunction] = {}

@@ -40,7 +40,7 @@ _asked_by: ContextVar[tuple[Turn, ...]] = ContextVar("dana_asked_by", default=()
 
 
 #: Returns them; empty for code that no program asked for.
-asked_by = _asked_by.get
+asked_by: Callable[[], tuple[Turn, ...]] = _asked_by.get
 
 
 def refuse_reentry(host: Host) -> None:
@@ -58,12 +58,12 @@ class Turn:
     __slots__ = ("deadline", "host", "measured", "models", "output", "over", "started")
 
     def __init__(self, host: Host, left: float | None) -> None:
-        self.host = host
-        self.started = monotonic()
+        self.host: Host = host
+        self.started: float = monotonic()
         #: When the turn ends, by `time.monotonic`; None for never.
-        self.deadline = None if left is None else self.started + left
+        self.deadline: float | None = None if left is None else self.started + left
         #: Set by the session when the turn has ended.
-        self.over = False
+        self.over: bool = False
         self.output: list[str] = []
         self.models: Usage | None = None
         #: The interpreter's part of what it used, when it told.
@@ -99,16 +99,19 @@ class Host:
         self._llm = llm
         self._provider: Provider | None = None
         self._shelf = shelf
-        self.functions = {**functions, **(shelf.functions if shelf is not None else {})}
+        self.functions: dict[str, HostFunction] = {
+            **functions,
+            **(shelf.functions if shelf is not None else {}),
+        }
         #: Whether the host named the places to search, so that no others are.
         self._own_paths = search_paths is not None
-        self.search_paths = list(search_paths or ())
+        self.search_paths: list[Path] = list(search_paths or ())
         self.echo = echo
         #: What programs were given to run, for those who look at their errors.
-        self.sources = Sources()
+        self.sources: Sources = Sources()
         self._tokens = tokens
         #: Held while the session is opened.
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._books = threading.Lock()
         self._models = Usage()
         self._measured = Usage()

@@ -24,11 +24,11 @@ from . import telemetry
 try:
     from opentelemetry import context as context_api
     from opentelemetry import metrics, trace
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
-        f"OpenTelemetry is not installed ({missing})\nHint: pip install 'dana-bridge[otel]'",
-        name=missing.name,
-    ) from missing
+        f"OpenTelemetry is not installed ({_missing})\nHint: pip install 'dana-bridge[otel]'",
+        name=_missing.name,
+    ) from _missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

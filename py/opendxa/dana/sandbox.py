@@ -77,6 +77,7 @@ class SandboxInterface(Protocol):
 
     def exec_module(self, file_path: str | Path) -> ExecutionResult:
         """Execute a Dana file."""
+        ...
 
     def close(self) -> None:
         """End the session."""
@@ -107,7 +108,7 @@ class _SessionInterface:
         self._busy_wait = busy_wait
         self._setup = list(setup)
         self._restart_on_failure = restart_on_failure
-        self.limits = limits if limits is not None else usual()
+        self.limits: Limits = limits if limits is not None else usual()
         shelf = None
         if kinds:
             from .resources import Shelf  # noqa: PLC0415 - loaded when there are resources

@@ -28,8 +28,8 @@ class Text:
     __slots__ = ("_lines", "_listing", "name", "text")
 
     def __init__(self, name: str | None, text: str) -> None:
-        self.name = name
-        self.text = text
+        self.name: str | None = name
+        self.text: str = text
         self._lines: list[str] | None = None
         self._listing: object = None
 

@@ -86,15 +86,18 @@ class Observer(Protocol):
 
     def session(self, life: Life) -> Sight:
         """A session begins."""
+        ...
 
     def turn(self, kind: str, name: str | None, life: Life) -> AbstractContextManager[object]:
         """A turn, ``execute`` of a program or ``call`` of a function; it tells `life` of a failure."""
+        ...
 
     def ask(self, kind: str, name: str | None, answer: Callable[[], Any]) -> Any:
         """Answer an ask by calling `answer`, which may return a future. `name`: that of a known function."""
 
     def chat(self, provider: Provider, request: Request) -> AbstractContextManager[Answered]:
         """A question to a model; the function it gives is called with the response and returns it."""
+        ...
 
 
 #: Whatever observes this process.
@@ -114,7 +117,7 @@ class Life:
 
     def __init__(self) -> None:
         #: Counts the sessions of this process.
-        self.number = next(_numbers)
+        self.number: int = next(_numbers)
         #: The worker's process, None when there is none.
         self.pid: int | None = None
         self._process = os.getpid()
@@ -124,7 +127,7 @@ class Life:
         self._session: Session | None = None
         #: What an observer makes of it, None when there is none.
         seen = observer
-        self.sight = None if seen is None else seen.session(self)
+        self.sight: Sight | None = None if seen is None else seen.session(self)
 
     def __enter__(self) -> Life:
         if self._session is None and self.sight is not None:

@@ -50,7 +50,7 @@ class Listing:
     def __init__(self, name: str | None, lines: list[str]) -> None:
         shown = _shortened((name or "dana").strip("<>") or "dana")
         #: Unlike any other: two programs may go by the same name.
-        self.name = f"<{shown} #{next(_numbers)}>"
+        self.name: str = f"<{shown} #{next(_numbers)}>"
         self._entry = (sum(map(len, lines)), None, lines, self.name)
         linecache.cache[self.name] = self._entry
 

@@ -17,7 +17,7 @@ class Terminal:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
-        self.interactive = self._stream.isatty()
+        self.interactive: bool = self._stream.isatty()
         self._coloured = (
             self.interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         )

@@ -73,7 +73,7 @@ class Captive:
         self.pid = pid
         _ptrace(ATTACH, pid)
         os.waitpid(pid, 0x40000000)  # __WALL
-        self.calm = Registers()
+        self.calm: Registers = Registers()
         _ptrace(GET_REGISTERS, pid, 0, ctypes.addressof(self.calm))
 
     def call(self, number: int, arguments: list[int], gate: str) -> dict[str, Any]:

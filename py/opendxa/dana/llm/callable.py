@@ -20,7 +20,7 @@ class FromCallable:
     def __init__(self, function: Callable[[list[dict[str, str]], dict[str, Any]], Any]) -> None:
         self._function = function
         #: `generate` only makes a coroutine, and needs no thread to wait in.
-        self.is_async = is_async(function)
+        self.is_async: bool = is_async(function)
 
     def generate(self, request: Request) -> Any:
         """Answer by calling the function."""

@@ -6,14 +6,15 @@ Rule: only among the models that the provider says it has; one that does not say
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 __all__ = ["available", "closest"]
 
 
 def available(provider: object) -> list[str]:
     """Return the names of the models a provider has: its `models`, a list or a function that returns one."""
-    models = getattr(provider, "models", None)
-    found = models() if callable(models) else models
+    models: Any = getattr(provider, "models", None)
+    found: Any = models() if callable(models) else models
     return [str(name) for name in found or ()]
 
 

@@ -8,13 +8,16 @@ of this package.
 import json
 import os
 import sys
+from typing import Any
 
 
 def main() -> None:
     """Serve one model until standard input ends."""
     config = json.loads(sys.stdin.buffer.readline())
     sys.path[:] = config["path"]
-    import xllamacpp  # noqa: PLC0415 - where it is has just been told
+    from importlib import import_module  # noqa: PLC0415 - where it is has just been told
+
+    xllamacpp: Any = import_module("xllamacpp")
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = config["model"]

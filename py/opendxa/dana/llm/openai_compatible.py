@@ -161,8 +161,8 @@ class OpenAICompatible:
             raise ValueError(f"a model server's base URL begins with http:// or https://, got {base_url!r}")
         self.model = model
         #: What programs may choose with ``set_model``.
-        self.models = [model, *(name for name in models if name != model)]
-        self.base_url = base_url.rstrip("/")
+        self.models: list[str] = [model, *(name for name in models if name != model)]
+        self.base_url: str = base_url.rstrip("/")
         self._headers = {**({"Authorization": f"Bearer {api_key}"} if api_key else {}), **(headers or {})}
         self._timeouts = timeouts if timeouts is not None else Timeouts()
         self._max_retries = max_retries

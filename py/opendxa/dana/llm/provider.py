@@ -81,6 +81,7 @@ class Provider(Protocol):
 
     def generate(self, request: Request) -> Response | str | Awaitable[Response | str]:
         """Answer one question with text or a `Response`, or raise; `ModelError` tells best what happened."""
+        ...
 
 
 def generate(provider: Provider, request: Request) -> Response:
