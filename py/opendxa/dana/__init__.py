@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import exceptions, llm, pool, sandbox, types
+    from . import exceptions, imports, llm, pool, sandbox, types
     from ._bridge import Function, Struct
     from .async_dana import AsyncDana
     from .context import SandboxContext
@@ -46,6 +46,7 @@ __all__ = [
     "Struct",
     "dana",
     "exceptions",
+    "imports",
     "llm",
     "pool",
     "py2na",
@@ -71,7 +72,7 @@ _HOMES = {
     "SandboxContext": "context",
     "Struct": "_bridge",
 }
-_MODULES = frozenset({"exceptions", "llm", "pool", "sandbox", "types"})
+_MODULES = frozenset({"exceptions", "imports", "llm", "pool", "sandbox", "types"})
 
 
 def __getattr__(name: str) -> object:

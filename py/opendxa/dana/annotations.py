@@ -609,8 +609,8 @@ def _made(record: Record, values: dict[str, Any], path: str) -> Any:
     try:
         return record.make(values)
     except (TypeError, ValueError) as error:
-        errors = getattr(error, "errors", None)
-        if callable(errors):  # pydantic says where, itself
+        errors: Any = getattr(error, "errors", None)
+        if errors is not None:  # pydantic says where, itself
             first = errors()[0]
             place = path + "".join(
                 f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]

@@ -27,7 +27,7 @@ from .exceptions import (
 from .functions import HostFunction, check_count, check_name
 from .host import refuse_reentry
 from .isolation import IsolationReport
-from .limits import Limits, usual
+from .limits import USUAL, Limits
 from .loop_host import LoopHost
 from .result import ExecutionResult
 
@@ -107,7 +107,7 @@ class AsyncDana:
             )
         self._settings = arguments.settings
         self._wish = arguments.wish
-        self.limits: Limits = limits if limits is not None else usual()
+        self.limits: Limits = limits if limits is not None else USUAL
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Lock | None = None

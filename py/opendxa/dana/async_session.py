@@ -66,6 +66,7 @@ class AsyncSession(Protocol):
 
     async def describe(self) -> dict[str, Any]:
         """Tell what can be called."""
+        ...
 
     async def close(self) -> None:
         """End it, and wait until nothing is left of it."""

@@ -162,7 +162,7 @@ class DanaModuleLoader(MetaPathFinder, Loader):
         sandbox_interface: _SessionInterface | None = None,
         debug: bool = False,
     ) -> None:
-        self.search_paths = [
+        self.search_paths: list[Path] = [
             Path(path).absolute() for path in (_USUAL if search_paths is None else search_paths)
         ]
         self.debug = debug

@@ -8,9 +8,9 @@ The figures are those of docs/LIMITS.md, and a test compares them.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from typing import Final
 
-__all__ = ["Limits", "usual"]
+__all__ = ["USUAL", "Limits"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,5 @@ class Limits:
         return dict(vars(self))
 
 
-@lru_cache(maxsize=1)
-def usual() -> Limits:
-    """Return the limits where nothing else is said; checking new ones costs every session something."""
-    return Limits()
+#: The limits where nothing else is said: checking new ones would cost every session something.
+USUAL: Final = Limits()

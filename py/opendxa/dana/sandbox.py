@@ -25,7 +25,7 @@ from .exceptions import (
 from .functions import HostFunction, check_count, check_name, named_functions
 from .host import Host, asked_by, refuse_reentry
 from .isolation import IsolationLevel, IsolationReport
-from .limits import Limits, usual
+from .limits import USUAL, Limits
 from .result import ExecutionResult, Usage
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class _SessionInterface:
         self._busy_wait = busy_wait
         self._setup = list(setup)
         self._restart_on_failure = restart_on_failure
-        self.limits: Limits = limits if limits is not None else usual()
+        self.limits: Limits = limits if limits is not None else USUAL
         shelf = None
         if kinds:
             from .resources import Shelf  # noqa: PLC0415 - loaded when there are resources

@@ -34,7 +34,7 @@ class Written:
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text: str = text
 
     def __repr__(self) -> str:
         return self.text
@@ -109,21 +109,27 @@ def _check_function(name: str, told: Any, handles: bool) -> None:
 def _check_type(name: str, told: Any, handles: bool) -> None:
     known = _dict(told, _TYPE)
     _require(type(known["kind"]) is str and _optional(known["doc"]), name)
-    fields = known["fields"]
-    _require(type(fields) is list and all(type(field) is tuple and len(field) == 2 for field in fields), name)
-    _check_parameters(name, [field for field, _ in fields])
-    _require(all(_optional(comment) for _, comment in fields) and _handle(known["function"], handles), name)
+    listed = []
+    for field in _list(name, known["fields"]):
+        _require(type(field) is tuple and len(field) == 2 and _optional(field[1]), name)
+        listed.append(field[0])
+    _check_parameters(name, listed)
+    _require(_handle(known["function"], handles), name)
     for method, function in _names(known["methods"]):
         _check_function(method, function, False)
 
 
 def _check_parameters(name: str, listed: Any) -> None:
-    _require(type(listed) is list, name)
-    for parameter in listed:
+    for parameter in _list(name, listed):
         _require(type(parameter) is tuple and len(parameter) == 4, name)
         called, take, annotation, default = parameter
         right = type(called) is str and called.isidentifier() and take in _KINDS and _optional(annotation)
         _require(right and (default is None or _is_default(default)), name)
+
+
+def _list(name: str, value: Any) -> Any:
+    _require(type(value) is list, name)
+    return value
 
 
 def _is_default(default: Any) -> bool:
