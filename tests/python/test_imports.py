@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,8 @@ FILES = {
         def (p: Point) norm() -> int:
             return p.x * p.x + p.y * p.y
         count = 0
+        endless = []
+        endless.append(endless)
         def bump():
             public:bumped = 1
             return "bumped"
@@ -87,10 +90,13 @@ def test_a_module_has_what_it_defines(d: Dana, root: Path) -> None:
     assert pricing.table == {"a": [1, 2]}
     assert pricing.quote(3, rate=2) == 6
     assert pricing.apply(pricing.make(), 2) == 3.0
-    assert {"PI", "quote", "Point", "table"} <= set(dir(pricing))
+    assert pricing.__all__ == ["PI", "table", "count", "quote", "fail", "apply", "make", "bump", "Point"]
+    assert set(pricing.__all__) <= set(dir(pricing))
     assert not {"_hidden", "secret", "private"} & set(dir(pricing))
     with pytest.raises(AttributeError, match="module 'pricing' has no attribute 'nothing'"):
         _ = pricing.nothing
+    with pytest.raises(AttributeError, match="no attribute 'endless': a list cannot leave the session"):
+        _ = pricing.endless
     assert pricing.__dana_sandbox__ is d.sandbox
     assert repr(pricing.__dana_wrapper__) == "DanaModule('pricing', 6 functions, 3 variables)"
     assert pricing.__dana_context__.get("PI") == 3.14
@@ -119,6 +125,13 @@ def test_errors_come_at_the_call(d: Dana) -> None:
         pricing.fail(0)
     assert caught.value.line == 11
     assert caught.value.filename == "pricing.na"
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert [(Path(frame.filename).name, frame.name) for frame in frames] == [
+        ("test_imports.py", "test_errors_come_at_the_call"),
+        ("imports.py", "call"),
+        ("pricing.na", "fail"),
+    ]
+    assert frames[-1].line == "return 1 / x"
     with pytest.raises(DanaCallError, match="missing 1 required positional argument"):
         pricing.quote()
 

@@ -11,16 +11,18 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from .exceptions import DanaError, SessionClosedError
 from .modules import list_available, locate
 from .signatures import signature
+from .tracebacks import without_host_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
-    from types import ModuleType, TracebackType
+    from types import TracebackType
 
     from .context import SandboxContext
     from .dana_module import Dana
@@ -75,8 +77,16 @@ class DanaModuleWrapper:
             _dress(self._functions[name], self._name, name, told)
 
     def _function(self, name: str) -> Callable[..., Any]:
-        """Make the Python function for one of the module."""
-        return lambda *args, **kwargs: self._call(name, args, kwargs)
+        """Make the Python function for one of the module: the one frame of this package in tracebacks."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            try:
+                return self._call(name, args, kwargs)
+            except DanaError as error:
+                raise without_host_part(error)  # noqa: B904 - it is the same error
+
+        return call
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function of the module."""
@@ -90,13 +100,12 @@ class DanaModuleWrapper:
     def _fill(self, module: ModuleType) -> None:
         """Give a Python module what this one has; what an earlier run of it had is taken away."""
         contents = vars(module)
-        for name in contents.pop("__dana_names__", ()):
+        for name in contents.pop("__all__", ()):
             contents.pop(name, None)
         public = {**self._told["values"], **self._functions}
         contents.update(public)
-        contents["__dana_names__"] = tuple(public)
+        contents["__all__"] = list(public)
         contents["__doc__"] = self._told["doc"]
-        contents["__getattr__"] = self._missing
         contents["__dana_wrapper__"] = self
         contents["__dana_sandbox__"] = self._sandbox
         contents["__dana_context__"] = self._context()
@@ -147,6 +156,16 @@ def _dress(function: Callable[..., Any], module: str, name: str, told: dict[str,
         function.__annotations__["return"] = described.return_annotation
     vars(function)["__signature__"] = described
     vars(function)["__dana_function__"] = True
+
+
+class _Module(ModuleType):
+    """A Dana module in Python; what it has not says why."""
+
+    def __getattr__(self, name: str) -> Any:
+        wrapper = vars(self).get("__dana_wrapper__")
+        if isinstance(wrapper, DanaModuleWrapper):
+            return wrapper._missing(name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
 
 
 class DanaModuleLoader(MetaPathFinder, Loader):
@@ -204,8 +223,9 @@ class DanaModuleLoader(MetaPathFinder, Loader):
             spec.submodule_search_locations = [str(folder) for folder in place.folders]
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Leave the making of the module to Python."""
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Make the module, which is empty yet."""
+        return _Module(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module in the session; once more if it is reloaded."""
