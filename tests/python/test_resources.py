@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from opendxa.dana import Dana, DanaCallError, Resource
+from opendxa.dana import AsyncDana, Dana, DanaCallError, Resource
 from opendxa.dana.exceptions import ResourceError
 from sessions import value
 
@@ -63,6 +63,47 @@ def test_use(d: Dana) -> None:
     assert value(d, 'other = get_resource("kb")\nother.add("x")') == 1
     assert value(d, 'a = k.query("D")\nb = k.query("E")\na + b') == ["Dune", "Emma"]
     assert value(d, "str(k)") == "kb(state='RUNNING', name='kb', number=1)"
+
+
+class Slow:
+    closed = False
+
+    async def query(self, n: int) -> int:
+        await asyncio.sleep(0.05)
+        assert not self.closed
+        return 2 * n
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class SlowToClose(Slow):
+    ended: ClassVar[list[int]] = []
+
+    async def close(self) -> None:  # type: ignore[override]
+        await asyncio.sleep(0.01)
+        self.ended.append(1)
+        self.closed = True
+
+
+@pytest.mark.parametrize("kind", [Slow, SlowToClose])
+def test_leaving_waits_for_calls_under_way(isolated: bool, kind: type[Slow]) -> None:
+    source = 'with use("slow") as s:\n    a = s.query(2)\n    b = s.query(3)\na + b'
+    resources = {"slow": Resource(kind, ["query"])}
+    SlowToClose.ended.clear()
+    for _ in range(10):
+        with Dana(require_isolation=isolated, resources=resources) as session:
+            assert value(session, source) == 10
+            kept = failure(session, 'with use("slow") as s:\n    kept = s\n    s.query(1)\nkept.query(2)')
+            assert "is closed" in str(kept)
+
+    async def main() -> None:
+        async with AsyncDana(require_isolation=isolated, resources=resources) as session:
+            result = await session.execute_string(source)
+            assert result.result == 10
+
+    asyncio.run(main())
+    assert len(SlowToClose.ended) == (21 if kind is SlowToClose else 0)
 
 
 def test_with(d: Dana) -> None:

@@ -25,8 +25,13 @@ class HostFunction:
     call: Callable[..., Any]
     #: A call is a promise: the program goes on and waits where it looks at the value.
     background: bool = False
-    #: The function that `call` comes to in the end, for descriptions; None is `call`.
+    #: The function that `call` comes to in the end; None is `call`.
     behind: Callable[..., Any] | None = None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a call gives a coroutine at once."""
+        return is_async(self.behind or self.call)
 
     @classmethod
     def of(cls, call: Callable[..., Any], background: bool | None = None) -> HostFunction:

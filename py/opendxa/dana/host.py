@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from . import telemetry
 from .exceptions import WITHHELD, ModelError, ResourceError, SecurityError, TokenLimitError, from_reentry
-from .functions import HostFunction, is_async
+from .functions import HostFunction
 from .result import Usage
 from .sources import Sources
 
@@ -290,7 +290,7 @@ class Host:
         if function is None:
             raise SecurityError(f"the host registered no function {name!r}")
         call = partial(function.call, *payload.get("args", ()), **payload.get("kwargs", {}))
-        if function.background and not is_async(function.call):
+        if function.background and not function.is_async:
             return self._elsewhere(lambda: self._whole(call()))
         value = call()
         return self._schedule(value) if isawaitable(value) else value

@@ -11,7 +11,6 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .functions import is_async
 from .host import Host, Turn
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class LoopHost(Host):
         if kind != "function":
             return kind != "reason"
         function = self.functions.get(payload["name"])
-        return function is None or not is_async(function.call)
+        return function is None or not function.is_async
 
     def _schedule(self, awaitable: Awaitable[Value]) -> Future[Value]:
         """Have something awaited on the caller's loop."""

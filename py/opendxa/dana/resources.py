@@ -6,9 +6,10 @@ host named for the kind; nothing is ever looked up by a name that a program sent
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,19 +33,32 @@ class Resource:
     """A kind of resource: how one is opened, and the names of the methods that programs may call on it.
 
     `open` is called with the arguments of ``use`` after the kind. When a program leaves ``with use(...) as
-    r:``, or the session ends, the object's ``close()`` is called if it has one. At the session's end an
-    asynchronous one is cancelled after 10 seconds.
+    r:``, or the session ends, the object's ``close()`` is called if it has one. Asynchronous methods that are
+    under way when the block is left come to their end before. At the session's end an asynchronous
+    ``close()`` is cancelled after 10 seconds.
     """
 
     open: Callable[..., Any]
     methods: Iterable[str]
 
 
+@dataclass
+class _Opened:
+    """A resource that is open."""
+
+    kind: str
+    it: Any
+    #: Calls of asynchronous methods that are not over.
+    calls: set[asyncio.Event] = field(default_factory=set)
+    #: The program has left the block that it was opened for.
+    left: bool = False
+
+
 class Shelf:
     """The resources that one session has open."""
 
     def __init__(self, kinds: Mapping[str, Resource]) -> None:
-        self._open: dict[int, tuple[str, Any]] = {}
+        self._open: dict[int, _Opened] = {}
         self._next = 1
         self.functions: dict[str, HostFunction] = {}
         for kind, resource in kinds.items():
@@ -74,42 +88,74 @@ class Shelf:
         """Remember a resource."""
         number = self._next
         self._next += 1
-        self._open[number] = (kind, opened)
+        self._open[number] = _Opened(kind, opened)
         return number
 
     def _call(self, kind: str, method: str, number: object, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method that the host named, on a resource of its kind."""
-        return getattr(self._find(kind, number), method)(*args, **kwargs)
-
-    def _find(self, kind: str, number: object) -> Any:
-        """Return an open resource by its number."""
-        found = self._open.get(number) if type(number) is int else None
-        if found is None or found[0] != kind:
+        found = self._find(kind, number)
+        if found is None:
             raise ResourceError(f"the resource {kind!r} is closed, or never was open")
-        return found[1]
+        value = getattr(found.it, method)(*args, **kwargs)
+        return self._until_over(found, value) if inspect.isawaitable(value) else value
+
+    def _until_over(self, found: _Opened, value: Awaitable[Any]) -> Any:
+        """Keep a resource open until a call of it is over."""
+        over = asyncio.Event()
+        found.calls.add(over)
+
+        async def call() -> Any:
+            try:
+                return await value
+            finally:
+                found.calls.discard(over)
+                over.set()
+
+        return call()
+
+    def _find(self, kind: str, number: object) -> _Opened | None:
+        """Return a resource that is open for the program, by its number."""
+        found = self._open.get(number) if type(number) is int else None
+        return found if found is not None and found.kind == kind and not found.left else None
 
     def _leave(self, kind: str, number: object) -> Any:
         """Close a resource; leaving twice is no error."""
-        if type(number) is not int or self._open.get(number, (None,))[0] != kind:
+        found = self._find(kind, number)
+        if found is None or not isinstance(number, int):
             return None
-        _, opened = self._open.pop(number)
-        close = getattr(opened, "close", None)
-        closed = close() if callable(close) else None
+        found.left = True
+        if found.calls:
+            return self._close_later(number, found)
+        del self._open[number]
+        closed = _close(found.it)
         return _ended(closed) if inspect.isawaitable(closed) else None
+
+    async def _close_later(self, number: int, found: _Opened) -> None:
+        """Close a resource when its calls are over; if the session ends before, that closes it."""
+        while found.calls:
+            await next(iter(found.calls)).wait()
+        if self._open.pop(number, None) is not None:
+            closed = _close(found.it)
+            if inspect.isawaitable(closed):
+                await closed
 
     def close(self, finish: Callable[[Awaitable[Any], float], None]) -> None:
         """Close what is open; the session is over. `finish` waits for what is closed asynchronously."""
         while self._open:
-            _, (kind, opened) = self._open.popitem()
-            close = getattr(opened, "close", None)
-            if not callable(close):
-                continue
+            _, found = self._open.popitem()
             try:
-                closed = close()
+                closed = _close(found.it)
                 if inspect.isawaitable(closed):
                     finish(closed, CLOSING)
             except Exception:
-                logging.getLogger("opendxa.dana").exception("closing the resource %r failed", kind)
+                text = "closing the resource %r failed"
+                logging.getLogger("opendxa.dana").exception(text, found.kind)
+
+
+def _close(it: Any) -> Any:
+    """Close an object that can be closed; what that gives may have to be awaited."""
+    close = getattr(it, "close", None)
+    return close() if callable(close) else None
 
 
 async def _ended(closing: Any) -> None:
