@@ -91,7 +91,7 @@ def test_leaving_waits_for_calls_under_way(isolated: bool, kind: type[Slow]) -> 
     source = 'with use("slow") as s:\n    a = s.query(2)\n    b = s.query(3)\na + b'
     resources = {"slow": Resource(kind, ["query"])}
     SlowToClose.ended.clear()
-    for _ in range(10):
+    for _ in range(3):
         with Dana(require_isolation=isolated, resources=resources) as session:
             assert value(session, source) == 10
             kept = failure(session, 'with use("slow") as s:\n    kept = s\n    s.query(1)\nkept.query(2)')
@@ -103,7 +103,7 @@ def test_leaving_waits_for_calls_under_way(isolated: bool, kind: type[Slow]) -> 
             assert result.result == 10
 
     asyncio.run(main())
-    assert len(SlowToClose.ended) == (21 if kind is SlowToClose else 0)
+    assert len(SlowToClose.ended) == (7 if kind is SlowToClose else 0)
 
 
 def test_with(d: Dana) -> None:
