@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from .exceptions import StateError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from .resources import Resource
     from .wish import Wish
 
-__all__ = ["REQUIRE_VARIABLE", "Arguments", "check", "folders"]
+__all__ = ["REQUIRE_VARIABLE", "Arguments", "check", "check_variable", "folders"]
 
 #: Set to 1, every session of the process is isolated or fails to open.
 REQUIRE_VARIABLE: Final = "DANA_REQUIRE_ISOLATION"
@@ -121,6 +123,23 @@ def check(value: object, wanted: type, name: str) -> None:
         from .types import format_type_error  # noqa: PLC0415 - loaded when something is wrong
 
         raise TypeError(format_type_error(value, wanted, f"argument '{name}'"))
+
+
+def check_variable(name: object) -> None:
+    """Refuse what is not the name of a variable: ``name``, or ``scope:name``."""
+    if not isinstance(name, str):
+        check(name, str, "name")
+        return
+    scope, colon, bare = name.rpartition(":")
+    if colon:
+        from .context import SCOPES  # noqa: PLC0415 - loaded with the first scope
+
+        if scope not in SCOPES:
+            text = f"unknown scope {scope!r} at argument 'name'"
+            raise StateError(f"{text}; the scopes are {', '.join(SCOPES)}")
+    if not (bare.isascii() and bare.isidentifier()):
+        text = f"a variable's name has ASCII letters, digits and _, got {bare!r}"
+        raise ValueError(f"{text} at argument 'name'")
 
 
 def _check_busy_wait(busy_wait: object) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import options as reason_options
 from . import telemetry
-from .arguments import Arguments, check
+from .arguments import Arguments, check, check_variable
 from .exceptions import (
     DanaCallError,
     DanaError,
@@ -243,14 +243,14 @@ class AsyncDana:
 
     async def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
-        check(name, str, "name")
+        check_variable(name)
         session, _ = await self._ready()
         with self._life:
             return await session.get(name)
 
     async def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
-        check(name, str, "name")
+        check_variable(name)
         session, _ = await self._ready()
         with self._life:
             await session.set(name, value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Arguments, check
+from .arguments import Arguments, check, check_variable
 from .exceptions import (
     DanaCallError,
     DanaError,
@@ -214,12 +214,12 @@ class Dana:
 
     def get(self, name: str) -> Any:
         """Return a variable of the session as a Python value; ``name`` or ``scope:name``."""
-        check(name, str, "name")
+        check_variable(name)
         return self.sandbox.get(name)
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable of the session; ``name`` or ``scope:name``."""
-        check(name, str, "name")
+        check_variable(name)
         self.sandbox.set(name, value)
 
     def restart_subprocess(self) -> None:

@@ -92,12 +92,18 @@ def read(data: Mapping[str, Any]) -> Fault:
     """Read a fault dictionary. It was decoded from a hostile frame, so only its types are certain."""
     cause = data.get("cause")
     limit = data.get("limit")
+    calls = data.get("trace") or ()
+    file, line, column = data.get("file"), int(data.get("line") or 0), int(data.get("column") or 0)
+    # A call by the host begins in a frame of the machine that belongs to no function. What fails in the call
+    # itself, such as a missing argument, is at no place of a program.
+    if calls and not calls[-1].get("function") and not data.get("excerpt"):
+        file, line, column = None, 0, 0
     return Fault(
         kind=str(data.get("kind") or "DanaError"),
         message=str(data.get("message") or ""),
-        file=data.get("file"),
-        line=int(data.get("line") or 0),
-        column=int(data.get("column") or 0),
+        file=file,
+        line=line,
+        column=column,
         excerpt=data.get("excerpt"),
         hint=data.get("hint"),
         trace=tuple(
@@ -108,8 +114,7 @@ def read(data: Mapping[str, Any]) -> Fault:
                 column=int(frame.get("column") or 0),
                 source=frame.get("source"),
             )
-            for frame in data.get("trace") or ()
-            # A call by the host begins in a frame of the machine that belongs to no function.
+            for frame in calls
             if frame.get("function")
         ),
         limit=str(limit).lower() if limit else None,

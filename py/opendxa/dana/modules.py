@@ -152,12 +152,13 @@ def _check_inside(path: Path, root: Path, name: str) -> None:
 
 def read(path: Path, shown: str | None = None) -> str:
     """Return the text of a Dana file, or say in one line why it cannot be read; `shown` names it there."""
-    shown = shown if shown is not None else str(path)
+    own = shown is None
+    shown = str(path) if shown is None else shown
     try:
         with path.open("rb") as file:
             data = file.read(MAX_SOURCE + 1)
     except FileNotFoundError as error:
-        raise ResourceError(f"Dana file not found: {shown}") from error
+        raise ResourceError(f"Dana file not found: {shown}{_hint(path) if own else ''}") from error
     except IsADirectoryError as error:
         raise ResourceError(f"this is a directory, not a Dana file: {shown}") from error
     except PermissionError as error:
@@ -172,3 +173,18 @@ def read(path: Path, shown: str | None = None) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         where = f"line {line}, byte {error.start}"
         raise ResourceError(f"the Dana file {shown} is not UTF-8 text ({where})") from error
+
+
+def _hint(path: Path) -> str:
+    """Say where a file that is not there was looked for, or name one that may be meant."""
+    from difflib import get_close_matches  # noqa: PLC0415 - loaded when a file is missing
+
+    folder = path.absolute().parent
+    try:
+        names = [entry.name for entry, _ in zip(os.scandir(folder), range(MAX_NAMES), strict=False)]
+    except OSError:
+        return f"\nHint: there is no folder {folder}"
+    close = get_close_matches(path.name, [name for name in names if name.endswith(".na")], 1)
+    if close:
+        return f"\nHint: did you mean {close[0]!r}?"
+    return "" if path.is_absolute() else f"\nHint: the current folder is {Path.cwd()}"
