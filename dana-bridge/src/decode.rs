@@ -6,6 +6,8 @@
 //! deadline, Ctrl-C and the closing of the session still hold: keys can be chosen so that Python's dicts and sets take
 //! quadratic time to build.
 
+mod table;
+
 use dana_wire::{Budget, KeyFault, Reader, Token, Violation, floats, ints};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySet, PyString, PyTuple};
@@ -83,6 +85,7 @@ impl<'a, 'py> Receiver<'a, 'py> {
             Token::Function { handle, name } => {
                 Bound::new(py, Function::hold(self.session, handle, name)?)?.into_any()
             }
+            Token::Table(table) => self.table(&table)?,
             Token::Exception { kind, message } => raise::exception_value(py, kind, message)?,
             Token::Floats(packed) => {
                 let mut floats = floats(packed);

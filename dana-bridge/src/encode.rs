@@ -4,6 +4,8 @@
 //! convert themselves, and whatever cannot cross is named with the path to it. While a large value is encoded, other
 //! Python threads get their turn; one that changes the value meanwhile makes it unsendable.
 
+mod table;
+
 use dana_wire::{Budget, Encoder, Violation};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -185,6 +187,8 @@ impl<'a, 'py> Sender<'a, 'py> {
             self.function(function)
         } else if let Ok(bytes) = value.cast::<PyByteArray>() {
             Ok(self.encoder.bytes(&bytes.to_vec())?)
+        } else if self.table(value)? {
+            Ok(())
         } else {
             let name = value.get_type().fully_qualified_name()?;
             Err(Unsendable::value(format!("a value of type {name} cannot be sent to Dana"), value))

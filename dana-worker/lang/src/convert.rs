@@ -8,11 +8,17 @@ use std::fmt::Write as _;
 use std::mem;
 use std::rc::Rc;
 
-use dana_wire::{Allowance, Budget, Encoder, Reader, Token, Violation, floats, ints};
+use dana_wire::{
+    Allowance, Budget, Cells as WireCells, Encoder, Reader, Table as WireTable, Token, Violation, floats,
+    ints,
+};
 
 use crate::coerce;
 use crate::session::Services;
-use crate::value::{BigInt, BytesObj, ErrorObj, Iter, Raise, Table, Tail, Value, ViewObj, memory, repr};
+use crate::value::grid::{Cells, Column};
+use crate::value::{
+    BigInt, BytesObj, ErrorObj, Grid, Iter, Raise, Table, Tail, Value, ViewObj, memory, repr,
+};
 
 /// Bytes from which on a bytes value crosses without being copied here.
 const APART: usize = 64 << 10;
@@ -204,6 +210,24 @@ impl Writer<'_, '_> {
         self.items(items.iter())
     }
 
+    /// A table: its buffers, then the columns without.
+    fn grid(&mut self, address: usize, grid: &Grid, lone: bool) -> Result<(), Raise> {
+        let names: Vec<_> = grid.columns.iter().map(Column::name).collect();
+        let columns: Vec<_> =
+            grid.columns.iter().zip(&names).map(|(column, name)| column.wire(name)).collect();
+        self.enter(address, Step::Item(0))?;
+        let rows = if columns.is_empty() { 0 } else { grid.rows };
+        let result = self.encoder.table(rows, lone, &grid.note, &columns);
+        self.fits(result)?;
+        for column in &grid.columns {
+            let Cells::Values(values) = &column.cells else { continue };
+            self.at(Step::Key(column.name.clone()));
+            self.list(Rc::as_ptr(values) as usize, values.items())?;
+        }
+        self.path.pop();
+        Ok(())
+    }
+
     fn value(&mut self, value: &Value) -> Result<(), Raise> {
         let result = match value {
             Value::None => self.encoder.none(),
@@ -268,6 +292,10 @@ impl Writer<'_, '_> {
                 let items: Vec<Value> =
                     view.dict.table.borrow().iter().map(|e| ViewObj::element(view.which, e)).collect();
                 return self.list(Rc::as_ptr(view) as usize, &items);
+            }
+            Value::Grid(grid) => return self.grid(Rc::as_ptr(grid) as usize, grid, false),
+            Value::Column(column) => {
+                return self.grid(Rc::as_ptr(column) as usize, &column.alone(), true);
             }
             Value::Func(_) | Value::Native(_) | Value::Bound(_) | Value::StructType(_) => {
                 let name = name_of(value);
@@ -421,6 +449,7 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
             };
             coerce::construct(&kind, &[], &named, services)?
         }
+        Token::Table(table) => read_table(&table, reader, handles, services)?,
         Token::Function { handle, name } => match handles.get(handle) {
             Some(function) => function,
             None => {
@@ -430,6 +459,24 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
         },
         Token::Exception { kind, message } => Value::Error(Rc::new(ErrorObj::new(kind.to_owned(), message))),
     })
+}
+
+/// A table whose columns of any values are lists with an item a row.
+fn read_table(
+    table: &WireTable<'_>,
+    reader: &mut Reader<'_>,
+    handles: &Handles,
+    services: &Services,
+) -> Result<Value, Unread> {
+    let mut values = Vec::new();
+    for _ in table.columns().filter(|column| column.cells == WireCells::Values) {
+        let at = reader.position();
+        match read(reader, handles, services)? {
+            Value::List(list) if list.len() == table.rows => values.push(Value::List(list)),
+            _ => return Err(Unread::Violation(Violation::Column { at })),
+        }
+    }
+    Ok(Grid::received(table, values)?)
 }
 
 #[cfg(test)]

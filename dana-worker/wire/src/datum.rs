@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use crate::budget::Budget;
 use crate::encoder::Encoder;
 use crate::reader::Reader;
+use crate::table::{Cells, Table};
 use crate::token::{Token, floats, ints};
 use crate::violation::{KeyFault, Violation};
 
@@ -27,6 +28,11 @@ pub enum Datum {
     Struct {
         name: String,
         fields: Vec<(String, Datum)>,
+    },
+    /// A table's body as it travels, and the columns that follow it.
+    Table {
+        body: Vec<u8>,
+        values: Vec<Datum>,
     },
     Function {
         handle: u64,
@@ -99,6 +105,14 @@ impl Datum {
                     value.write(encoder)
                 })
             }
+            Datum::Table { body, values } => {
+                let Some(table) = Table::parse(body).map(|checked| checked.table) else {
+                    return Err(Violation::Tagged { kind: "table", at: encoder.position() });
+                };
+                let columns: Vec<_> = table.columns().collect();
+                encoder.table(table.rows, table.lone, table.note, &columns)?;
+                values.iter().try_for_each(|column| column.write(encoder))
+            }
             Datum::Function { handle, name } => encoder.function(*handle, name),
             Datum::Exception { kind, message } => encoder.exception(kind, message),
         }
@@ -143,12 +157,31 @@ impl Datum {
                 let fields = (0..fields).map(field).collect::<Result<_, _>>()?;
                 Datum::Struct { name: name.to_owned(), fields }
             }
+            Token::Table(table) => table_of(table, payload, reader)?,
             Token::Function { handle, name } => Datum::Function { handle, name: name.to_owned() },
             Token::Exception { kind, message } => {
                 Datum::Exception { kind: kind.to_owned(), message: message.to_owned() }
             }
         })
     }
+}
+
+/// A table whose columns of any values have as many items as it has rows, and whose columns have names of their own.
+fn table_of(table: Table<'_>, payload: &[u8], reader: &mut Reader<'_>) -> Result<Datum, Violation> {
+    let at = reader.position();
+    let mut names = HashSet::new();
+    if !table.columns().all(|column| column.index || names.insert(column.name)) {
+        return Err(Violation::Key { fault: KeyFault::Duplicate, at });
+    }
+    let mut values = Vec::new();
+    for _ in table.columns().filter(|column| column.cells == Cells::Values) {
+        let column = Datum::read(payload, reader)?;
+        if !matches!(&column, Datum::List(items) if items.len() == table.rows) {
+            return Err(Violation::Column { at });
+        }
+        values.push(column);
+    }
+    Ok(Datum::Table { body: table.body.to_vec(), values })
 }
 
 fn write_list(items: &[Datum], encoder: &mut Encoder<'_>) -> Result<(), Violation> {

@@ -7,6 +7,7 @@ use crate::name::is_name;
 use crate::put::*;
 use crate::reader::{is_shortest_bigint, text_cost};
 use crate::shape::{Form, Place, Shape};
+use crate::table::{self, Cells, Column, Table};
 use crate::violation::{Allowance, KeyFault, Violation};
 
 /// Appends values to a buffer, which may already hold a header. One call a token: after
@@ -144,6 +145,32 @@ impl<'b> Encoder<'b> {
         self.container(Place::Unhashable, Form::Pairs, pairs, 2)?;
         put_map(self.out, pairs);
         Ok(())
+    }
+
+    /// A table of `rows` rows. Its columns of any values follow, each a list of `rows` items.
+    pub fn table(
+        &mut self,
+        rows: usize,
+        lone: bool,
+        note: &str,
+        columns: &[Column<'_>],
+    ) -> Result<(), Violation> {
+        let length = table::length(note, columns);
+        let values = columns.iter().filter(|column| column.cells == Cells::Values).count();
+        self.room(length.saturating_add(16))?;
+        self.string(length)?;
+        let from = self.out.len();
+        self.out.reserve_exact(length + 16);
+        put_tagged(self.out, KIND_TABLE, values + 1);
+        put_length(self.out, BIN8, length);
+        let body = self.out.len();
+        table::put(self.out, rows, lone, note, columns);
+        let checked = self.out.get(body..).filter(|body| body.len() == length).and_then(Table::parse);
+        let Some(checked) = checked else {
+            return Err(Violation::Tagged { kind: "table", at: from - self.start });
+        };
+        self.shape.charge(checked.cost)?;
+        self.shape.container(Place::Unhashable, Form::Items, checked.values, from - self.start)
     }
 
     /// `fields` times a name (by [`Encoder::str`]; 1 to 255 bytes, no control characters) and a value follow.

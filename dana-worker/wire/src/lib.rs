@@ -20,6 +20,7 @@ mod name;
 mod put;
 mod reader;
 mod shape;
+mod table;
 mod token;
 mod violation;
 
@@ -39,5 +40,6 @@ pub use message::{
 };
 pub use name::NAME_BYTES;
 pub use reader::{Reader, validate};
+pub use table::{COLUMNS, Cells, Column, LABEL_BYTES, NOTE_BYTES, Plain, Table, Unit, end};
 pub use token::{Token, floats, ints};
 pub use violation::{Allowance, KeyFault, Violation};

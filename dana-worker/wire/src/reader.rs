@@ -8,6 +8,7 @@ use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
 use crate::marker::*;
 use crate::name::is_name;
 use crate::shape::{Form, Place, Shape};
+use crate::table::Table;
 use crate::token::Token;
 use crate::violation::{Allowance, KeyFault, Violation};
 
@@ -175,6 +176,7 @@ impl<'a> Reader<'a> {
                 self.shape.container(Place::Unhashable, Form::Members, count, at)?;
                 Ok(Token::Set(count as usize))
             }
+            KIND_TABLE => self.table(count, at),
             KIND_STRUCT if count == 2 => {
                 let name = self.name("struct", at)?;
                 let fields = self.map_header("struct", at)?;
@@ -201,6 +203,25 @@ impl<'a> Reader<'a> {
             KIND_EXCEPTION => Err(Violation::Tagged { kind: "exception", at }),
             _ => Err(Violation::Tagged { kind: "tag", at }),
         }
+    }
+
+    /// A table's body, then the columns that are lists.
+    fn table(&mut self, count: u32, at: usize) -> Result<Token<'a>, Violation> {
+        let malformed = Violation::Tagged { kind: "table", at };
+        let marker = self.byte()?;
+        if !matches!(marker, BIN8 | BIN16 | BIN32) {
+            return Err(malformed);
+        }
+        let len = self.length(marker - BIN8, 0, at)?;
+        let body = self.string(len as usize, at)?;
+        let Some(checked) = Table::parse(body) else { return Err(malformed) };
+        if count.checked_sub(1) != Some(checked.values) {
+            return Err(malformed);
+        }
+        self.items(checked.values, 1, at)?;
+        self.shape.charge(checked.cost)?;
+        self.shape.container(Place::Unhashable, Form::Items, checked.values, at)?;
+        Ok(Token::Table(checked.table))
     }
 
     fn extension(&mut self, len: usize, at: usize) -> Result<Token<'a>, Violation> {

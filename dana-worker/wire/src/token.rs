@@ -1,5 +1,7 @@
 //! What a reader yields: one value's head, with its scalars borrowed from the frame.
 
+use crate::table::Table;
+
 /// The head of one value. The items of a container follow as tokens of their own, each possibly
 /// a container again; there is no closing token.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +22,9 @@ pub enum Token<'a> {
     Set(usize),
     /// So many pairs follow, key first, each key hashable. Equal keys are for the builder to find.
     Dict(usize),
+    /// A table, of which the columns without buffers follow, each a list with as many items as there are rows: that they
+    /// are is for the builder to find, and equal names of columns.
+    Table(Table<'a>),
     /// So many pairs follow, each a `Str` (1 to 255 bytes, no control characters) and a value. Equal
     /// names are for the builder to find.
     Struct {

@@ -27,6 +27,9 @@ pub enum Violation {
     /// A tagged array that is not what its kind demands.
     #[error("malformed {kind} at byte {at}")]
     Tagged { kind: &'static str, at: usize },
+    /// A column of a table that is not a list of as many items as there are rows. Only builders can see it.
+    #[error("a column with other rows than its table at byte {at}")]
+    Column { at: usize },
     /// A dict key, set member or struct field that cannot be one.
     #[error("{fault} at byte {at}")]
     Key { fault: KeyFault, at: usize },

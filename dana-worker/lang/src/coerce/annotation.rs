@@ -6,7 +6,7 @@
 use crate::library::{to_float, to_int};
 use crate::text;
 use crate::value::structure::Annotation;
-use crate::value::{Raise, Text, Value, repr, truth};
+use crate::value::{Iter, Raise, Text, Value, repr, truth};
 
 use super::json::{Unreadable, value_of};
 
@@ -68,6 +68,7 @@ fn converted(value: &Value, name: &str) -> Result<Option<Value>, Raise> {
             }
             _ => Ok(None),
         },
+        "list" if matches!(value, Value::Column(_)) => Iter::of(value)?.collect().map(Value::list).map(Some),
         "list" => json(value, |found| matches!(found, Value::List(_))),
         "dict" => json(value, |found| matches!(found, Value::Dict(_))),
         _ => Ok(None),

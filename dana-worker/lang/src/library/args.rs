@@ -103,6 +103,8 @@ pub(super) fn is_iterable(value: &Value) -> bool {
             | Value::Tuple(_)
             | Value::Dict(_)
             | Value::View(_)
+            | Value::Grid(_)
+            | Value::Column(_)
             | Value::Set(_)
             | Value::Small(_)
             | Value::Str(_)
@@ -166,6 +168,7 @@ fn may_wait(iter: &Iter, depth: u32) -> bool {
         Iter::Range { .. } | Iter::Text { .. } | Iter::Bytes { .. } | Iter::Set { .. } => false,
         Iter::Enumerate { inner, .. } => may_wait(inner, depth),
         Iter::Zip(inner) => inner.iter().any(|inner| may_wait(inner, depth)),
+        Iter::Rows { .. } => false,
         Iter::Shared(_) if depth > 100 => true,
         Iter::Shared(shared) => shared.inner.try_borrow().is_ok_and(|inner| may_wait(&inner, depth + 1)),
         _ => true,

@@ -44,6 +44,8 @@ fn length(call: &mut Call<'_>) -> Result<Value, Raise> {
         Value::Tuple(tuple) => tuple.items().len(),
         Value::Dict(dict) => dict.len(),
         Value::View(view) => view.dict.len(),
+        Value::Grid(grid) => grid.rows,
+        Value::Column(column) => column.len(),
         Value::Set(set) => set.len(),
         Value::Bytes(bytes) => bytes.0.len(),
         Value::Range(range) => {
@@ -123,7 +125,9 @@ fn reversed(call: &mut Call<'_>) -> Result<Value, Raise> {
         value @ (Value::List(_) | Value::Tuple(_) | Value::Small(_) | Value::Str(_) | Value::Range(_)) => {
             Iter::reversed(value).map(Value::iterator)
         }
-        value @ (Value::Dict(_) | Value::View(_)) => Iter::reversed(value).map(Value::iterator),
+        value @ (Value::Dict(_) | Value::View(_) | Value::Grid(_) | Value::Column(_)) => {
+            Iter::reversed(value).map(Value::iterator)
+        }
         other => Err(unsuitable(format!("'{}' object is not reversible", other.type_name()))),
     }
 }

@@ -10,6 +10,7 @@ mod convert;
 mod decorators;
 mod exceptions;
 mod format;
+mod grid_methods;
 pub mod native;
 mod number_methods;
 mod numbers;
@@ -25,6 +26,7 @@ pub use blocked::blocked;
 pub(crate) use convert::{to_float, to_int};
 pub(crate) use exceptions::constructs;
 pub use format::{converted, format, percent};
+pub use grid_methods::no_column;
 
 use crate::value::Value;
 use native::Native;
@@ -43,6 +45,7 @@ static BUILTINS: &[&[Native]] = &[
     crate::reason::FUNCTIONS,
     exceptions::FUNCTIONS,
     resources::FUNCTIONS,
+    grid_methods::FUNCTIONS,
 ];
 
 /// All builtin functions.
@@ -110,6 +113,8 @@ fn methods_of(receiver: &Value) -> &'static [Native] {
         Value::Float(_) => number_methods::FLOAT,
         Value::Bytes(_) => number_methods::BYTES,
         Value::View(_) => table_methods::VIEW,
+        Value::Grid(_) => grid_methods::TABLE,
+        Value::Column(_) => grid_methods::COLUMN,
         _ => &[],
     }
 }

@@ -87,6 +87,8 @@ fn extreme(call: &mut Call<'_>, which: Extreme) -> Result<Step, Raise> {
             | Value::Set(_)
             | Value::Dict(_)
             | Value::View(_)
+            | Value::Column(_)
+            | Value::Grid(_)
             | Value::Range(_)
             | Value::Iter(_) => args::iterate(one)?,
             // A single value that is no collection is its own extreme.

@@ -65,7 +65,11 @@ fn request(call: &mut Call<'_>) -> Result<Request, Raise> {
     {
         options.table.insert(Value::str("use_mock"), Value::bool(crate::value::truth::plain(mock)?))?;
     }
-    Ok(Request { prompt: prompt.to_string(), options })
+    let prompt = match options.data.take() {
+        Some(data) => format!("{}\n\nData:\n{data}", &*prompt),
+        None => prompt.to_string(),
+    };
+    Ok(Request { prompt, options })
 }
 
 fn reason(call: &mut Call<'_>) -> Result<Value, Raise> {

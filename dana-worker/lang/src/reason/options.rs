@@ -3,7 +3,10 @@
 use std::rc::Rc;
 
 use crate::session::Services;
-use crate::value::{DictObj, Raise, Table, Value};
+use crate::value::{DictObj, Raise, Table, Value, grid_text};
+
+/// Bytes of data in a prompt; what is left out is said there.
+const DATA_BYTES: usize = 32 << 10;
 
 /// The options of one request.
 pub(super) struct Options {
@@ -12,6 +15,8 @@ pub(super) struct Options {
     pub(super) system: Option<String>,
     /// The reply is JSON.
     pub(super) json: bool,
+    /// What the question is about, as text.
+    pub(super) data: Option<String>,
 }
 
 /// Reads the options dict and the further keyword arguments.
@@ -20,7 +25,7 @@ pub(super) fn read(
     keywords: &[(Rc<str>, Value)],
     services: &Services,
 ) -> Result<Options, Raise> {
-    let mut options = Options { table: Table::new(), system: None, json: false };
+    let mut options = Options { table: Table::new(), system: None, json: false, data: None };
     match given {
         None | Some(Value::None) => {}
         Some(Value::Dict(dict)) => {
@@ -62,6 +67,10 @@ impl Options {
         }
         let refuse = |wanted: &str| Err(Raise::sandbox(format!("{name} must be {wanted}")));
         match name {
+            "data" => {
+                self.data = Some(grid_text::data(value, DATA_BYTES)?);
+                return Ok(());
+            }
             "system_message" => {
                 let Some(text) = value.as_text() else { return refuse("a string") };
                 self.system = Some(text.to_string());

@@ -211,6 +211,7 @@ fn is_leaf(value: &Value) -> bool {
         Value::Func(func) => func.captures.is_empty() && flat(&func.defaults) && !is_noted(func),
         Value::Error(error) => error.cause.try_borrow().is_ok_and(|cause| cause.is_none()),
         Value::Cell(cell) => cell.0.try_borrow().is_ok_and(|value| !leads(&value)),
+        Value::Grid(grid) => grid.values().next().is_none(),
         _ => false,
     }
 }
@@ -236,6 +237,8 @@ fn place(value: &Value) -> Option<usize> {
         Value::Bound(it) => Rc::as_ptr(it) as usize,
         Value::Iter(it) => Rc::as_ptr(it) as usize,
         Value::View(it) => Rc::as_ptr(it) as usize,
+        Value::Grid(it) => Rc::as_ptr(it) as usize,
+        Value::Column(it) => Rc::as_ptr(it) as usize,
         _ => return None,
     })
 }
@@ -256,6 +259,8 @@ fn holders(value: &Value) -> usize {
         Value::Bound(it) => Rc::strong_count(it),
         Value::Iter(it) => Rc::strong_count(it),
         Value::View(it) => Rc::strong_count(it),
+        Value::Grid(it) => Rc::strong_count(it),
+        Value::Column(it) => Rc::strong_count(it),
         _ => usize::MAX,
     }
 }
@@ -331,6 +336,9 @@ fn contents(value: &Value, visit: Visit<'_>) -> Result<bool, Raise> {
             visit(&bound.function)?;
         }
         Value::View(view) => visit(&Value::Dict(Rc::clone(&view.dict)))?,
+        // Each table holds the values of its columns itself; the buffers lead nowhere.
+        Value::Grid(grid) => grid.values().try_for_each(|values| visit(&values))?,
+        Value::Column(column) => visit(&Value::Grid(Rc::clone(&column.grid)))?,
         Value::Iter(iter) => match iter.inner.try_borrow() {
             Ok(inner) => walked_over(&inner, visit)?,
             Err(_) => return Ok(false),
@@ -348,7 +356,7 @@ fn walked_over(iter: &Iter, visit: Visit<'_>) -> Result<(), Raise> {
         Iter::Dict { dict, .. } => visit(&Value::Dict(Rc::clone(dict))),
         Iter::Set { set, .. } => visit(&Value::Set(Rc::clone(set))),
         Iter::Shared(shared) => visit(&Value::Iter(Rc::clone(shared))),
-        Iter::Reversed { of, .. } => visit(of),
+        Iter::Reversed { of, .. } | Iter::Rows { of, .. } => visit(of),
         Iter::Enumerate { inner, .. } => walked_over(inner, visit),
         Iter::Zip(inner) => inner.iter().try_for_each(|inner| walked_over(inner, &mut *visit)),
         Iter::Values(values) => values.as_slice().iter().try_for_each(visit),

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::work::ELEMENTS;
-use super::{BigInt, MAX_VISITS, Raise, StrObj, Table, Value, ViewKind, ViewObj, bigint, work};
+use super::{
+    BigInt, ColumnObj, Grid, MAX_VISITS, Raise, StrObj, Table, Value, ViewKind, ViewObj, bigint, work,
+};
 
 const MAX_NESTING: u32 = 200;
 
@@ -124,6 +126,9 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
         (Value::Module(a), Value::Module(b)) => Rc::ptr_eq(a, b),
         (Value::Error(a), Value::Error(b)) => Rc::ptr_eq(a, b),
         (Value::Iter(a), Value::Iter(b)) => Rc::ptr_eq(a, b),
+        (Value::Grid(a), Value::Grid(b)) => Rc::ptr_eq(a, b) || tables(a, b, depth)?,
+        (Value::Column(a), b) => cells(a, b, depth)?,
+        (a, Value::Column(b)) => cells(b, a, depth)?,
         (Value::View(a), b) => views(a, b, depth)?,
         (a, Value::View(b)) => views(b, a, depth)?,
         _ => numbers(a, b).unwrap_or(false),
@@ -135,6 +140,50 @@ fn all_in<A, B>(a: &Table<A>, b: &Table<B>) -> Result<bool, Raise> {
     for entry in a.iter() {
         visit()?;
         if b.get_hashed(entry.hash, &entry.key)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The same columns in the same order with equal cells. Index and types do not matter.
+fn tables(a: &Grid, b: &Grid, depth: u32) -> Result<bool, Raise> {
+    if a.rows != b.rows || a.shown().count() != b.shown().count() {
+        return Ok(false);
+    }
+    for ((_, a_column), (_, b_column)) in a.shown().zip(b.shown()) {
+        if *a_column.name() != *b_column.name() {
+            return Ok(false);
+        }
+        for row in 0..a.rows {
+            if !same_or_equal(&a_column.cell(row), &b_column.cell(row), depth)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// A column equals what has equal elements: a column, a list or a tuple.
+fn cells(a: &ColumnObj, b: &Value, depth: u32) -> Result<bool, Raise> {
+    let length = match b {
+        Value::Column(b) => b.len(),
+        Value::List(b) => b.len(),
+        Value::Tuple(b) => b.items().len(),
+        _ => return Ok(false),
+    };
+    if a.len() != length {
+        return Ok(false);
+    }
+    for at in 0..length {
+        let one = a.get(at).unwrap_or(Value::None);
+        let two = match b {
+            Value::Column(b) => b.get(at),
+            Value::List(b) => b.get(at),
+            Value::Tuple(b) => b.items().get(at).cloned(),
+            _ => None,
+        };
+        if !same_or_equal(&one, &two.unwrap_or(Value::None), depth)? {
             return Ok(false);
         }
     }
@@ -242,6 +291,8 @@ pub fn same(a: &Value, b: &Value) -> bool {
         (Value::Error(a), Value::Error(b)) => Rc::ptr_eq(a, b),
         (Value::Iter(a), Value::Iter(b)) => Rc::ptr_eq(a, b),
         (Value::View(a), Value::View(b)) => Rc::ptr_eq(a, b),
+        (Value::Grid(a), Value::Grid(b)) => Rc::ptr_eq(a, b),
+        (Value::Column(a), Value::Column(b)) => Rc::ptr_eq(a, b),
         (Value::Type(a), Value::Type(b)) => a == b,
         (Value::Module(a), Value::Module(b)) => Rc::ptr_eq(a, b),
         _ => false,

@@ -131,7 +131,13 @@ fn hash_nested(value: &Value, depth: u32) -> Result<u64, Raise> {
         Value::Module(it) => identity(it),
         Value::Error(it) => identity(it),
         Value::Iter(it) => identity(it),
-        Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::Struct(_) | Value::View(_) => {
+        Value::List(_)
+        | Value::Dict(_)
+        | Value::Set(_)
+        | Value::Struct(_)
+        | Value::View(_)
+        | Value::Grid(_)
+        | Value::Column(_) => {
             return Err(Raise::type_error(format!("unhashable type: '{}'", value.type_name())));
         }
         Value::Unset | Value::Cell(_) => return Err(Raise::type_error("unhashable value")),

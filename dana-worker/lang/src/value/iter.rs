@@ -61,6 +61,11 @@ pub enum Iter {
         of: Value,
         left: usize,
     },
+    /// Rows of a table, or cells of a column.
+    Rows {
+        of: Value,
+        at: usize,
+    },
     /// Tuples of one element of each, until one ends.
     Zip(Vec<Iter>),
     /// The same iterator, shared with others.
@@ -86,6 +91,7 @@ impl Iter {
             }
             Value::Small(_) | Value::Str(_) => Iter::Text { text: value.clone(), byte: 0 },
             Value::Range(range) => Iter::range(range),
+            Value::Grid(_) | Value::Column(_) => Iter::Rows { of: value.clone(), at: 0 },
             Value::Bytes(_) => Iter::Bytes { bytes: value.clone(), at: 0 },
             Value::Iter(shared) => Iter::Shared(Rc::clone(shared)),
             Value::Promise(promise) => return Iter::of(&promise.observe()?),
@@ -109,6 +115,8 @@ impl Iter {
         let left = match &value {
             Value::List(list) => list.len(),
             Value::Tuple(tuple) => tuple.items().len(),
+            Value::Grid(grid) => grid.rows,
+            Value::Column(column) => column.len(),
             Value::Small(_) | Value::Str(_) => super::text::char_count(&value),
             Value::Range(range) => {
                 let len = range.len();
@@ -205,6 +213,10 @@ impl Iter {
                 *at += 1;
                 Ok(item)
             }
+            Iter::Rows { of, at } => {
+                *at += 1;
+                row(of, *at - 1)
+            }
             Iter::Enumerate { inner, at } => Ok(inner.next()?.map(|item| {
                 *at += 1;
                 Value::tuple(vec![Value::Int(*at - 1), item])
@@ -217,6 +229,7 @@ impl Iter {
                 Ok(match of {
                     Value::List(list) => list.get(*left),
                     Value::Tuple(tuple) => tuple.items().get(*left).cloned(),
+                    of @ (Value::Grid(_) | Value::Column(_)) => row(of, *left)?,
                     text => super::text::char_at(text, *left),
                 })
             }
@@ -263,6 +276,9 @@ impl Iter {
             }
             Iter::Bytes { bytes: Value::Bytes(bytes), at } => bytes.0.len().saturating_sub(*at) as u64,
             Iter::Bytes { .. } => 0,
+            Iter::Rows { of: Value::Grid(grid), at } => grid.rows.saturating_sub(*at) as u64,
+            Iter::Rows { of: Value::Column(column), at } => column.len().saturating_sub(*at) as u64,
+            Iter::Rows { .. } => 0,
             Iter::Enumerate { inner, .. } => inner.remaining_below(depth),
             Iter::Reversed { left, .. } => *left as u64,
             Iter::Zip(inner) => inner.iter().map(|inner| inner.remaining_below(depth)).min().unwrap_or(0),
@@ -281,7 +297,7 @@ impl Iter {
             Iter::Tuple { tuple, .. } => held.push(Value::Tuple(tuple)),
             Iter::Dict { dict, .. } => held.push(Value::Dict(dict)),
             Iter::Set { set, .. } => held.push(Value::Set(set)),
-            Iter::Reversed { of, .. } => held.push(of),
+            Iter::Reversed { of, .. } | Iter::Rows { of, .. } => held.push(of),
             Iter::Enumerate { inner, .. } => inner.dissolve(held),
             Iter::Zip(inner) => inner.into_iter().for_each(|inner| inner.dissolve(held)),
             Iter::Shared(shared) => held.push(Value::Iter(shared)),
@@ -305,6 +321,15 @@ impl Iter {
             memory::push(&mut items, item)?;
         }
         Ok(items)
+    }
+}
+
+/// A row of a table or a cell of a column; none behind the last.
+fn row(of: &Value, at: usize) -> Result<Option<Value>, Raise> {
+    match of {
+        Value::Grid(grid) if at < grid.rows => grid.row(at).map(Some),
+        Value::Column(column) => Ok(column.get(at)),
+        _ => Ok(None),
     }
 }
 

@@ -10,6 +10,9 @@ pub mod cycles;
 pub mod eq;
 pub mod error;
 pub mod function;
+pub mod grid;
+pub mod grid_text;
+mod grid_time;
 pub mod hash;
 pub mod iter;
 pub mod list;
@@ -33,6 +36,7 @@ use std::rc::Rc;
 
 pub use error::{ErrorObj, Raise};
 pub use function::{BoundObj, CellObj, FuncObj};
+pub use grid::{ColumnObj, Grid};
 pub use iter::{Iter, IterObj};
 pub use list::{BytesObj, ListObj, Tail, TupleObj};
 pub use module::{ModuleObj, Namespace};
@@ -101,6 +105,10 @@ pub enum Value {
     Iter(Rc<IterObj>),
     /// `d.keys()`, `d.values()`, `d.items()`.
     View(Rc<ViewObj>),
+    /// A table, which never changes.
+    Grid(Rc<Grid>),
+    /// A column of one.
+    Column(Rc<ColumnObj>),
     /// What `type(x)` gives: prints as and equals its text.
     Type(Rc<TypeName>),
     Module(Rc<ModuleObj>),
@@ -156,6 +164,8 @@ fn clone_shared(value: &Value) -> Value {
         Value::Error(it) => Value::Error(Rc::clone(it)),
         Value::Iter(it) => Value::Iter(Rc::clone(it)),
         Value::View(it) => Value::View(Rc::clone(it)),
+        Value::Grid(it) => Value::Grid(Rc::clone(it)),
+        Value::Column(it) => Value::Column(Rc::clone(it)),
         Value::Type(it) => Value::Type(Rc::clone(it)),
         Value::Module(it) => Value::Module(Rc::clone(it)),
         Value::Promise(it) => Value::Promise(Rc::clone(it)),
@@ -339,6 +349,8 @@ impl Value {
             Value::Error(_) => 19,
             Value::Iter(_) => 20,
             Value::View(_) => 21,
+            Value::Grid(_) => 26,
+            Value::Column(_) => 27,
             Value::Type(_) => 22,
             Value::Module(_) => 23,
             Value::Promise(_) => 24,
@@ -369,6 +381,8 @@ impl Value {
             Value::Error(it) => it.kind(),
             Value::Iter(_) => "iterator",
             Value::View(it) => it.which.type_name(),
+            Value::Grid(_) => "table",
+            Value::Column(_) => "column",
             Value::Type(_) => "type",
             Value::Module(_) => "module",
             Value::Promise(_) => "promise",

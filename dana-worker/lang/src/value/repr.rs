@@ -61,6 +61,7 @@ pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
         Value::Int(number) => push_int(out, *number),
         Value::Promise(promise) => push_display(out, &promise.observe()?)?,
         Value::Error(error) => out.push_str(&error_text(error)),
+        Value::Grid(grid) => super::grid_text::aligned(out, grid)?,
         other => Printer { out, path: Vec::new(), visits: 0, checked: 0 }.repr(other)?,
     }
     Ok(())
@@ -234,6 +235,8 @@ impl Printer<'_> {
                     view.dict.table.borrow().iter().map(|e| ViewObj::element(which, e)).collect();
                 self.nested(Rc::as_ptr(&view.dict) as usize, "(...)", |p| p.sequence("([", &items, "])"))?;
             }
+            Value::Grid(grid) => super::grid_text::brief(self.out, grid),
+            Value::Column(column) => super::grid_text::listed(self.out, column, self.path.len())?,
             Value::Range(range) => {
                 let _ = write!(self.out, "range({}, {}", range.start, range.stop);
                 if range.step != 1 {

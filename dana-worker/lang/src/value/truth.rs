@@ -24,6 +24,8 @@ fn plain_shared(value: &Value) -> Result<bool, Raise> {
         Value::Range(range) => !range.is_empty(),
         Value::Bytes(bytes) => !bytes.0.is_empty(),
         Value::View(view) => !view.dict.is_empty(),
+        Value::Grid(grid) => grid.rows > 0,
+        Value::Column(column) => !column.is_empty(),
         Value::Promise(promise) => plain(&promise.observe()?)?,
         Value::Type(_) | Value::Big(_) | Value::Str(_) => true,
         _ => true,

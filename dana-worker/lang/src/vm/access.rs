@@ -40,6 +40,15 @@ impl Vm {
                 "step" => Some(Value::Int(range.step)),
                 _ => library::method(&object, name).map(|native| bound(&object, Value::Native(native))),
             },
+            Value::Grid(grid) => match name {
+                "columns" => Some(Value::list(grid.shown().map(|(_, column)| column.name.clone()).collect())),
+                "shape" => {
+                    let sides = [grid.rows, grid.shown().count()];
+                    Some(Value::tuple(sides.map(|side| Value::Int(side as i64)).to_vec()))
+                }
+                _ => library::method(&object, name).map(|native| bound(&object, Value::Native(native))),
+            },
+            Value::Column(column) if name == "name" => column.column().map(|column| column.name.clone()),
             other if name.starts_with('_') => {
                 return Err(no_attribute(other, name));
             }

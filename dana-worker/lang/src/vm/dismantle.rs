@@ -70,6 +70,8 @@ fn open(value: Value, seen: &mut BTreeSet<usize>, left: &mut Vec<Value>) {
             }
         }
         Value::View(view) => left.push(Value::Dict(Rc::clone(&view.dict))),
+        Value::Grid(grid) => left.extend(grid.values()),
+        Value::Column(column) => left.push(Value::Grid(Rc::clone(&column.grid))),
         Value::Tuple(tuple) if tuple.items().iter().any(leads) && seen.insert(Rc::as_ptr(tuple) as usize) => {
             left.extend(tuple.items().iter().filter(|item| leads(item)).cloned());
         }

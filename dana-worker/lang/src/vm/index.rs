@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::value::work::Walk;
-use crate::value::{Iter, Raise, RangeObj, Value, arith, cycles, eq, memory, repr, text, work};
+use crate::value::{ColumnObj, Iter, Raise, RangeObj, Value, arith, cycles, eq, memory, repr, text, work};
 
 pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
     if let (Value::Promise(_), _) | (_, Value::Promise(_)) = (object, index) {
@@ -29,6 +29,17 @@ pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
         Value::Range(range) => {
             let len = usize::try_from(range.len()).unwrap_or(usize::MAX);
             Ok(Value::Int(range.at(position(object, index, len)? as u64)))
+        }
+        Value::Grid(grid) => match index.as_text() {
+            Some(name) => grid
+                .find(&name)
+                .and_then(|at| ColumnObj::of(grid, at))
+                .ok_or_else(|| crate::library::no_column(grid, &name)),
+            None => grid.row(position(object, index, grid.rows)?),
+        },
+        Value::Column(column) => {
+            let at = position(object, index, column.len())?;
+            Ok(column.get(at).unwrap_or(Value::None))
         }
         Value::Bytes(bytes) => {
             let at = position(object, index, bytes.0.len())?;
@@ -123,6 +134,8 @@ pub(super) fn slice(object: &Value, bounds: &[Value; 3]) -> Result<Value, Raise>
         Value::Small(_) | Value::Str(_) => text::char_count(object),
         Value::Range(range) => usize::try_from(range.len()).unwrap_or(usize::MAX),
         Value::Bytes(bytes) => bytes.0.len(),
+        Value::Grid(grid) => grid.rows,
+        Value::Column(column) => column.len(),
         other => return Err(not_sliceable(other)),
     };
     let [start, stop, step] = bounds;
@@ -204,6 +217,10 @@ fn whole(object: &Value, from: usize, to: usize) -> Result<Value, Raise> {
             Value::list(memory::copied(list.items.borrow().get(from..to).unwrap_or_default())?)
         }
         Value::Tuple(tuple) => Value::tuple(memory::copied(tuple.items().get(from..to).unwrap_or_default())?),
+        Value::Grid(_) | Value::Column(_) => {
+            memory::reserve(count.saturating_mul(8))?;
+            pick(object, &(from..to.max(from)).collect::<Vec<_>>())?
+        }
         Value::Bytes(bytes) => {
             memory::reserve(count)?;
             work::bytes(count)?;
@@ -233,6 +250,8 @@ fn pick(object: &Value, positions: &[usize]) -> Result<Value, Raise> {
             let chars: Vec<char> = text.chars().collect();
             Ok(Value::string(positions.iter().filter_map(|at| chars.get(*at)).collect()))
         }
+        Value::Grid(grid) => Ok(Value::Grid(Rc::new(grid.pick(positions)?))),
+        Value::Column(column) => column.pick(positions),
         Value::Bytes(bytes) => {
             Ok(Value::bytes(positions.iter().filter_map(|at| bytes.0.get(*at)).copied().collect()))
         }
@@ -341,7 +360,8 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         Value::View(view) if view.which == crate::value::ViewKind::Keys => {
             view.dict.table.borrow().contains(needle)
         }
-        Value::Tuple(_) | Value::Iter(_) | Value::View(_) | Value::Bytes(_) => {
+        Value::Grid(grid) => Ok(needle.as_text().is_some_and(|name| grid.find(&name).is_some())),
+        Value::Tuple(_) | Value::Iter(_) | Value::View(_) | Value::Bytes(_) | Value::Column(_) => {
             let mut iter = Iter::of(object)?;
             let mut walk = Walk::default();
             while let Some(item) = iter.next()? {

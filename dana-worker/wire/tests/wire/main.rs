@@ -9,6 +9,7 @@ mod frames;
 mod hostile;
 mod samples;
 mod schema;
+mod tables;
 mod values;
 
 /// So that tests can say what reading costs.
