@@ -16,6 +16,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::converse::Kind;
+use crate::crossing;
 use crate::decode::Receiver;
 use crate::encode::{Sender, Step};
 use crate::link::Link;
@@ -209,7 +210,14 @@ impl Asks {
         Python::attach(|py| {
             let session = watch.session.bind(py);
             let payload = PyDict::new(py);
-            (row.payload)(question, &mut Receiver::new(values, session, &watch.patience)?, &payload)?;
+            let mut receiver = Receiver::new(values, session, &watch.patience)?;
+            (row.payload)(question, &mut receiver, &payload)?;
+            if receiver.has_structs()
+                && let Err(error) = crossing::restore_arguments(session, &payload)
+            {
+                self.ready.push_back((ask, failed(py, error)?));
+                return Ok(());
+            }
             let turn = watch.turn(py)?;
             if crowded {
                 self.held += bytes;

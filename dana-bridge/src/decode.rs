@@ -8,12 +8,13 @@
 
 mod table;
 
-use dana_wire::{Budget, KeyFault, Reader, Token, Violation, floats, ints};
+use dana_wire::{Budget, KeyFault, Literal, Reader, Token, Violation, floats, ints};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySet, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 
 use crate::collector::Stopped;
 use crate::function::Function;
+use crate::literal;
 use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::raise;
@@ -39,6 +40,8 @@ pub(crate) struct Receiver<'a, 'py> {
     stopped: Option<Stopped<'py>>,
     /// Containers that the collector has not looked through.
     containers: usize,
+    /// A struct was among them.
+    structs: bool,
 }
 
 impl<'a, 'py> Receiver<'a, 'py> {
@@ -56,6 +59,7 @@ impl<'a, 'py> Receiver<'a, 'py> {
             pace: Pace::new(session.py()),
             stopped: None,
             containers: 0,
+            structs: false,
         })
     }
 
@@ -79,6 +83,7 @@ impl<'a, 'py> Receiver<'a, 'py> {
             Token::Set(count) => self.set(count)?,
             Token::Dict(count) => self.dict(count)?.into_any(),
             Token::Struct { name, fields } => {
+                self.structs = true;
                 let fields = self.dict(fields)?;
                 Bound::new(py, Struct::of(name, &fields))?.into_any()
             }
@@ -86,6 +91,19 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 Bound::new(py, Function::hold(self.session, handle, name)?)?.into_any()
             }
             Token::Table(table) => self.table(&table)?,
+            Token::FrozenSet(count) => {
+                self.containers += 1;
+                let set = PyFrozenSet::new(py, self.values(count)?)?;
+                self.all_distinct(set.len(), count)?;
+                set.into_any()
+            }
+            Token::Literal { kind, text } => {
+                let malformed = || Stop::Violation("a literal that is none".to_owned());
+                let literal = Literal::parse(kind, text).ok_or_else(malformed)?;
+                let object = literal::object(py, &literal, self.session.get().zones())?;
+                object
+                    .ok_or_else(|| Stop::Violation("a time in a zone that the host never sent".to_owned()))?
+            }
             Token::Exception { kind, message } => raise::exception_value(py, kind, message)?,
             Token::Floats(packed) => {
                 let mut floats = floats(packed);
@@ -102,6 +120,11 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 })?
             }
         })
+    }
+
+    /// Whether any of the values was, or held, a struct.
+    pub(crate) fn has_structs(&self) -> bool {
+        self.structs
     }
 
     /// So many values.

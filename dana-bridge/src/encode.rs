@@ -6,7 +6,8 @@
 
 mod table;
 
-use dana_wire::{Budget, Encoder, Violation};
+use dana_wire::{Budget, Encoder, Literal, Violation};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{
@@ -14,7 +15,9 @@ use pyo3::types::{
     PySet, PyString, PyTuple, PyType,
 };
 
+use crate::crossing;
 use crate::function::Function;
+use crate::literal::{self, Found};
 use crate::pace::Pace;
 use crate::raise;
 use crate::session::Session;
@@ -29,8 +32,29 @@ pub(crate) enum Unsendable {
     /// Something in the value; the path is innermost first.
     #[error("{reason}")]
     Value { reason: String, python_type: Option<Py<PyType>>, path: Vec<Step> },
+    /// Something in the value, for a reason that Python gave.
+    #[error("{reason}")]
+    Refused { reason: String, error: PyErr, path: Vec<Step> },
     #[error(transparent)]
     Python(#[from] PyErr),
+}
+
+/// How deep values may be in each other here; the wire's own limit comes first where no object stands for another.
+const DEEP: usize = 300;
+
+fn unsendable_name(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(format!("a value of type {} cannot be sent to Dana", value.get_type().fully_qualified_name()?))
+}
+
+/// A tuple of a class made by `NamedTuple`.
+fn is_named(tuple: &Bound<'_, PyTuple>) -> bool {
+    let kind = tuple.get_type();
+    kind.mro().iter().any(|base| {
+        base.cast::<PyType>().is_ok_and(|base| {
+            let own = base.getattr(intern!(base.py(), "__dict__"));
+            own.and_then(|own| own.contains(intern!(base.py(), "_field_defaults"))).unwrap_or(false)
+        })
+    })
 }
 
 /// One step from a value to a part of it.
@@ -54,7 +78,7 @@ impl Unsendable {
     }
 
     pub(crate) fn at(mut self, step: Step) -> Self {
-        if let Unsendable::Value { path, .. } = &mut self {
+        if let Unsendable::Value { path, .. } | Unsendable::Refused { path, .. } = &mut self {
             path.push(step);
         }
         self
@@ -64,6 +88,16 @@ impl Unsendable {
     pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
         match self {
             Unsendable::Python(error) => error,
+            Unsendable::Refused { reason, error, path } => {
+                let place = describe(&path);
+                if place.is_empty() {
+                    return error;
+                }
+                let python_type = error.value(py).getattr("python_type").ok();
+                let told = raise::conversion(py, &format!("{reason} at {place}"), python_type);
+                told.set_cause(py, error.cause(py));
+                told
+            }
             Unsendable::Value { reason, python_type, path } => {
                 let place = describe(&path);
                 let message = if place.is_empty() { reason } else { format!("{reason} at {place}") };
@@ -173,13 +207,16 @@ impl<'a, 'py> Sender<'a, 'py> {
                 self.value(value).map_err(|error| error.at(step()))
             })
         } else if let Ok(tuple) = value.cast::<PyTuple>() {
+            if !tuple.is_exact_instance_of::<PyTuple>() && is_named(tuple) {
+                return self.object(value);
+            }
             self.encoder.tuple(tuple.len())?;
             self.items(tuple, tuple.iter())
         } else if let Ok(set) = value.cast::<PySet>() {
             self.encoder.set(set.len())?;
             self.members(set)
         } else if let Ok(set) = value.cast::<PyFrozenSet>() {
-            self.encoder.set(set.len())?;
+            self.encoder.frozen_set(set.len())?;
             self.members(set)
         } else if let Ok(structure) = value.cast::<Struct>() {
             self.structure(structure)
@@ -190,8 +227,43 @@ impl<'a, 'py> Sender<'a, 'py> {
         } else if self.table(value)? {
             Ok(())
         } else {
-            let name = value.get_type().fully_qualified_name()?;
-            Err(Unsendable::value(format!("a value of type {name} cannot be sent to Dana"), value))
+            self.other(value)
+        }
+    }
+
+    /// What is none of the plain kinds.
+    fn other(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Unsendable> {
+        match literal::text_of(value, self.session.get().zones())? {
+            Found::Text(kind, text) => {
+                return match Literal::parse(kind, &text) {
+                    Some(literal) => Ok(self.encoder.literal(&literal)?),
+                    None => Err(Unsendable::value(unsendable_name(value)?, value)),
+                };
+            }
+            Found::Refused(reason) => return Err(Unsendable::value(reason, value)),
+            Found::No => {}
+        }
+        self.object(value)
+    }
+
+    /// What only Python can tell: a record, a member of an Enum, an object of a registered type.
+    fn object(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Unsendable> {
+        // Objects that stand for others are not counted by the wire.
+        if self.inside.len() > DEEP {
+            return Err(Unsendable::value("a value nested too deeply cannot be sent to Dana", value));
+        }
+        let py = value.py();
+        match crossing::outgoing(self.session, value) {
+            Ok(stands) if stands.is(py.NotImplemented()) => {
+                Err(Unsendable::value(unsendable_name(value)?, value))
+            }
+            Ok(stands) => self.value(&stands),
+            Err(error) if raise::is_conversion(py, &error) => Err(Unsendable::Refused {
+                reason: error.value(py).str()?.to_string_lossy().into_owned(),
+                error,
+                path: Vec::new(),
+            }),
+            Err(error) => Err(error.into()),
         }
     }
 

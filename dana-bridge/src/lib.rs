@@ -8,6 +8,7 @@ mod cgroup;
 mod collector;
 mod converse;
 mod core;
+mod crossing;
 mod decode;
 mod encode;
 mod ending;
@@ -19,6 +20,7 @@ mod handles;
 mod leaving;
 mod limits;
 mod link;
+mod literal;
 mod mailbox;
 mod namespaces;
 mod opening;
@@ -50,6 +52,8 @@ static HEAP: dana_meter::Counting<mimalloc::MiMalloc> = dana_meter::Counting::ne
 /// The extension module.
 #[pyo3::pymodule]
 mod _bridge {
+    #[pymodule_export]
+    use crate::crossing::restore_structs;
     #[pymodule_export]
     use crate::function::Function;
     #[pymodule_export]

@@ -94,6 +94,15 @@ pub(crate) fn too_many_asks(py: Python<'_>, limit: u64, at: &Position) -> PyErr 
     )
 }
 
+/// Whether it says that a value cannot cross.
+pub(crate) fn is_conversion(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        py.import("opendxa.dana.exceptions")?.getattr("TypeConversionError").map(Bound::unbind)
+    });
+    class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
+}
+
 /// Whether Python says that the session's tokens are used up.
 pub(crate) fn is_token_limit(py: Python<'_>, error: &PyErr) -> bool {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -1,7 +1,7 @@
 //! The Python face of a session: what can be asked of it, and how it is opened.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dana_wire::{FUNCTIONS, HostFunction, NAME_BYTES, Start, Target};
@@ -15,6 +15,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::core::Core;
 use crate::leaving::Inside;
 use crate::limits::{Limits, seconds};
+use crate::literal::Zones;
 use crate::recruit::Recipe;
 use crate::report::{Level, Report};
 use crate::turn::{self, Task, usage_dict};
@@ -33,6 +34,9 @@ pub(crate) struct Session {
     turn: Py<PyAny>,
     /// Completes the error of a turn that failed.
     failed: Option<Py<PyAny>>,
+    /// Python's object for the types that this session knows beyond the usual ones.
+    types: Mutex<Option<Py<PyAny>>>,
+    zones: Zones,
     /// How its worker is made; `None` in-process.
     recipe: Option<Arc<Recipe>>,
 }
@@ -70,6 +74,15 @@ impl Session {
         &self.log
     }
 
+    pub(crate) fn types<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        types.as_ref().map(|types| types.bind(py).clone())
+    }
+
+    pub(crate) fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
     /// Has Python make its object for a turn that may take so many seconds more.
     pub(crate) fn begin_turn(&self, py: Python<'_>, left: Option<f64>) -> PyResult<Py<PyAny>> {
         self.turn.call1(py, (left,))
@@ -95,7 +108,20 @@ impl Session {
     ) -> PyResult<Py<Session>> {
         let Face { ask, output, log, turn, failed } = face;
         let core = Core::new(limits, functions);
-        let session = Py::new(py, Session { core, ask, output, log, turn, failed, recipe })?;
+        let session = Py::new(
+            py,
+            Session {
+                core,
+                ask,
+                output,
+                log,
+                turn,
+                failed,
+                types: Mutex::default(),
+                zones: Zones::default(),
+                recipe,
+            },
+        )?;
         forks::remember(session.bind(py))?;
         Ok(session)
     }
@@ -453,6 +479,13 @@ impl Session {
         if self.core.register(checked(functions)?) { Ok(()) } else { Err(too_many_functions()) }
     }
 
+    /// Sets the object that says which types the session knows beyond the usual ones; see `opendxa.dana.crossing`.
+    fn set_types(&self, types: Py<PyAny>) {
+        let before = self.types.lock().unwrap_or_else(PoisonError::into_inner).replace(types);
+        // Not under the lock: dropping may run Python code.
+        drop(before);
+    }
+
     /// Ends the session and its worker. Idempotent; allowed from any thread at any time.
     fn close(&self, py: Python<'_>) {
         let _inside = Inside::enter();
@@ -497,7 +530,12 @@ impl Session {
         visit.call(&self.output)?;
         visit.call(&self.log)?;
         visit.call(&self.turn)?;
-        visit.call(&self.failed)
+        visit.call(&self.failed)?;
+        // What cannot be looked at now is not collected now.
+        match self.types.try_lock() {
+            Ok(types) => visit.call(&*types),
+            Err(_) => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::asks::{Asks, HostLimit};
 use crate::converse::{self, Kind, LastWord, converse, listen, look_out};
 use crate::core::{Core, Room};
+use crate::crossing;
 use crate::decode::Receiver;
 use crate::encode::{Sender, Step, Unsendable};
 use crate::ending::{self, Ending};
@@ -327,7 +328,15 @@ fn conclude<'py>(
             let link = &mut *stage.room.link;
             let value = match link.bytes() {
                 Some(bytes) => bytes.into_bound(py).into_any(),
-                None => Receiver::new(link.payload(), stage.session, &watch.patience)?.value()?,
+                None => {
+                    let mut receiver = Receiver::new(link.payload(), stage.session, &watch.patience)?;
+                    let value = receiver.value()?;
+                    if receiver.has_structs() {
+                        crossing::restored(stage.session, value).map_err(Unanswered::Kept)?
+                    } else {
+                        value
+                    }
+                }
             };
             Ok(Answered { value, usage })
         }

@@ -602,6 +602,16 @@ def act_body(which: str) -> None:
         "amplify": b"\xdd" + struct.pack(">I", 8 << 20) + b"\x90" * (8 << 20),
         "nils": b"\xdd" + struct.pack(">I", 8 << 20) + b"\xc0" * (8 << 20),
         "ext": b"\xd4\x63\x01",
+        # Literals that Python could not build, a zone the host never sent, one key with two texts.
+        "date": b"\x92\xd4\x01d\xaa2026-02-30",
+        "zone": b"\x92\xd4\x01m\xb72026-01-02T03:04:05[UTC]",
+        "zonepath": b"\x92\xd4\x01m\xd9\x252026-01-02T03:04:05[../../etc/passwd]",
+        "exponent": b"\x92\xd4\x01n\xb51E9999999999999999999",
+        "duration": b"\x92\xd4\x01l\xb486400000000000000000",
+        "uuid": b"\x92\xd4\x01u\xa41234",
+        "number": b"\x92\xd4\x01n\x01",
+        "twokeys": b"\x82\x92\xd4\x01n\xa31E0\x01\x92\xd4\x01n\xa510E-1\x02",
+        "twomembers": b"\x93\xd4\x01z\x01\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00",
     }
     send_body(header + payloads[which])
     sleep_for_ever()

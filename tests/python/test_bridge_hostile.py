@@ -300,6 +300,7 @@ VIOLATIONS = [
 BODIES = [
     "empty", "trailing", "deep", "abyss", "array32", "map32", "str32", "bin32", "ext32", "reserved",
     "float32", "utf8", "surrogate", "nankey", "listkey", "duplicate", "bigint", "amplify", "nils", "ext",
+    "date", "zone", "zonepath", "exponent", "duration", "uuid", "number", "twokeys", "twomembers",
 ]  # fmt: skip
 
 

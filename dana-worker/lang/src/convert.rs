@@ -17,7 +17,7 @@ use crate::coerce;
 use crate::session::Services;
 use crate::value::grid::{Cells, Column};
 use crate::value::{
-    BigInt, BytesObj, ErrorObj, Grid, Iter, Raise, Table, Tail, Value, ViewObj, memory, repr,
+    BigInt, BytesObj, ErrorObj, Grid, Iter, Literal, Raise, Table, Tail, Value, ViewObj, memory, repr,
 };
 
 /// Bytes from which on a bytes value crosses without being copied here.
@@ -240,6 +240,10 @@ impl Writer<'_, '_> {
             Value::Str(text) => self.encoder.str(text.as_str()),
             Value::Type(name) => self.encoder.str(&name.0),
             Value::Bytes(bytes) => self.encoder.bytes(&bytes.0),
+            Value::Literal(literal) => {
+                let encoder = &mut self.encoder;
+                literal.send(|literal| encoder.literal(literal))
+            }
             Value::Promise(promise) => return self.value(&promise.observe()?),
             Value::Error(error) => self.encoder.exception(error.kind(), &error.message),
             Value::List(list) => return self.list(Rc::as_ptr(list) as usize, &list.items.borrow()),
@@ -252,7 +256,11 @@ impl Writer<'_, '_> {
             Value::Set(set) => {
                 let table = set.table.borrow();
                 self.enter(Rc::as_ptr(set) as usize, Step::Item(0))?;
-                let result = self.encoder.set(table.len());
+                let result = if set.frozen {
+                    self.encoder.frozen_set(table.len())
+                } else {
+                    self.encoder.set(table.len())
+                };
                 self.fits(result)?;
                 return self.items(table.keys());
             }
@@ -380,6 +388,14 @@ pub fn decode(
     Ok(values)
 }
 
+fn members(items: Vec<Value>) -> Result<Table<()>, Raise> {
+    let mut table = Table::new();
+    for member in items {
+        table.add(member)?;
+    }
+    Ok(table)
+}
+
 fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Result<Value, Unread> {
     let items = |reader: &mut Reader<'_>, count: usize| -> Result<Vec<Value>, Unread> {
         memory::reserve_values(count)?;
@@ -416,13 +432,8 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
         }
         Token::List(count) => Value::list(items(reader, count)?),
         Token::Tuple(count) => Value::tuple(items(reader, count)?),
-        Token::Set(count) => {
-            let mut table = Table::new();
-            for member in items(reader, count)? {
-                table.add(member)?;
-            }
-            Value::set(table)
-        }
+        Token::Set(count) => Value::set(members(items(reader, count)?)?),
+        Token::FrozenSet(count) => Value::frozen_set(members(items(reader, count)?)?),
         Token::Dict(count) => {
             memory::reserve(Table::<Value>::bytes(count))?;
             let mut table = Table::with_capacity(count);
@@ -443,9 +454,9 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
                     named.push((Rc::from(&*field), value));
                 }
             }
-            let Some(kind) = kind else {
-                let message = format!("the session has no struct type '{name}'");
-                return Err(Unread::Raise(Raise::type_error(message)));
+            let kind = match kind {
+                Some(kind) => kind,
+                None => services.foreign_type(name, &named)?,
             };
             coerce::construct(&kind, &[], &named, services)?
         }
@@ -457,6 +468,13 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
                 return Err(Unread::Raise(Raise::type_error(message)));
             }
         },
+        Token::Literal { kind, text } => {
+            memory::reserve(2 * text.len() + 128)?;
+            match dana_wire::Literal::parse(kind, text) {
+                Some(literal) => Literal::received(&literal).value(),
+                None => return Err(Unread::Raise(Raise::value_error("a malformed literal"))),
+            }
+        }
         Token::Exception { kind, message } => Value::Error(Rc::new(ErrorObj::new(kind.to_owned(), message))),
     })
 }

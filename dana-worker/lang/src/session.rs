@@ -2,13 +2,14 @@
 //!
 //! The limits live here; the interpreter and the library charge against them.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use dana_wire::{HostFunction, LogLevel, Question, SessionLimits};
 
 use crate::library::preloaded::{FIRST_OWN, Preloaded};
-use crate::value::structure::Annotation;
+use crate::value::structure::{Annotation, AnnotationTerm, FieldDef, StructKind};
 use crate::value::{PromiseObj, Raise, StructType, Value, memory, work};
 
 /// What to do with an answer. Runs when the answer arrives, before anybody sees the promise settle.
@@ -63,7 +64,9 @@ pub struct Services {
     pub(crate) preloaded: Preloaded,
     /// The model chosen by `set_model`.
     pub model: Option<Rc<str>>,
-    pub(crate) next_type: u32,
+    pub(crate) next_type: Cell<u32>,
+    /// Types of structs that came from the host and that the program did not define.
+    foreign: RefCell<Vec<Rc<StructType>>>,
     pub(crate) next_ask: u32,
     pub(crate) output: String,
     pub(crate) logs: Vec<(LogLevel, String)>,
@@ -85,6 +88,9 @@ pub struct Services {
 /// tens of thousands of them for one that floods it.
 const LOG_LINES: usize = 10_000;
 
+/// Types of the host's structs that are remembered; of more kinds, each value has a type of its own.
+const FOREIGN_TYPES: usize = 256;
+
 impl Services {
     pub fn new(limits: SessionLimits, functions: Vec<HostFunction>) -> Services {
         let mut services = Services {
@@ -94,7 +100,8 @@ impl Services {
             types: HashMap::new(),
             preloaded: Preloaded::default(),
             model: None,
-            next_type: FIRST_OWN,
+            next_type: Cell::new(FIRST_OWN),
+            foreign: RefCell::default(),
             next_ask: 1,
             output: String::new(),
             logs: Vec::new(),
@@ -208,10 +215,42 @@ impl Services {
     }
 
     /// A number for a new struct type.
-    pub fn type_id(&mut self) -> u32 {
-        let id = self.next_type;
-        self.next_type = self.next_type.saturating_add(1);
+    pub fn type_id(&self) -> u32 {
+        let id = self.next_type.get();
+        self.next_type.set(id.saturating_add(1));
         id
+    }
+
+    /// A type for a struct that came from the host, where the program has none of that name: any fields, any values.
+    pub(crate) fn foreign_type(
+        &self,
+        name: &str,
+        fields: &[(Rc<str>, Value)],
+    ) -> Result<Rc<StructType>, Raise> {
+        let same = |kind: &&Rc<StructType>| {
+            kind.name.as_str() == name
+                && kind.fields.len() == fields.len()
+                && kind.fields.iter().zip(fields).all(|(def, (field, _))| def.name == *field)
+        };
+        let mut known = self.foreign.borrow_mut();
+        if let Some(kind) = known.iter().rev().find(same) {
+            return Ok(Rc::clone(kind));
+        }
+        memory::reserve(256 + fields.len() * 256)?;
+        let defs = fields.iter().map(|(field, _)| FieldDef {
+            name: Rc::clone(field),
+            annotation: Annotation {
+                terms: vec![AnnotationTerm { name: "any".into(), arguments: Vec::new() }],
+            },
+            default: None,
+            comment: None,
+        });
+        let kind = StructType::new(self.type_id(), StructKind::Struct, name, None, defs.collect());
+        let kind = Rc::new(kind);
+        if known.len() < FOREIGN_TYPES {
+            known.push(Rc::clone(&kind));
+        }
+        Ok(kind)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use crate::budget::Budget;
 use crate::encoder::Encoder;
+use crate::literal::{Literal, LiteralKind};
 use crate::reader::Reader;
 use crate::table::{Cells, Table};
 use crate::token::{Token, floats, ints};
@@ -24,6 +25,7 @@ pub enum Datum {
     List(Vec<Datum>),
     Tuple(Vec<Datum>),
     Set(Vec<Datum>),
+    FrozenSet(Vec<Datum>),
     Dict(Vec<(Datum, Datum)>),
     Struct {
         name: String,
@@ -37,6 +39,11 @@ pub enum Datum {
     Function {
         handle: u64,
         name: String,
+    },
+    /// A value in its one text.
+    Literal {
+        kind: LiteralKind,
+        text: String,
     },
     Exception {
         kind: String,
@@ -91,6 +98,10 @@ impl Datum {
                 encoder.set(members.len())?;
                 members.iter().try_for_each(|member| member.write(encoder))
             }
+            Datum::FrozenSet(members) => {
+                encoder.frozen_set(members.len())?;
+                members.iter().try_for_each(|member| member.write(encoder))
+            }
             Datum::Dict(pairs) => {
                 encoder.dict(pairs.len())?;
                 pairs.iter().try_for_each(|(key, value)| {
@@ -114,6 +125,10 @@ impl Datum {
                 values.iter().try_for_each(|column| column.write(encoder))
             }
             Datum::Function { handle, name } => encoder.function(*handle, name),
+            Datum::Literal { kind, text } => match Literal::parse(*kind, text) {
+                Some(literal) => encoder.literal(&literal),
+                None => Err(Violation::Tagged { kind: kind.name(), at: encoder.position() }),
+            },
             Datum::Exception { kind, message } => encoder.exception(kind, message),
         }
     }
@@ -140,6 +155,10 @@ impl Datum {
                 let mut keys = Keys::new(payload);
                 Datum::Set((0..count).map(|_| keys.read(reader)).collect::<Result<_, _>>()?)
             }
+            Token::FrozenSet(count) => {
+                let mut keys = Keys::new(payload);
+                Datum::FrozenSet((0..count).map(|_| keys.read(reader)).collect::<Result<_, _>>()?)
+            }
             Token::Dict(count) => {
                 let mut keys = Keys::new(payload);
                 let pair = |_| Ok((keys.read(reader)?, Datum::read(payload, reader)?));
@@ -159,6 +178,7 @@ impl Datum {
             }
             Token::Table(table) => table_of(table, payload, reader)?,
             Token::Function { handle, name } => Datum::Function { handle, name: name.to_owned() },
+            Token::Literal { kind, text } => Datum::Literal { kind, text: text.to_owned() },
             Token::Exception { kind, message } => {
                 Datum::Exception { kind: kind.to_owned(), message: message.to_owned() }
             }

@@ -2,6 +2,7 @@
 //! budget accepts; what the reader would refuse is an error here, before it leaves.
 
 use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
+use crate::literal::Literal;
 use crate::marker::*;
 use crate::name::is_name;
 use crate::put::*;
@@ -139,6 +140,13 @@ impl<'b> Encoder<'b> {
         Ok(())
     }
 
+    /// `members` hashable values follow, of a set that never changes.
+    pub fn frozen_set(&mut self, members: usize) -> Result<(), Violation> {
+        let count = self.container(Place::Tuple, Form::Members, members, 1)?;
+        put_tagged(self.out, KIND_FROZEN_SET, count);
+        Ok(())
+    }
+
     /// `pairs` times a hashable key and a value follow.
     #[inline]
     pub fn dict(&mut self, pairs: usize) -> Result<(), Violation> {
@@ -192,6 +200,19 @@ impl<'b> Encoder<'b> {
         put_tagged(self.out, KIND_FUNCTION, 2);
         put_uint(self.out, handle);
         put_str(self.out, name);
+        Ok(())
+    }
+
+    /// A value in its one text. Refused if its parts make no such value.
+    pub fn literal(&mut self, literal: &Literal<'_>) -> Result<(), Violation> {
+        let (kind, text) = (literal.kind(), literal.to_string());
+        if Literal::parse(kind, &text).is_none() {
+            return Err(Violation::Tagged { kind: kind.name(), at: self.position() });
+        }
+        self.string(text.len())?;
+        self.leaf(if literal.is_nan() { Place::Nan } else { Place::Scalar }, text.len(), text.len() + 16)?;
+        put_tagged(self.out, kind.tag(), 1);
+        put_str(self.out, &text);
         Ok(())
     }
 

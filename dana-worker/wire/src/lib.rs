@@ -14,6 +14,7 @@ mod datum;
 mod encoder;
 pub mod frame;
 mod hot;
+mod literal;
 mod marker;
 mod message;
 mod name;
@@ -34,6 +35,10 @@ pub use caps::{
 pub use datum::Datum;
 pub use encoder::Encoder;
 pub use frame::{Assembler, FrameError, read_frame, write_frame};
+pub use literal::{
+    Clock, DAY_MICROS, DECIMAL_DIGITS, DECIMAL_EXPONENT, Day, Decimal, Literal, LiteralKind, Offset, Size,
+    ZONE_BYTES, Zone, days_in_month, is_duration, is_leap, is_zone_key,
+};
 pub use message::{
     Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question,
     SessionLimits, Start, Target, ToHost, ToWorker, TraceFrame, Usage,

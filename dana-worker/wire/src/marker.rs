@@ -41,6 +41,8 @@ pub(crate) const EXT_INTS: u8 = 4;
 pub(crate) const KIND_TUPLE: u8 = b't';
 pub(crate) const KIND_SET: u8 = b's';
 pub(crate) const KIND_TABLE: u8 = b'T';
+pub(crate) const KIND_FROZEN_SET: u8 = b'z';
 pub(crate) const KIND_STRUCT: u8 = b'S';
 pub(crate) const KIND_FUNCTION: u8 = b'f';
 pub(crate) const KIND_EXCEPTION: u8 = b'e';
+// The tags of literals are `LiteralKind`'s.

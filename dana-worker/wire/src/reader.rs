@@ -5,6 +5,7 @@
 //! equal bytes and equal values of one kind are the same thing.
 
 use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
+use crate::literal::{Literal, LiteralKind};
 use crate::marker::*;
 use crate::name::is_name;
 use crate::shape::{Form, Place, Shape};
@@ -177,6 +178,11 @@ impl<'a> Reader<'a> {
                 Ok(Token::Set(count as usize))
             }
             KIND_TABLE => self.table(count, at),
+            KIND_FROZEN_SET => {
+                self.items(count, 1, at)?;
+                self.shape.container(Place::Tuple, Form::Members, count, at)?;
+                Ok(Token::FrozenSet(count as usize))
+            }
             KIND_STRUCT if count == 2 => {
                 let name = self.name("struct", at)?;
                 let fields = self.map_header("struct", at)?;
@@ -201,7 +207,10 @@ impl<'a> Reader<'a> {
             KIND_STRUCT => Err(Violation::Tagged { kind: "struct", at }),
             KIND_FUNCTION => Err(Violation::Tagged { kind: "function", at }),
             KIND_EXCEPTION => Err(Violation::Tagged { kind: "exception", at }),
-            _ => Err(Violation::Tagged { kind: "tag", at }),
+            tag => match LiteralKind::tagged(tag) {
+                Some(kind) => self.literal(kind, count, at),
+                None => Err(Violation::Tagged { kind: "tag", at }),
+            },
         }
     }
 
@@ -222,6 +231,17 @@ impl<'a> Reader<'a> {
         self.shape.charge(checked.cost)?;
         self.shape.container(Place::Unhashable, Form::Items, checked.values, at)?;
         Ok(Token::Table(checked.table))
+    }
+
+    fn literal(&mut self, kind: LiteralKind, count: u32, at: usize) -> Result<Token<'a>, Violation> {
+        let malformed = Violation::Tagged { kind: kind.name(), at };
+        if count != 1 {
+            return Err(malformed);
+        }
+        let text = self.raw_text(kind.name(), at)?;
+        let Some(literal) = Literal::parse(kind, text) else { return Err(malformed) };
+        self.shape.leaf(if literal.is_nan() { Place::Nan } else { Place::Scalar }, text.len(), at)?;
+        Ok(Token::Literal { kind, text })
     }
 
     fn extension(&mut self, len: usize, at: usize) -> Result<Token<'a>, Violation> {

@@ -26,7 +26,7 @@ pub(crate) enum Place {
     Text,
     /// The float that is not equal to itself.
     Nan,
-    /// An immutable container: hashable if its items are.
+    /// An immutable container: hashable if its items are. Those of a set always are.
     Tuple,
     /// Never hashable.
     Unhashable,

@@ -1,5 +1,6 @@
 //! What a reader yields: one value's head, with its scalars borrowed from the frame.
 
+use crate::literal::LiteralKind;
 use crate::table::Table;
 
 /// The head of one value. The items of a container follow as tokens of their own, each possibly
@@ -20,6 +21,8 @@ pub enum Token<'a> {
     Tuple(usize),
     /// So many members follow, each hashable. Equal members are for the builder to find.
     Set(usize),
+    /// The same, of a set that never changes; hashable itself.
+    FrozenSet(usize),
     /// So many pairs follow, key first, each key hashable. Equal keys are for the builder to find.
     Dict(usize),
     /// A table, of which the columns without buffers follow, each a list with as many items as there are rows: that they
@@ -34,6 +37,13 @@ pub enum Token<'a> {
     Function {
         handle: u64,
         name: &'a str,
+    },
+    /// A value in its one text, which is known to be well-formed: [`Literal::parse`] reads it.
+    ///
+    /// [`Literal::parse`]: crate::Literal::parse
+    Literal {
+        kind: LiteralKind,
+        text: &'a str,
     },
     /// An exception as a value.
     Exception {

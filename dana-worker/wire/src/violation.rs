@@ -49,7 +49,7 @@ pub enum Violation {
 pub enum KeyFault {
     /// Not a number, so never equal to itself.
     Nan,
-    /// A list, dict, set, struct or exception.
+    /// A list, dict, set that may change, struct or exception.
     Unhashable,
     /// The field name of a struct that is not a string of 1 to 255 bytes without control characters.
     Field,

@@ -95,9 +95,13 @@ class Description:
         return "".join(self.structs.values())
 
 
-def describe(python_type: Any, rename: Callable[[str], str] = str) -> Description:
-    """Say a Python type in Dana; `rename` gives the structs their names, from those of their classes."""
-    writer = _Writer(rename)
+def describe(python_type: Any, rename: Callable[[str], str] = str, literal: str | None = None) -> Description:
+    """Say a Python type in Dana; `rename` gives the structs their names, from those of their classes.
+
+    `literal` is the annotation of what Python has and a model can only write as text: dates, ``Decimal``,
+    ``UUID``, members of an ``Enum``.
+    """
+    writer = _Writer(rename, literal)
     annotation = writer.annotation(python_type, {})
     # A struct's fields may name others, which are written in turn.
     return Description(annotation, writer.structs, writer.origins, _note(python_type))
@@ -184,6 +188,13 @@ def _choices(hint: Any) -> tuple[Any, ...] | None:
     return None
 
 
+def _is_literal(hint: Any) -> bool:
+    """Whether Dana takes its values from Python as they are, or by what they stand for."""
+    return isinstance(hint, type) and (
+        hint in _FROM_TEXT or issubclass(hint, Enum) or hint is datetime.timedelta
+    )
+
+
 def _note(hint: Any, inside: tuple[Any, ...] = ()) -> str:
     """Say what Dana's annotation cannot; `inside` are the aliases that are being looked at."""
     if hint in inside:
@@ -205,8 +216,9 @@ def _note(hint: Any, inside: tuple[Any, ...] = ()) -> str:
 class _Writer:
     """Writes annotations, and the structs they need, each once."""
 
-    def __init__(self, rename: Callable[[str], str]) -> None:
+    def __init__(self, rename: Callable[[str], str], literal: str | None = None) -> None:
         self._rename = rename
+        self._literal = literal
         #: Those being written at the moment.
         self._aliases: list[Any] = []
         self.structs: dict[str, str] = {}
@@ -229,6 +241,8 @@ class _Writer:
         if members is not None:
             terms = [self.annotation(member, bound, lenient) for member in members]
             return _joined(terms)
+        if self._literal is not None and _is_literal(hint):
+            return self._literal
         choices = _choices(hint)
         if choices is not None:
             return _joined([_PLAIN.get(type(choice), "any") for choice in choices])

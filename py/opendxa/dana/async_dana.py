@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import options as reason_options
 from . import telemetry
@@ -37,17 +37,20 @@ if TYPE_CHECKING:
 
     from .async_session import AsyncSession
     from .context import SandboxContext
+    from .crossing import Types
     from .description import Description
     from .isolation import IsolationLevel
     from .llm import Provider
     from .resources import Resource
     from .result import Usage
+    from .types import TypeConverter
     from .wish import Wish
 
 __all__ = ["AsyncDana"]
 
 #: pytest leaves these frames out of the traceback of a Dana error.
 __tracebackhide__ = hides
+T = TypeVar("T")
 
 
 class AsyncDana:
@@ -116,6 +119,10 @@ class AsyncDana:
         self._life: telemetry.Life
         self._closed = False
         self._fallback_reason: str | None = None
+        self._types: Types | None = None
+        #: Structs of bound classes, by name, and those the session at hand is still to be told of.
+        self._definitions: dict[str, str] = {}
+        self._undefined: dict[str, str] = {}
 
     # Opening and closing
 
@@ -291,6 +298,43 @@ class AsyncDana:
             self._host.functions[name] = registered
         members[name] = registered
 
+    def bind(self, python_type: type[T]) -> type[T]:
+        """Have structs come back as objects of a class, from the next turn on; see `Dana.bind`."""
+        definitions = self._known().bind(python_type)
+        self._definitions.update(definitions)
+        if self._session is not None:
+            self._undefined.update(definitions)
+        return python_type
+
+    def register_type(
+        self,
+        python_type: type[T],
+        to_dana: Callable[[T], Any] | TypeConverter,
+        *,
+        name: str | None = None,
+        from_dana: Callable[[dict[str, Any]], T] | None = None,
+    ) -> None:
+        """Have objects of a class cross in this session; see `opendxa.dana.types.register`."""
+        from .types import checked_registration  # noqa: PLC0415 - loaded with the first registration
+
+        self._known().register(*checked_registration(python_type, to_dana, name, from_dana))
+
+    def _known(self) -> Types:
+        """Return what the session knows of types."""
+        if self._types is None:
+            from .crossing import Types  # noqa: PLC0415 - loaded when there are types to know
+
+            self._types = Types()
+            if self._session is not None:
+                self._session.session.set_types(self._types)
+        return self._types
+
+    async def _define(self, session: AsyncSession, definitions: Mapping[str, str]) -> None:
+        """Define the structs that the session does not have."""
+        missing = [text for name, text in definitions.items() if not await _has(session, name)]
+        if missing:
+            await session.run("".join(missing), "<bind>", None)
+
     # What is known
 
     @property
@@ -340,6 +384,9 @@ class AsyncDana:
         if self._loop is not asyncio.get_running_loop():
             raise RuntimeError("the AsyncDana session belongs to another event loop: open one on each loop")
         refuse_reentry(host)
+        if self._undefined and session.session.alive:
+            definitions, self._undefined = self._undefined, {}
+            await self._define(session, definitions)
         if self._settings["restart_on_failure"] and not session.session.alive:
             import logging  # noqa: PLC0415 - loaded when something went wrong
 
@@ -371,9 +418,13 @@ class AsyncDana:
                 with telemetry.Life() as life:
                     session = await self._open(host)
                     try:
+                        if self._types is not None:
+                            session.session.set_types(self._types)
                         for step in self._settings["setup"]:
                             source, name = await asyncio.to_thread(host.program, step)
                             await session.run(source, name, host.begin_turn(self.limits.wall_time))
+                        await self._define(session, self._definitions)
+                        self._undefined.clear()
                     except BaseException:
                         session.drop()
                         raise
@@ -450,3 +501,12 @@ class AsyncDana:
             self._life.closed()
             await session.close()
             self._host.book(session.session.used)
+
+
+async def _has(session: AsyncSession, name: str) -> bool:
+    """Whether a program of the session can name it."""
+    try:
+        await session.run(name, None, None)
+    except DanaCallError:
+        return False
+    return True

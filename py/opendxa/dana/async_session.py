@@ -47,7 +47,7 @@ class AsyncSession(Protocol):
 
     session: Session
 
-    async def run(self, source: str, filename: str | None, turn: Turn) -> Answer:
+    async def run(self, source: str, filename: str | None, turn: Turn | None) -> Answer:
         """Run a program."""
         ...
 
@@ -103,7 +103,7 @@ class WorkerSession:
             raise
         return opening
 
-    async def run(self, source: str, filename: str | None, turn: Turn) -> Answer:
+    async def run(self, source: str, filename: str | None, turn: Turn | None) -> Answer:
         """Run a program."""
         return await self._turn(lambda: self.session.begin_run(source, filename, None, turn))
 
@@ -302,7 +302,7 @@ class ThreadSession:
         self.session = session
         self._turns = asyncio.Lock()
 
-    async def run(self, source: str, filename: str | None, turn: Turn) -> Answer:
+    async def run(self, source: str, filename: str | None, turn: Turn | None) -> Answer:
         """Run a program."""
         answer: Answer = await self._turn(lambda: self.session.run(source, filename, None, turn))
         return answer

@@ -8,7 +8,7 @@ for. Sessions and what they need are loaded when the first one opens: importing 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .arguments import Arguments, check, check_variable
 from .exceptions import (
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from .resources import Resource
     from .result import ExecutionResult, Usage
     from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
+    from .types import TypeConverter
     from .wish import Wish
 
 __all__ = ["Dana"]
 
 #: pytest leaves these frames out of the traceback of a Dana error.
 __tracebackhide__ = hides
+T = TypeVar("T")
 
 
 class Dana:
@@ -211,6 +213,29 @@ class Dana:
         if background is not None:
             check(background, bool, "background")
         self.sandbox.register(name, function, background)
+
+    def bind(self, python_type: type[T]) -> type[T]:
+        """Have structs come back as objects of a class, checked. Returns the class: it can be a decorator.
+
+        A dataclass, a ``NamedTuple``, an ``Enum``, a class of attrs or a pydantic model. Programs may use the
+        struct of its name, which is defined if the session has none. A value that does not fit raises
+        `TypeConversionError` with its place, such as ``rows[3].price``. See docs/TYPES.md.
+        """
+        self.sandbox.bind(python_type)
+        return python_type
+
+    def register_type(
+        self,
+        python_type: type[T],
+        to_dana: Callable[[T], Any] | TypeConverter,
+        *,
+        name: str | None = None,
+        from_dana: Callable[[dict[str, Any]], T] | None = None,
+    ) -> None:
+        """Have objects of a class cross in this session; see `opendxa.dana.types.register`."""
+        from .types import checked_registration  # noqa: PLC0415 - loaded with the first registration
+
+        self.sandbox.register_type(*checked_registration(python_type, to_dana, name, from_dana))
 
     def get(self, name: str) -> Any:
         """Return a variable of the session as a Python value; ``name`` or ``scope:name``."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ._bridge import Function, Session
     from .context import SandboxContext
+    from .crossing import Types
     from .resources import Resource
     from .wish import Wish
 
@@ -119,6 +120,9 @@ class _SessionInterface:
         if self._host.functions:
             check_count(dict(self._host.table))
         self._session: Session | None = None
+        self._types: Types | None = None
+        #: Structs of bound classes, by name.
+        self._definitions: dict[str, str] = {}
         self._life: telemetry.Life
         self._closed = False
         self._process = os.getpid()
@@ -291,6 +295,33 @@ class _SessionInterface:
             self._session.register([(name, registered.background)])
         host.functions[name] = registered
 
+    def bind(self, python_type: type) -> None:
+        """Have structs come back as objects of a class; see `Dana.bind`."""
+        definitions = self._known().bind(python_type)
+        self._definitions.update(definitions)
+        if self._session is not None and not self._closed:
+            self._define(self._ready(), definitions)
+
+    def register_type(self, python_type: type, *how: Any) -> None:
+        """Have objects of a class cross; see `opendxa.dana.types.register`."""
+        self._known().register(python_type, *how)
+
+    def _known(self) -> Types:
+        """Return what the session knows of types."""
+        if self._types is None:
+            from .crossing import Types  # noqa: PLC0415 - loaded when there are types to know
+
+            self._types = Types()
+            if self._session is not None and not self._closed:
+                self._session.set_types(self._types)
+        return self._types
+
+    def _define(self, session: Session, definitions: Mapping[str, str]) -> None:
+        """Define the structs that the session does not have."""
+        missing = [text for name, text in definitions.items() if not _has(session, name)]
+        if missing:
+            session.run("".join(missing), "<bind>")
+
     def restart_subprocess(self) -> None:
         """End the session and open a new one; its state is lost, what it used stays counted."""
         if self._closed:
@@ -347,8 +378,11 @@ class _SessionInterface:
     def _prepared(self, session: Session) -> Session:
         """Run the set-up in a new session; a failure of it is the failure to open the session."""
         try:
+            if self._types is not None:
+                session.set_types(self._types)
             for step in self._setup:
                 session.run(*self._host.program(step), None, self._host.begin_turn(self.limits.wall_time))
+            self._define(session, self._definitions)
         except BaseException:
             session.close()
             raise
@@ -363,6 +397,15 @@ class _SessionInterface:
             return None
         scopes = session.snapshot()
         return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
+
+
+def _has(session: Session, name: str) -> bool:
+    """Whether a program of the session can name it."""
+    try:
+        session.run(name)
+    except DanaCallError:
+        return False
+    return True
 
 
 class InProcessSandboxInterface(_SessionInterface):

@@ -1,6 +1,7 @@
 //! Builtin functions between types: `int`, `float`, `bool`, `str`, `type`, `isinstance`, `cast`, `chr`, `ord`.
 
 use crate::text;
+use crate::value::literal::Literal;
 use crate::value::structure::StructKind;
 use crate::value::{Iter, Raise, Value, bigint, repr, truth};
 
@@ -66,6 +67,9 @@ pub(crate) fn to_int(value: &Value) -> Result<Value, Raise> {
             }
         }
         Value::Bytes(bytes) => int_of_text(&String::from_utf8_lossy(&bytes.0), 10),
+        Value::Literal(literal) if let Literal::Decimal(number) = &**literal => {
+            number.to_int().map(Value::big)
+        }
         other => Err(unsuitable(format!(
             "int() argument must be a string, a bytes-like object or a real number, not '{}'",
             other.type_name()
@@ -82,6 +86,9 @@ pub(crate) fn to_float(value: &Value) -> Result<Value, Raise> {
     match value {
         Value::Float(_) => Ok(value.clone()),
         Value::Big(big) => bigint::to_float(big).map(Value::float),
+        Value::Literal(literal) if let Literal::Decimal(number) = &**literal => {
+            number.to_float().map(Value::float)
+        }
         Value::Small(_) | Value::Str(_) => {
             float_of_text(&value.as_text().unwrap_or(crate::value::Text::Heap("")))
         }

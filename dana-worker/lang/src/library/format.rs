@@ -29,6 +29,7 @@ pub fn format(value: &Value, spec: &str) -> Result<String, Raise> {
         Value::Small(_) | Value::Str(_) => {
             text::format_str(&value.as_text().unwrap_or(Text::Heap("")), &Spec::parse(spec, "str")?, room)
         }
+        Value::Literal(literal) => return super::literal_methods::format(literal, spec),
         Value::Type(name) => text::format_str(&name.0, &Spec::parse(spec, "str")?, room),
         other => {
             let message = format!("unsupported format string passed to {}.__format__", other.type_name());
@@ -165,6 +166,9 @@ fn walked(value: &Value, step: template::Step<'_>) -> Result<Value, Raise> {
         }
         (template::Step::Attribute(name), Value::Dict(dict)) => {
             dict.get_str(name).ok_or_else(|| absent(name))
+        }
+        (template::Step::Attribute(name), Value::Literal(literal)) => {
+            super::property(literal, name).ok_or_else(|| absent(name))
         }
         (template::Step::Attribute(name), _) => Err(absent(name)),
         (template::Step::Key(key), Value::Dict(dict)) => dict.get_str(key).ok_or_else(|| missing_key(key)),
@@ -308,6 +312,10 @@ fn laid_out(value: &Value, layout: percent::Layout, at: usize) -> Result<String,
             let number = match value {
                 Value::Float(number) => number.get(),
                 Value::Big(number) => bigint::to_float(number)?,
+                Value::Literal(_) => match super::to_float(value)? {
+                    Value::Float(number) => number.get(),
+                    _ => f64::NAN,
+                },
                 other => {
                     let number = other.as_index().ok_or_else(|| {
                         Raise::type_error(format!("must be real number, not {}", other.type_name()))

@@ -7,10 +7,12 @@ mod args;
 mod blocked;
 mod collections;
 mod convert;
+mod decimal_format;
 mod decorators;
 mod exceptions;
 mod format;
 mod grid_methods;
+mod literal_methods;
 pub mod native;
 mod number_methods;
 mod numbers;
@@ -27,6 +29,7 @@ pub(crate) use convert::{to_float, to_int};
 pub(crate) use exceptions::constructs;
 pub use format::{converted, format, percent};
 pub use grid_methods::no_column;
+pub use literal_methods::property;
 
 use crate::value::Value;
 use native::Native;
@@ -106,6 +109,7 @@ fn methods_of(receiver: &Value) -> &'static [Native] {
         Value::Small(_) | Value::Str(_) => str_methods::METHODS,
         Value::List(_) => sequence_methods::LIST,
         Value::Dict(_) => table_methods::DICT,
+        Value::Set(set) if set.frozen => table_methods::FROZEN_SET,
         Value::Set(_) => table_methods::SET,
         Value::Tuple(_) => sequence_methods::TUPLE,
         Value::Range(_) => sequence_methods::RANGE,
@@ -115,6 +119,7 @@ fn methods_of(receiver: &Value) -> &'static [Native] {
         Value::View(_) => table_methods::VIEW,
         Value::Grid(_) => grid_methods::TABLE,
         Value::Column(_) => grid_methods::COLUMN,
+        Value::Literal(literal) => literal_methods::methods(literal),
         _ => &[],
     }
 }

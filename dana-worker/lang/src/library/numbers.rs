@@ -4,11 +4,13 @@ use num_bigint::BigInt;
 
 use crate::text;
 use crate::value::arith::{self, Arith};
+use crate::value::literal::Literal;
 use crate::value::work::Walk;
 use crate::value::{Iter, Raise, RangeObj, Value, bigint, memory, work};
 
 use super::args::{self, natives, unsuitable};
 use super::format::not_whole;
+use super::literal_methods;
 use super::native::Call;
 
 natives! {
@@ -36,6 +38,9 @@ fn abs(call: &mut Call<'_>) -> Result<Value, Raise> {
     match call.arg(0) {
         Value::Float(number) => Ok(Value::float(number.get().abs())),
         Value::Big(big) => Ok(Value::big(BigInt::from(big.magnitude().clone()))),
+        Value::Literal(literal) => literal_methods::abs(literal).unwrap_or_else(|| {
+            Err(unsuitable(format!("bad operand type for abs(): '{}'", literal.type_name())))
+        }),
         other => match other.as_index() {
             Some(number) => match number.checked_abs() {
                 Some(number) => Ok(Value::Int(number)),
@@ -73,6 +78,9 @@ fn round(call: &mut Call<'_>) -> Result<Value, Raise> {
                 None => arith::identity(number),
                 Some(places) => round_integer(number, places),
             }
+        }
+        (Value::Literal(literal), places) if let Literal::Decimal(number) = &**literal => {
+            literal_methods::round(number, places)
         }
         (other, _) => Err(unsuitable(format!("type {} doesn't define __round__ method", other.type_name()))),
     }

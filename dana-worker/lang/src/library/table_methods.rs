@@ -50,6 +50,19 @@ natives! {
 }
 
 natives! {
+    /// Of a set that never changes. In order of name.
+    FROZEN_SET:
+    "copy" ["self" Position] Plain |call| Ok(call.arg(0).clone());
+    "difference" ["self" Position, "others" Rest] Plain |call| combined(call, Combine::Difference);
+    "intersection" ["self" Position, "others" Rest] Plain |call| combined(call, Combine::Intersection);
+    "isdisjoint" ["self" Position, "other" Position] Plain |call| related(call, Relation::Disjoint);
+    "issubset" ["self" Position, "other" Position] Plain |call| related(call, Relation::Subset);
+    "issuperset" ["self" Position, "other" Position] Plain |call| related(call, Relation::Superset);
+    "symmetric_difference" ["self" Position, "other" Position] Plain |call| symmetric(call, Fate::New);
+    "union" ["self" Position, "others" Rest] Plain |call| combined(call, Combine::Union);
+}
+
+natives! {
     /// In order of name.
     VIEW:
     "isdisjoint" ["self" Position, "other" Position] Plain |call| related(call, Relation::Disjoint);
@@ -64,7 +77,10 @@ fn dict<'a>(call: &Call<'a>) -> Result<&'a Rc<DictObj>, Raise> {
 
 fn set<'a>(call: &Call<'a>) -> Result<&'a Rc<SetObj>, Raise> {
     match call.arg(0) {
-        Value::Set(set) => Ok(set),
+        // `set.add` can be called with any receiver.
+        Value::Set(set) if !set.frozen || FROZEN_SET.iter().any(|native| native.name == call.native.name) => {
+            Ok(set)
+        }
         _ => Err(super::args::misapplied(call, "set")),
     }
 }
@@ -318,7 +334,8 @@ fn combination(call: &mut Call<'_>, how: Combine) -> Result<Table<()>, Raise> {
 }
 
 fn combined(call: &mut Call<'_>, how: Combine) -> Result<Value, Raise> {
-    combination(call, how).map(Value::set)
+    let result = combination(call, how)?;
+    Ok(Value::Set(Rc::new(set(call)?.alike(result))))
 }
 
 fn updated(call: &mut Call<'_>, how: Combine) -> Result<Value, Raise> {
@@ -353,7 +370,7 @@ fn symmetric(call: &mut Call<'_>, fate: Fate) -> Result<Value, Raise> {
         }
     }
     match fate {
-        Fate::New => Ok(Value::set(result)),
+        Fate::New => Ok(Value::Set(Rc::new(this.alike(result)))),
         Fate::InPlace => {
             cycles::stored_all(&this, result.keys());
             let old = std::mem::replace(&mut *this.table.borrow_mut(), result);

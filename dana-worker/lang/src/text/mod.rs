@@ -19,6 +19,7 @@ mod reply;
 mod search;
 mod spec;
 mod split;
+mod strftime;
 pub mod template;
 mod truth;
 mod unicode;
@@ -29,7 +30,7 @@ pub use fault::Fault;
 pub use float::{parse_float, repr_float};
 pub use integer::{MAX_TEXT_DIGITS, format_bigint, parse_bigint, parse_decimal};
 pub use near::nearest;
-pub use number_format::{Integer, big_to_float, format_float, format_int, format_str};
+pub use number_format::{Integer, assemble, big_to_float, format_float, format_int, format_str};
 pub use pad::{center, expandtabs, ljust, rjust, zfill};
 pub use predicate::{
     is_alnum, is_alpha, is_ascii, is_decimal, is_digit, is_identifier, is_lower, is_numeric, is_printable,
@@ -45,4 +46,5 @@ pub use split::{
     count_lines, count_words, partition, rpartition, rsplit, rsplit_space, split, split_lines, split_space,
     strip, strip_end, strip_start,
 };
+pub use strftime::{Parts, strftime};
 pub use truth::fuzzy_truth;

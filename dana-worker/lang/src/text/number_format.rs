@@ -233,6 +233,11 @@ fn sign_text(negative: bool, spec: &Spec) -> &'static str {
     }
 }
 
+/// A number in parts, with sign, grouping and padding as the spec has them.
+pub fn assemble(negative: bool, whole: &str, rest: &str, spec: &Spec, room: usize) -> Result<String, Fault> {
+    assembled(sign_text(negative, spec), whole, rest, 3, spec, room)
+}
+
 /// Sign and prefix, grouped digits and the rest, padded. Zeros that pad are grouped too.
 fn assembled(
     lead: &str,

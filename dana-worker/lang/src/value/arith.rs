@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use num_bigint::{BigInt, Sign};
 
+use super::literal::{Literal, decimal, moment};
 use super::work::Walk;
 use super::{Raise, Table, Value, bigint, cycles, memory, repr, work};
 
@@ -69,6 +70,7 @@ pub fn augmented(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
 fn join_number(a: &Value, b: &Value) -> Result<Option<Value>, Raise> {
     let joins = |value: &Value| {
         matches!(value, Value::Int(_) | Value::Big(_) | Value::Float(_) | Value::True | Value::False)
+            || matches!(value, Value::Literal(it) if matches!(&**it, Literal::Decimal(_)))
     };
     if !(a.is_text() && joins(b) || joins(a) && b.is_text()) {
         return Ok(None);
@@ -392,8 +394,8 @@ fn others(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
             work::bytes(x.0.len() + y.0.len())?;
             Ok(Value::bytes([&*x.0, &*y.0].concat()))
         }
-        (Arith::Subtract, Value::Set(x), Value::Set(y)) => {
-            let (x, y) = (x.table.borrow(), y.table.borrow());
+        (Arith::Subtract, Value::Set(set), Value::Set(y)) => {
+            let (x, y) = (set.table.borrow(), y.table.borrow());
             let mut left = Table::new();
             let mut walk = Walk::default();
             for entry in x.iter() {
@@ -403,16 +405,32 @@ fn others(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
                     left.insert_hashed(entry.hash, entry.key.clone(), ())?;
                 }
             }
-            Ok(Value::set(left))
+            Ok(Value::Set(Rc::new(set.alike(left))))
         }
         (Arith::Modulo, _, _) if a.is_text() => crate::library::percent(a, b),
-        (Arith::Multiply, _, _) => match (repeatable(a), count(b), repeatable(b), count(a)) {
-            (true, Some(times), _, _) => repeat(a, times),
-            (_, _, true, Some(times)) => repeat(b, times),
-            _ => Err(unsupported(op, a, b)),
-        },
+        (Arith::Multiply, _, _) if !matches!((a, b), (Value::Literal(_), _) | (_, Value::Literal(_))) => {
+            match (repeatable(a), count(b), repeatable(b), count(a)) {
+                (true, Some(times), _, _) => repeat(a, times),
+                (_, _, true, Some(times)) => repeat(b, times),
+                _ => Err(unsupported(op, a, b)),
+            }
+        }
+        (_, Value::Literal(_), _) | (_, _, Value::Literal(_)) => literals(op, a, b),
         _ => Err(unsupported(op, a, b)),
     }
+}
+
+/// Where one is a date, a time, a duration or a decimal.
+fn literals(op: Arith, a: &Value, b: &Value) -> Result<Value, Raise> {
+    let is_decimal =
+        |value: &Value| matches!(value, Value::Literal(it) if matches!(&**it, Literal::Decimal(_)));
+    if is_decimal(a) || is_decimal(b) {
+        return match (decimal::operand(a)?, decimal::operand(b)?) {
+            (Some(x), Some(y)) => decimal::binary(op, &x, &y).map(Value::from),
+            _ => Err(unsupported(op, a, b)),
+        };
+    }
+    moment::binary(op, a, b)?.ok_or_else(|| unsupported(op, a, b))
 }
 
 fn repeatable(value: &Value) -> bool {
@@ -512,6 +530,10 @@ pub fn negate(a: &Value) -> Result<Value, Raise> {
         Value::True => Ok(Value::Int(-1)),
         Value::False => Ok(Value::Int(0)),
         Value::Big(number) => Ok(Value::big(-(**number).clone())),
+        Value::Literal(it) if let Literal::Decimal(number) = &**it => number.minus().map(Value::from),
+        Value::Literal(it) if let Literal::Duration(_) = &**it => {
+            literals(Arith::Multiply, a, &Value::Int(-1))
+        }
         Value::Promise(promise) => negate(&promise.observe()?),
         other => Err(Raise::sandbox(format!("bad operand type for unary -: '{}'", other.type_name()))),
     }
@@ -523,6 +545,8 @@ pub fn identity(a: &Value) -> Result<Value, Raise> {
         Value::Int(_) | Value::Float(_) | Value::Big(_) => Ok(a.clone()),
         Value::True => Ok(Value::Int(1)),
         Value::False => Ok(Value::Int(0)),
+        Value::Literal(it) if let Literal::Decimal(number) = &**it => number.plus().map(Value::from),
+        Value::Literal(it) if let Literal::Duration(_) = &**it => Ok(a.clone()),
         Value::Promise(promise) => identity(&promise.observe()?),
         other => Err(Raise::sandbox(format!("bad operand type for unary +: '{}'", other.type_name()))),
     }

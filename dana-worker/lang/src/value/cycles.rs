@@ -191,6 +191,7 @@ fn leads(value: &Value) -> bool {
                 | Value::Bytes(_)
                 | Value::Range(_)
                 | Value::Type(_)
+                | Value::Literal(_)
                 | Value::StructType(_)
         )
 }

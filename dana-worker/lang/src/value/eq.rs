@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::literal::{self, Literal};
 use super::work::ELEMENTS;
 use super::{
     BigInt, ColumnObj, Grid, MAX_VISITS, Raise, StrObj, Table, Value, ViewKind, ViewObj, bigint, work,
@@ -131,8 +132,14 @@ fn nested(a: &Value, b: &Value, depth: u32) -> Result<bool, Raise> {
         (a, Value::Column(b)) => cells(b, a, depth)?,
         (Value::View(a), b) => views(a, b, depth)?,
         (a, Value::View(b)) => views(b, a, depth)?,
+        (Value::Literal(x), Value::Literal(y)) if Rc::ptr_eq(x, y) && !is_nan(x) => true,
+        (Value::Literal(_), _) | (_, Value::Literal(_)) => literal::equal(a, b)?,
         _ => numbers(a, b).unwrap_or(false),
     })
+}
+
+fn is_nan(literal: &Literal) -> bool {
+    matches!(literal, Literal::Decimal(number) if number.is_nan())
 }
 
 /// Whether each key of a table is in another.
@@ -295,6 +302,7 @@ pub fn same(a: &Value, b: &Value) -> bool {
         (Value::Column(a), Value::Column(b)) => Rc::ptr_eq(a, b),
         (Value::Type(a), Value::Type(b)) => a == b,
         (Value::Module(a), Value::Module(b)) => Rc::ptr_eq(a, b),
+        (Value::Literal(a), Value::Literal(b)) => Rc::ptr_eq(a, b),
         _ => false,
     }
 }

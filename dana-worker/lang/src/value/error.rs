@@ -89,7 +89,10 @@ impl ErrorObj {
             || match name {
                 "Exception" | "BaseException" => true,
                 "ArithmeticError" => {
-                    matches!(&*self.kind, "ZeroDivisionError" | "OverflowError" | "FloatingPointError")
+                    matches!(
+                        &*self.kind,
+                        "ZeroDivisionError" | "OverflowError" | "FloatingPointError" | "InvalidOperation"
+                    )
                 }
                 "LookupError" => matches!(&*self.kind, "IndexError" | "KeyError"),
                 "SandboxError" => self.kind == "NameError",

@@ -6,6 +6,8 @@ use std::cell::Cell;
 
 use num_bigint::BigInt;
 
+use super::literal::Key;
+use super::literal::decimal::Hashed;
 use super::{MAX_VISITS, Raise, Value, memory, work};
 
 const FOLD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -130,7 +132,31 @@ fn hash_nested(value: &Value, depth: u32) -> Result<u64, Raise> {
         Value::StructType(it) => identity(it),
         Value::Module(it) => identity(it),
         Value::Error(it) => identity(it),
+        Value::Literal(it) => match it.key()? {
+            Key::Own => identity(it),
+            Key::Bytes(kind, key) => bytes(&key) ^ word(u64::from(kind) ^ FOLD),
+            Key::Number(Hashed::Int(int)) => match i64::try_from(&int) {
+                Ok(small) => word(small as u64),
+                Err(_) => big(&int),
+            },
+            Key::Number(Hashed::Float(number)) => float(number),
+            Key::Number(Hashed::Own(digits, exponent)) => {
+                bytes(&digits.to_bytes_le()) ^ word(exponent as u64)
+            }
+        },
         Value::Iter(it) => identity(it),
+        Value::Set(set) if set.frozen => {
+            let table = set.table.borrow();
+            let visits = VISITS.get().saturating_add(table.len() as u64);
+            if visits > MAX_VISITS {
+                return Err(Raise::size("hashing"));
+            }
+            VISITS.set(visits);
+            work::elements(table.len())?;
+            // Whatever the order of the members.
+            let sum = table.iter().fold(0_u64, |sum, entry| sum.wrapping_add(fold(entry.hash ^ FOLD, FOLD)));
+            word(sum ^ (table.len() as u64).rotate_left(32))
+        }
         Value::List(_)
         | Value::Dict(_)
         | Value::Set(_)

@@ -16,6 +16,7 @@ mod grid_time;
 pub mod hash;
 pub mod iter;
 pub mod list;
+pub mod literal;
 pub mod memory;
 pub mod module;
 pub mod order;
@@ -39,6 +40,7 @@ pub use function::{BoundObj, CellObj, FuncObj};
 pub use grid::{ColumnObj, Grid};
 pub use iter::{Iter, IterObj};
 pub use list::{BytesObj, ListObj, Tail, TupleObj};
+pub use literal::Literal;
 pub use module::{ModuleObj, Namespace};
 pub use num_bigint::BigInt;
 pub use promise::PromiseObj;
@@ -112,6 +114,8 @@ pub enum Value {
     /// What `type(x)` gives: prints as and equals its text.
     Type(Rc<TypeName>),
     Module(Rc<ModuleObj>),
+    /// A date, a time, a duration, a decimal or a UUID.
+    Literal(Rc<Literal>),
     Promise(Rc<PromiseObj>),
     /// Storage of a captured variable; never seen by a program.
     Cell(Rc<CellObj>),
@@ -168,6 +172,7 @@ fn clone_shared(value: &Value) -> Value {
         Value::Column(it) => Value::Column(Rc::clone(it)),
         Value::Type(it) => Value::Type(Rc::clone(it)),
         Value::Module(it) => Value::Module(Rc::clone(it)),
+        Value::Literal(it) => Value::Literal(Rc::clone(it)),
         Value::Promise(it) => Value::Promise(Rc::clone(it)),
         Value::Cell(it) => Value::Cell(Rc::clone(it)),
     }
@@ -257,6 +262,10 @@ impl Value {
 
     pub fn set(table: Table<()>) -> Value {
         Value::Set(Rc::new(SetObj::new(table)))
+    }
+
+    pub fn frozen_set(table: Table<()>) -> Value {
+        Value::Set(Rc::new(SetObj::frozen(table)))
     }
 
     pub fn bytes(bytes: Vec<u8>) -> Value {
@@ -355,6 +364,7 @@ impl Value {
             Value::Module(_) => 23,
             Value::Promise(_) => 24,
             Value::Cell(_) => 25,
+            Value::Literal(_) => 26,
         }
     }
 
@@ -373,6 +383,7 @@ impl Value {
             Value::Tuple(_) => "tuple",
             Value::Struct(it) => it.kind.name.as_str(),
             Value::Func(_) => "function",
+            Value::Set(it) if it.frozen => "frozenset",
             Value::Set(_) => "set",
             Value::Range(_) => "range",
             Value::Bytes(_) => "bytes",
@@ -385,6 +396,7 @@ impl Value {
             Value::Column(_) => "column",
             Value::Type(_) => "type",
             Value::Module(_) => "module",
+            Value::Literal(it) => it.type_name(),
             Value::Promise(_) => "promise",
             Value::Cell(_) => "cell",
         }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::work::Walk;
-use super::{BigInt, Raise, Value, bigint, eq, work};
+use super::{BigInt, Raise, Value, bigint, eq, literal, work};
 
 const MAX_NESTING: u32 = 200;
 
@@ -57,6 +57,10 @@ fn nested(a: &Value, b: &Value, symbol: &str, depth: u32) -> Result<Option<Order
                 (false, false) => None,
             })
         }
+        (Value::Literal(_), _) | (_, Value::Literal(_)) => match literal::compare(a, b)? {
+            Some(order) => Ok(Some(order)),
+            None => Err(unordered(a, b, symbol)),
+        },
         _ => numbers(a, b).ok_or_else(|| unordered(a, b, symbol)),
     }
 }

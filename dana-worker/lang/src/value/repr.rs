@@ -62,6 +62,7 @@ pub fn push_display(out: &mut String, value: &Value) -> Result<(), Raise> {
         Value::Promise(promise) => push_display(out, &promise.observe()?)?,
         Value::Error(error) => out.push_str(&error_text(error)),
         Value::Grid(grid) => super::grid_text::aligned(out, grid)?,
+        Value::Literal(literal) => out.push_str(&literal.display()?),
         other => Printer { out, path: Vec::new(), visits: 0, checked: 0 }.repr(other)?,
     }
     Ok(())
@@ -188,12 +189,13 @@ impl Printer<'_> {
             }
             Value::Set(set) => {
                 if set.is_empty() {
-                    self.out.push_str("set()");
+                    self.out.push_str(if set.frozen { "frozenset()" } else { "set()" });
                 } else {
+                    let (open, close) = if set.frozen { ("frozenset({", "})") } else { ("{", "}") };
                     memory::reserve_values(set.len())?;
                     set.settle();
                     let items: Vec<Value> = set.table.borrow().keys().cloned().collect();
-                    self.nested(Rc::as_ptr(set) as usize, "{...}", |p| p.sequence("{", &items, "}"))?;
+                    self.nested(Rc::as_ptr(set) as usize, "{...}", |p| p.sequence(open, &items, close))?;
                 }
             }
             Value::Dict(dict) => {
@@ -265,6 +267,7 @@ impl Printer<'_> {
                 }
                 self.out.push(')');
             }
+            Value::Literal(literal) => self.out.push_str(&literal.repr()?),
             Value::Iter(_) => self.out.push_str("<iterator>"),
             Value::Promise(promise) => self.repr(&promise.observe()?)?,
             Value::Unset | Value::Cell(_) => self.out.push_str("<unset>"),

@@ -372,11 +372,22 @@ pub struct SetObj {
     pub table: RefCell<Table<()>>,
     /// Places of the table when its members were last put in order.
     settled: Cell<usize>,
+    /// It never changes, so that it can be a key.
+    pub frozen: bool,
 }
 
 impl SetObj {
     pub fn new(table: Table<()>) -> SetObj {
-        SetObj { table: RefCell::new(table), settled: Cell::new(0) }
+        SetObj { table: RefCell::new(table), ..SetObj::default() }
+    }
+
+    pub fn frozen(table: Table<()>) -> SetObj {
+        SetObj { frozen: true, ..SetObj::new(table) }
+    }
+
+    /// One of the same kind, frozen or not.
+    pub fn alike(&self, table: Table<()>) -> SetObj {
+        SetObj { frozen: self.frozen, ..SetObj::new(table) }
     }
 
     /// Before the members are shown or visited: their order is that of [`set_order`].

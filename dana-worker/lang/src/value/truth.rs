@@ -26,6 +26,7 @@ fn plain_shared(value: &Value) -> Result<bool, Raise> {
         Value::View(view) => !view.dict.is_empty(),
         Value::Grid(grid) => grid.rows > 0,
         Value::Column(column) => !column.is_empty(),
+        Value::Literal(literal) => literal.is_true(),
         Value::Promise(promise) => plain(&promise.observe()?)?,
         Value::Type(_) | Value::Big(_) | Value::Str(_) => true,
         _ => true,

@@ -49,6 +49,7 @@ impl Vm {
                 _ => library::method(&object, name).map(|native| bound(&object, Value::Native(native))),
             },
             Value::Column(column) if name == "name" => column.column().map(|column| column.name.clone()),
+            Value::Literal(literal) if let Some(value) = library::property(literal, name) => Some(value),
             other if name.starts_with('_') => {
                 return Err(no_attribute(other, name));
             }

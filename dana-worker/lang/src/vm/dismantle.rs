@@ -89,5 +89,9 @@ fn open(value: Value, seen: &mut BTreeSet<usize>, left: &mut Vec<Value>) {
 
 /// May lead to something that is emptied.
 fn leads(value: &Value) -> bool {
-    !value.is_scalar() && !matches!(value, Value::Str(_) | Value::Big(_) | Value::Bytes(_) | Value::Range(_))
+    !value.is_scalar()
+        && !matches!(
+            value,
+            Value::Str(_) | Value::Big(_) | Value::Bytes(_) | Value::Range(_) | Value::Literal(_)
+        )
 }

@@ -59,6 +59,106 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
+/// A literal as it travels.
+fn literal(tag: u8, text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    let head: &[u8] = if length < 32 { &[0xa0 | length] } else { &[0xd9, length] };
+    joined(&[&[0x92, 0xd4, 0x01, tag], head, text.as_bytes()])
+}
+
+#[test]
+fn literals_have_one_text_and_no_other() {
+    let good = [
+        (b'd', "0001-01-01"),
+        (b'd', "2024-02-29"),
+        (b'd', "9999-12-31"),
+        (b'h', "23:59:59.000001"),
+        (b'h', "12:00:00[Europe/Berlin]~"),
+        (b'm', "2026-01-02T03:04:05-23:59:59.999999"),
+        (b'm', "2026-01-02T03:04:05+01:00[Europe/Berlin]"),
+        (b'l', "0"),
+        (b'l', "-86399999913600000000"),
+        (b'l', "86399999999999999999"),
+        (b'n', "-0E0"),
+        (b'n', "1E-100000000000000000"),
+        (b'n', "-sNaN"),
+        (b'u', "00000000-0000-0000-0000-00000000000f"),
+    ];
+    for (tag, text) in good {
+        assert_eq!(validate(&literal(tag, text), &HOST), Ok(1), "{text}");
+    }
+    let bad = [
+        (b'd', ""),
+        (b'd', "0000-01-01"),
+        (b'd', "2023-02-29"),
+        (b'd', "1900-02-29"),
+        (b'd', "2026-13-01"),
+        (b'd', "2026-04-31"),
+        (b'd', "10000-01-01"),
+        (b'd', "2026-1-1"),
+        (b'd', "2026-01-01 "),
+        (b'd', "+026-01-01"),
+        (b'd', "\u{661}026-01-01"),
+        (b'd', "2026-01-01T00:00:00"),
+        (b'h', "24:00:00"),
+        (b'h', "12:60:00"),
+        (b'h', "12:00:60"),
+        (b'h', "12:00"),
+        (b'h', "12:00:00.0"),
+        (b'h', "12:00:00.000000"),
+        (b'h', "12:00:00.1234567"),
+        (b'h', "12:00:00-00:00"),
+        (b'h', "12:00:00+24:00"),
+        (b'h', "12:00:00+01:00:00"),
+        (b'h', "12:00:00+-1:00"),
+        (b'h', "12:00:00Z"),
+        (b'h', "12:00:00[]"),
+        (b'h', "12:00:00[a b]"),
+        (b'h', "12:00:00[a\u{0}b]"),
+        (b'h', "12:00:00[a]]"),
+        (b'h', "12:00:00[a"),
+        (b'h', "12:00:00~~"),
+        (b'm', "2026-01-02 03:04:05"),
+        (b'm', "2026-01-02"),
+        (b'l', ""),
+        (b'l', "-"),
+        (b'l', "-0"),
+        (b'l', "+1"),
+        (b'l', "01"),
+        (b'l', "1.5"),
+        (b'l', "86400000000000000000"),
+        (b'l', "-86399999913600000001"),
+        (b'l', "999999999999999999999"),
+        (b'n', ""),
+        (b'n', "1"),
+        (b'n', "1E"),
+        (b'n', "1E+1"),
+        (b'n', "1E-0"),
+        (b'n', "1e1"),
+        (b'n', "01E1"),
+        (b'n', "1.5E1"),
+        (b'n', "E1"),
+        (b'n', "1E100000000000000001"),
+        (b'n', "1E9999999999999999999"),
+        (b'n', "nan"),
+        (b'n', "NaN1"),
+        (b'n', "+Infinity"),
+        (b'u', "00000000-0000-0000-0000-00000000000F"),
+        (b'u', "00000000000000000000000000000000"),
+        (b'u', "00000000-0000-0000-0000-00000000000"),
+        (b'u', "+0000000-0000-0000-0000-000000000000"),
+    ];
+    for (tag, text) in bad {
+        let violation = validate(&literal(tag, text), &HOST).expect_err(text);
+        assert_eq!(class(&violation), Is::Tagged, "{text}");
+    }
+    let long = format!("{}E0", "9".repeat(dana_wire::DECIMAL_DIGITS + 1));
+    assert!(dana_wire::Literal::parse(dana_wire::LiteralKind::Decimal, &long).is_none());
+    assert!(dana_wire::Literal::parse(dana_wire::LiteralKind::Decimal, &long[1..]).is_some());
+    let key = format!("12:00:00[{}]", "k".repeat(dana_wire::ZONE_BYTES + 1));
+    assert!(dana_wire::Literal::parse(dana_wire::LiteralKind::Time, &key).is_none());
+}
+
 fn payloads() -> Vec<(&'static str, Vec<u8>, Is)> {
     const NAN: &[u8] = &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0];
     const TAG: &[u8] = &[0xd4, 0x01];
@@ -190,6 +290,21 @@ fn payloads() -> Vec<(&'static str, Vec<u8>, Is)> {
         ("a function with a line end in its name", tagged(0x93, b'f', &[0, 0xa1, b'\n']), Is::Tagged),
         ("a function with a negative handle", tagged(0x93, b'f', &[0xff, 0xa1, b'f']), Is::Tagged),
         ("a function with three parts", tagged(0x94, b'f', &[0, 0xa1, b'f', 0]), Is::Tagged),
+        // Literals that Python could not build, or that have another text.
+        ("a literal of two parts", tagged(0x93, b'd', &[0xa1, b'x', 0xc0]), Is::Tagged),
+        ("a literal without a text", tagged(0x91, b'd', &[]), Is::Tagged),
+        ("a literal that is no text", tagged(0x92, b'd', &[0x01]), Is::Tagged),
+        (
+            "a decimal that is no number, as a key",
+            joined(&[&[0x81], &literal(b'n', "NaN"), &[0xc0]]),
+            Is::Key(KeyFault::Nan),
+        ),
+        (
+            "a set that may change, as a key",
+            joined(&[&[0x81], &tagged(0x91, b's', &[]), &[0xc0]]),
+            Is::Key(KeyFault::Unhashable),
+        ),
+        ("a list in a frozen set", tagged(0x92, b'z', &[0x90]), Is::Key(KeyFault::Unhashable)),
         ("an exception with a list for a message", tagged(0x93, b'e', &[0xa1, b'E', 0x90]), Is::Tagged),
     ]
 }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use dana_wire::{
-    Budget, Cells, Column, Datum, Encoder, Header, PROTOCOL, Plain, ToHost, ToWorker, Unit, write_header,
+    Budget, Cells, Column, Datum, Encoder, Header, LiteralKind, PROTOCOL, Plain, ToHost, ToWorker, Unit,
+    write_header,
 };
 
 use crate::samples::{to_host, to_worker};
@@ -84,6 +85,10 @@ fn describe<H: Header + std::fmt::Debug>(message: &H, text: &mut String) {
     writeln!(text, "{message:?} + {} values\n    {}", message.values(), hex(&bytes)).unwrap();
 }
 
+fn literal(kind: LiteralKind, text: &str) -> Datum {
+    Datum::Literal { kind, text: text.into() }
+}
+
 fn values() -> Vec<Datum> {
     let key = Datum::Tuple(vec![Datum::Int(1), Datum::Str("k".into())]);
     vec![
@@ -101,7 +106,14 @@ fn values() -> Vec<Datum> {
         Datum::List(vec![Datum::Int(1), Datum::Int(-2)]),
         Datum::Tuple(vec![]),
         Datum::Set(vec![Datum::Int(1), Datum::Str("a".into())]),
+        Datum::FrozenSet(vec![Datum::Int(1)]),
         Datum::Dict(vec![(key, Datum::Bool(true))]),
+        literal(LiteralKind::Date, "2026-02-28"),
+        literal(LiteralKind::Time, "12:30:00.000001[Europe/Berlin]"),
+        literal(LiteralKind::DateTime, "2026-10-25T02:30:00+01:00[Europe/Berlin]~"),
+        literal(LiteralKind::Duration, "-86400000000"),
+        literal(LiteralKind::Decimal, "-110E-2"),
+        literal(LiteralKind::Uuid, "12345678-1234-5678-1234-567812345678"),
         Datum::Struct { name: "Point".into(), fields: vec![("x".into(), Datum::Int(1))] },
         table(),
         Datum::Function { handle: 300, name: "f".into() },

@@ -1,6 +1,9 @@
 //! Values survive the journey, and anybody who reads MessagePack can read them.
 
-use dana_wire::{Budget, Datum, Encoder, KeyFault, Reader, Token, Violation, floats, ints, validate};
+use dana_wire::{
+    Budget, Clock, DAY_MICROS, DECIMAL_EXPONENT, Datum, Day, Decimal, Encoder, KeyFault, Literal, Reader,
+    Size, Token, Violation, Zone, floats, ints, validate,
+};
 use proptest::prelude::*;
 
 const LARGE: Budget = Budget::FROM_HOST;
@@ -18,7 +21,53 @@ fn hashable() -> impl Strategy<Value = Datum> {
         proptest::collection::vec(any::<u8>(), 0..300).prop_map(Datum::Bytes),
         (any::<u64>(), "[^\\p{Cc}]{1,20}").prop_map(|(handle, name)| Datum::Function { handle, name }),
     ];
-    leaf.prop_recursive(3, 16, 4, |inner| proptest::collection::vec(inner, 0..4).prop_map(Datum::Tuple))
+    let leaf = prop_oneof![6 => leaf, 1 => literal()];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Datum::Tuple),
+            proptest::collection::vec(inner, 0..4).prop_map(|keys| Datum::FrozenSet(distinct(keys))),
+        ]
+    })
+}
+
+/// A literal of each kind, by its parts.
+fn literal() -> impl Strategy<Value = Datum> {
+    let day = (1_u16..=9999, 1_u8..=12, 1_u8..=28);
+    let clock = (0_u8..24, 0_u8..60, 0_u8..60, prop_oneof![Just(0_u32), 0_u32..1_000_000], any::<bool>());
+    let offset = prop_oneof![-1_439_i64..1_440].prop_map(|minutes| minutes * 60_000_000);
+    let fine = -(DAY_MICROS - 1)..DAY_MICROS;
+    let zone = (0_u8..4, prop_oneof![offset, fine], "[A-Za-z0-9_+/-]{1,64}");
+    let finite = ("[1-9][0-9]{0,40}", -DECIMAL_EXPONENT..=DECIMAL_EXPONENT, any::<bool>(), 0_u8..12);
+    (0_u8..6, day, clock, zone, finite, any::<u128>()).prop_map(|(which, day, clock, zone, finite, bits)| {
+        let day = Day::new(day.0, day.1, day.2).unwrap();
+        let (hour, minute, second, micro, fold) = clock;
+        let clock = Clock { hour, minute, second, micro, fold };
+        let (form, offset, key) = zone;
+        let zone = match form {
+            0 => Zone::Naive,
+            1 => Zone::Offset(offset),
+            2 => Zone::Named { key: key.as_str(), offset: None },
+            _ => Zone::Named { key: key.as_str(), offset: Some(offset) },
+        };
+        let (digits, exponent, negative, special) = finite;
+        let size = match special {
+            0 => Size::Infinite,
+            1 => Size::Finite { digits: "0", exponent },
+            _ => Size::Finite { digits: &digits, exponent },
+        };
+        let most = 86_399_999_999_999_999_999_u128;
+        let literal = match which {
+            0 => Literal::Date(day),
+            1 => Literal::Time(clock, zone),
+            2 => Literal::DateTime(day, clock, zone),
+            3 => Literal::Duration(i128::try_from(bits % most).unwrap() * if negative { -1 } else { 1 } / 2),
+            4 => Literal::Decimal(Decimal { negative, size }),
+            _ => Literal::Uuid(bits),
+        };
+        let text = literal.to_string();
+        assert_eq!(Literal::parse(literal.kind(), &text), Some(literal), "{text}");
+        Datum::Literal { kind: literal.kind(), text }
+    })
 }
 
 /// Two's complement in shortest form, beyond 64 bits.
