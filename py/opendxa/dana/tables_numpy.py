@@ -24,14 +24,12 @@ _LARGEST: Final = (1 << 63) - 1
 
 
 def outgoing(value: Any) -> Table | list[Any] | str | None:
-    """Return an array as a column, or a scalar and an array of more dimensions as plain values."""
+    """Return an array as a column, one of more dimensions as plain values."""
     np: Any = sys.modules["numpy"]
     if isinstance(value, np.ma.MaskedArray):
         return "a masked array cannot be sent to Dana; fill it first, with its method filled()"
-    if isinstance(value, np.generic):
-        return _scalar(np, value)
     if not isinstance(value, np.ndarray):
-        return None
+        return None  # single numbers are not tables
     if value.dtype.kind in "cV":
         return f"an array of type {value.dtype} cannot be sent to Dana"
     if value.ndim == 0:
@@ -40,14 +38,6 @@ def outgoing(value: Any) -> Table | list[Any] | str | None:
         return [value.tolist() if value.dtype.kind in "biufUSOT" else list(value)]
     dtype, kind, unit, data = cells(np, value)
     return len(value), True, note("numpy"), [("", dtype, False, None, (kind, unit, data), None)]
-
-
-def _scalar(np: Any, value: Any) -> list[Any] | str:
-    if value.dtype.kind in "Mm" and np.isnat(value):
-        return [None]
-    if value.dtype.kind in "cV" or value.dtype == np.dtype("longdouble") != np.dtype("float64"):
-        return f"a number of type {value.dtype} cannot be sent to Dana"
-    return [value.item()]
 
 
 def cells(np: Any, array: Any) -> tuple[str, str, str, Any]:
