@@ -358,6 +358,16 @@ def test_pyarrow_comes_back_as_pyarrow(d: Dana) -> None:
     assert same(d, [pa.scalar(5)]) == [5]
 
 
+def test_other_columns_for_arrow_come_back_as_pyarrow(d: Dana) -> None:
+    class Columns:
+        """As libraries offer them."""
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            return pa.table({"a": [1, None]}).__arrow_c_stream__(requested_schema)
+
+    assert same(d, [Columns()])[0].equals(pa.table({"a": [1, None]}))
+
+
 # --- inside a program ------------------------------------------------------------------------------------
 
 
@@ -586,6 +596,31 @@ def test_polars_needs_no_other_library() -> None:
             equal = d.call("same", frame).equals(frame)
         print(json.dumps([equal, [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules]]))
     """) == [True, []]
+
+
+def test_other_columns_for_arrow_need_a_library_that_reads_them() -> None:
+    told = run("""
+        import json
+        from opendxa.dana import Dana
+        class Columns:
+            def __arrow_c_stream__(self, requested_schema=None):
+                import polars
+                return polars.DataFrame({"a": [1]}).__arrow_c_stream__(requested_schema)
+        told = []
+        with Dana(require_isolation=True, echo=False) as d:
+            d.execute_string("def same(t):\\n    return t")
+            try:
+                d.call("same", Columns())
+            except Exception as error:
+                told.append(str(error))
+            import polars
+            told.append(d.call("same", Columns()).to_dict(as_series=False))
+        print(json.dumps(told))
+    """)
+    assert told == [
+        "a Columns can be sent to Dana where pyarrow or polars is imported at args[0]",
+        {"a": [1]},
+    ]
 
 
 # --- what a hostile interpreter sends --------------------------------------------------------------------

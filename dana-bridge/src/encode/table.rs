@@ -1,14 +1,15 @@
 //! Tables and arrays of numpy, pandas, polars and pyarrow.
 //!
-//! The rule: what they are is known in Python (`opendxa.dana.tables`), which is asked about objects of these libraries
-//! only, and is not loaded before there is one. It answers with buffers, which are copied into the frame as they are.
+//! The rule: what they are is known in Python (`opendxa.dana.tables`), which is asked about objects of these libraries,
+//! and of others that offer their columns to Arrow, and is not loaded before there is one. It answers with buffers, or with what has a method `tobytes`, and they
+//! are copied into the frame as they are.
 
 use dana_wire::{Cells, Column, Plain, Unit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 
 use super::{Sender, Step, Unsendable, changed};
 
@@ -96,7 +97,8 @@ impl Held<'_> {
 impl<'py> Sender<'_, 'py> {
     /// Appends an object of one of the libraries; false if it is none, or none that is known.
     pub(super) fn table(&mut self, value: &Bound<'py, PyAny>) -> Result<bool, Unsendable> {
-        if !is_of_library(value)? {
+        let kind = value.get_type();
+        if !is_of_library(&kind)? && !kind.hasattr(intern!(value.py(), "__arrow_c_stream__"))? {
             return Ok(false);
         }
         let told = outgoing(value)?;
@@ -111,19 +113,25 @@ impl<'py> Sender<'_, 'py> {
             return Ok(true);
         }
         let (rows, lone, note, columns): (usize, bool, String, Bound<'py, PyList>) = told.extract()?;
-        let mut held = Vec::with_capacity(columns.len());
-        for column in &columns {
-            held.push(self.held(column.extract()?)?);
+        let told: Vec<Told<'py>> = columns.extract()?;
+        let values = told.iter().filter(|column| column.4.0 == "v").count();
+        let length = rows.saturating_mul(8).saturating_mul(told.len());
+        let open = self.encoder.open_table(rows, [told.len(), values], lone, &note, length)?;
+        let mut follow = Vec::new();
+        for column in told {
+            // One at a time, so that the copies of their buffers take the same memory.
+            let held = self.held(column)?;
+            self.encoder.column(&held.column())?;
+            if let Buffer::Values(values) = held.cells {
+                follow.push((held.name, values));
+            }
         }
-        let borrowed: Vec<_> = held.iter().map(Held::column).collect();
-        self.encoder.table(rows, lone, &note, &borrowed)?;
-        for column in &held {
-            let Buffer::Values(values) = &column.cells else { continue };
+        self.encoder.close_table(&open)?;
+        for (name, values) in follow {
             self.encoder.list(rows)?;
             let mut left = rows;
             for (at, cell) in values.iter().take(rows).enumerate() {
-                self.value(&cell)
-                    .map_err(|error| error.at(Step::Key(column.name.clone())).at(Step::Item(at)))?;
+                self.value(&cell).map_err(|error| error.at(Step::Key(name.clone())).at(Step::Item(at)))?;
                 left = left.saturating_sub(1);
             }
             if left > 0 {
@@ -193,13 +201,17 @@ impl<'py> Sender<'_, 'py> {
 
 fn numbers<'py>(kind: &str, unit: &str, data: &Bound<'py, PyAny>) -> Result<Buffer<'py>, Unsendable> {
     let kind = kind.chars().next().unwrap_or_default();
-    Ok(Buffer::Numbers { kind, unit: Unit::named(unit), bytes: data.extract().map_err(PyErr::from)? })
+    let bytes = match data.cast::<PyBytes>() {
+        Ok(bytes) => bytes.clone(),
+        Err(_) => data.call_method0(intern!(data.py(), "tobytes"))?.cast_into().map_err(PyErr::from)?,
+    };
+    Ok(Buffer::Numbers { kind, unit: Unit::named(unit), bytes: bytes.into() })
 }
 
-/// Whether the object's class, or one that it derives from, is of one of the libraries.
-fn is_of_library(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    for class in value.get_type().mro() {
-        let module = class.getattr(intern!(value.py(), "__module__"))?;
+/// Whether a class, or one that it derives from, is of one of the libraries.
+fn is_of_library(kind: &Bound<'_, PyType>) -> PyResult<bool> {
+    for class in kind.mro() {
+        let module = class.getattr(intern!(kind.py(), "__module__"))?;
         let Ok(module) = module.cast::<PyString>() else { continue };
         let module = module.to_string_lossy();
         let first = module.split('.').next().unwrap_or_default();

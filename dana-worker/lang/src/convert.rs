@@ -366,6 +366,27 @@ fn lone_bytes(payload: &Payload<'_>) -> Result<Option<usize>, Violation> {
     }
 }
 
+/// Whether a table is the first value, and most of a large buffer that was given to the session: its columns then stay
+/// where they are.
+fn begins_with_table(payload: &Payload<'_>) -> Result<bool, Violation> {
+    let Payload::Given(buffer, _) = payload else { return Ok(false) };
+    let mut reader = Reader::new(payload.bytes(), &Budget::FROM_HOST)?;
+    if reader.is_done() {
+        return Ok(false);
+    }
+    let is_table = matches!(reader.next()?, Token::Table(_));
+    let length = reader.position();
+    Ok(is_table && length >= APART && length >= buffer.capacity() / 2)
+}
+
+/// What values are made with.
+struct Source<'a> {
+    handles: &'a Handles,
+    services: &'a Services,
+    /// The frame, if it belongs to the session now.
+    frame: Option<&'a Rc<Vec<u8>>>,
+}
+
 /// All values of a payload.
 pub fn decode(
     payload: &mut Payload<'_>,
@@ -379,10 +400,23 @@ pub fn decode(
         dana_meter::adopt(buffer.capacity());
         return Ok(vec![Value::Bytes(Rc::new(BytesObj(Tail::of(mem::take(buffer), length))))]);
     }
-    let mut reader = Reader::new(payload.bytes(), &Budget::FROM_HOST)?;
+    let mut shared = None;
+    if begins_with_table(payload)?
+        && let Payload::Given(buffer, length) = payload
+    {
+        memory::reserve(buffer.capacity())?;
+        dana_meter::adopt(buffer.capacity());
+        shared = Some((Rc::new(mem::take(buffer)), *length));
+    }
+    let bytes = match &shared {
+        Some((frame, length)) => frame.get(frame.len().saturating_sub(*length)..).unwrap_or_default(),
+        None => payload.bytes(),
+    };
+    let source = Source { handles, services, frame: shared.as_ref().map(|(frame, _)| frame) };
+    let mut reader = Reader::new(bytes, &Budget::FROM_HOST)?;
     let mut values = Vec::new();
     while !reader.is_done() {
-        values.push(read(&mut reader, handles, services)?);
+        values.push(read(&mut reader, &source)?);
     }
     reader.finish()?;
     Ok(values)
@@ -396,12 +430,12 @@ fn members(items: Vec<Value>) -> Result<Table<()>, Raise> {
     Ok(table)
 }
 
-fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Result<Value, Unread> {
+fn read(reader: &mut Reader<'_>, source: &Source<'_>) -> Result<Value, Unread> {
     let items = |reader: &mut Reader<'_>, count: usize| -> Result<Vec<Value>, Unread> {
         memory::reserve_values(count)?;
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
-            items.push(read(reader, handles, services)?);
+            items.push(read(reader, source)?);
         }
         Ok(items)
     };
@@ -438,30 +472,30 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
             memory::reserve(Table::<Value>::bytes(count))?;
             let mut table = Table::with_capacity(count);
             for _ in 0..count {
-                let key = read(reader, handles, services)?;
-                let value = read(reader, handles, services)?;
+                let key = read(reader, source)?;
+                let value = read(reader, source)?;
                 table.insert(key, value)?;
             }
             Value::dict(table)
         }
         Token::Struct { name, fields } => {
-            let kind = services.struct_type(name);
+            let kind = source.services.struct_type(name);
             let mut named = Vec::new();
             for _ in 0..fields {
-                let field = read(reader, handles, services)?;
-                let value = read(reader, handles, services)?;
+                let field = read(reader, source)?;
+                let value = read(reader, source)?;
                 if let Some(field) = field.as_text() {
                     named.push((Rc::from(&*field), value));
                 }
             }
             let kind = match kind {
                 Some(kind) => kind,
-                None => services.foreign_type(name, &named)?,
+                None => source.services.foreign_type(name, &named)?,
             };
-            coerce::construct(&kind, &[], &named, services)?
+            coerce::construct(&kind, &[], &named, source.services)?
         }
-        Token::Table(table) => read_table(&table, reader, handles, services)?,
-        Token::Function { handle, name } => match handles.get(handle) {
+        Token::Table(table) => read_table(&table, reader, source)?,
+        Token::Function { handle, name } => match source.handles.get(handle) {
             Some(function) => function,
             None => {
                 let message = format!("the function '{name}' is not of this session, or was released");
@@ -480,21 +514,16 @@ fn read(reader: &mut Reader<'_>, handles: &Handles, services: &Services) -> Resu
 }
 
 /// A table whose columns of any values are lists with an item a row.
-fn read_table(
-    table: &WireTable<'_>,
-    reader: &mut Reader<'_>,
-    handles: &Handles,
-    services: &Services,
-) -> Result<Value, Unread> {
+fn read_table(table: &WireTable<'_>, reader: &mut Reader<'_>, source: &Source<'_>) -> Result<Value, Unread> {
     let mut values = Vec::new();
     for _ in table.columns().filter(|column| column.cells == WireCells::Values) {
         let at = reader.position();
-        match read(reader, handles, services)? {
+        match read(reader, source)? {
             Value::List(list) if list.len() == table.rows => values.push(Value::List(list)),
             _ => return Err(Unread::Violation(Violation::Column { at })),
         }
     }
-    Ok(Grid::received(table, values)?)
+    Ok(Grid::received(table, values, source.frame)?)
 }
 
 #[cfg(test)]

@@ -11,6 +11,13 @@ use crate::shape::{Form, Place, Shape};
 use crate::table::{self, Cells, Column, Table};
 use crate::violation::{Allowance, KeyFault, Violation};
 
+/// Where a table begins whose columns are being written.
+#[derive(Debug)]
+pub struct OpenTable {
+    at: usize,
+    header: usize,
+}
+
 /// Appends values to a buffer, which may already hold a header. One call a token: after
 /// `list(3)` follow three values, after `dict(2)` key, value, key, value, after `structure("P", 1)`
 /// one `str` and one value. [`Encoder::finish`] refuses what is not complete.
@@ -163,22 +170,54 @@ impl<'b> Encoder<'b> {
         note: &str,
         columns: &[Column<'_>],
     ) -> Result<(), Violation> {
-        let length = table::length(note, columns);
         let values = columns.iter().filter(|column| column.cells == Cells::Values).count();
-        self.room(length.saturating_add(16))?;
-        self.string(length)?;
-        let from = self.out.len();
-        self.out.reserve_exact(length + 16);
+        let open =
+            self.open_table(rows, [columns.len(), values], lone, note, table::length(note, columns))?;
+        columns.iter().try_for_each(|column| self.column(column))?;
+        self.close_table(&open)
+    }
+
+    /// Begins a table whose columns are written one by one, by [`Encoder::column`]: so many, and so many of those of any
+    /// values. About `length` bytes of columns will come; room for them is made now.
+    pub fn open_table(
+        &mut self,
+        rows: usize,
+        [columns, values]: [usize; 2],
+        lone: bool,
+        note: &str,
+        length: usize,
+    ) -> Result<OpenTable, Violation> {
+        self.room(length.saturating_add(note.len()).saturating_add(32))?;
+        let at = self.out.len() - self.start;
+        self.out.reserve_exact(length + note.len() + 32);
         put_tagged(self.out, KIND_TABLE, values + 1);
-        put_length(self.out, BIN8, length);
-        let body = self.out.len();
-        table::put(self.out, rows, lone, note, columns);
-        let checked = self.out.get(body..).filter(|body| body.len() == length).and_then(Table::parse);
-        let Some(checked) = checked else {
-            return Err(Violation::Tagged { kind: "table", at: from - self.start });
-        };
-        self.shape.charge(checked.cost)?;
-        self.shape.container(Place::Unhashable, Form::Items, checked.values, from - self.start)
+        let header = self.out.len();
+        // The longest header there is; a short body moves when its length is known.
+        self.out.extend_from_slice(&[BIN32, 0, 0, 0, 0]);
+        table::put_head(self.out, rows, columns, lone, note);
+        Ok(OpenTable { at, header })
+    }
+
+    /// The next column of the table that was begun.
+    pub fn column(&mut self, column: &Column<'_>) -> Result<(), Violation> {
+        self.room(column.len())?;
+        column.put(self.out);
+        Ok(())
+    }
+
+    /// Ends a table: it must be what it was begun as.
+    pub fn close_table(&mut self, open: &OpenTable) -> Result<(), Violation> {
+        let malformed = Violation::Tagged { kind: "table", at: open.at };
+        let body = open.header + 5;
+        let length = self.out.len().saturating_sub(body);
+        self.string(length)?;
+        let Some(checked) = self.out.get(body..).and_then(Table::parse) else { return Err(malformed) };
+        let (values, cost) = (checked.values, checked.cost);
+        let mut header = Vec::with_capacity(5);
+        put_length(&mut header, BIN8, length);
+        self.out.splice(open.header..body, header);
+        self.shape.charge(cost)?;
+        self.shape.container(Place::Unhashable, Form::Items, values, open.at)
     }
 
     /// `fields` times a name (by [`Encoder::str`]; 1 to 255 bytes, no control characters) and a value follow.

@@ -33,7 +33,7 @@ pub use caps::{
     TRACE_FRAMES, clip,
 };
 pub use datum::Datum;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, OpenTable};
 pub use frame::{Assembler, FrameError, read_frame, write_frame};
 pub use literal::{
     Clock, DAY_MICROS, DECIMAL_DIGITS, DECIMAL_EXPONENT, Day, Decimal, Literal, LiteralKind, Offset, Size,

@@ -188,7 +188,7 @@ impl Column<'_> {
     }
 
     /// Bytes of it in a table.
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let cells = match self.cells {
             Cells::Plain(plain) => plain.len(),
             Cells::Codes { codes, categories, dtype, .. } => codes.len() + 9 + dtype.len() + categories.len(),
@@ -197,7 +197,7 @@ impl Column<'_> {
         10 + self.name.len() + self.dtype.len() + self.valid.map_or(0, <[u8]>::len) + cells
     }
 
-    fn put(&self, out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let kind = match self.cells {
             Cells::Plain(plain) => plain.kind(),
             Cells::Codes { .. } => b'c',
@@ -279,18 +279,17 @@ impl Plain<'_> {
     }
 }
 
-/// The bytes of a table of `rows` rows; what [`put`] writes.
+/// The bytes of a table's body.
 pub(crate) fn length(note: &str, columns: &[Column<'_>]) -> usize {
     columns.iter().map(Column::len).fold(13 + note.len(), usize::saturating_add)
 }
 
-/// Writes a table's body, which [`Table::parse`] must still accept.
-pub(crate) fn put(out: &mut Vec<u8>, rows: usize, lone: bool, note: &str, columns: &[Column<'_>]) {
+/// Writes what stands before the columns.
+pub(crate) fn put_head(out: &mut Vec<u8>, rows: usize, columns: usize, lone: bool, note: &str) {
     put_number(out, rows);
-    put_number(out, columns.len());
+    put_number(out, columns);
     out.push(if lone { LONE } else { 0 });
     put_label(out, note);
-    columns.iter().for_each(|column| column.put(out));
 }
 
 /// What does not fit is written as something that is refused.

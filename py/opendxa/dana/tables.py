@@ -1,13 +1,15 @@
 """Tables and arrays of numpy, pandas, polars and pyarrow, on their way to a program and back.
 
+Other objects with columns for Arrow (`__arrow_c_stream__`) go by way of pyarrow or polars.
+
 Rule: no such library is ever imported here, only found where it is loaded already; and of what comes back
 nothing is believed: a type is known only by a text that was given to it here.
 
 The extension asks `outgoing` about an object that it does not know itself, and `incoming` for the object of a
 table that comes back. Between them a table is a tuple ``(rows, lone, note, columns)`` and a column ``(name,
-dtype, index, valid, (kind, unit, cells), categories)``. `cells` are bytes for the kinds ``i f b`` (64-bit
-integers, floats, a byte for each truth) and ``t z d`` (ticks of times, zoned times, spans), and a list for
-``s v`` (texts, any values).
+dtype, index, valid, (kind, unit, cells), categories)``. `cells` are bytes (on the way out also what has a
+method ``tobytes``) for the kinds ``i f b`` (64-bit integers, floats, a byte for each truth) and ``t z d``
+(ticks of times, zoned times, spans), and a list for ``s v`` (texts, any values).
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def outgoing(value: Any) -> Table | list[Any] | str | None:
     """Return the table that `value` is, another object for it (in a list), why it cannot be sent, or None."""
     name = library(value)
     if name is None:
-        return None
+        return _stream(value)
     try:
         answer: Table | list[Any] | str | None = _part(name).outgoing(value)
     except Unsuitable as reason:
@@ -77,6 +79,17 @@ def incoming(table: Table) -> Any:
         return _part("pandas").incoming(table, known)
     plain = {column[0]: cells_of(column) for column in columns if not column[2]}
     return next(iter(plain.values())) if lone else plain
+
+
+def _stream(value: Any) -> Table | list[Any] | str | None:
+    """Return what offers its columns by Arrow's PyCapsule interface as a table of a loaded library."""
+    if not hasattr(type(value), "__arrow_c_stream__"):
+        return None
+    if pyarrow := loaded("pyarrow"):
+        return [pyarrow.table(value)]
+    if polars := loaded("polars"):
+        return [polars.DataFrame(value)]
+    return f"a {type(value).__name__} can be sent to Dana where pyarrow or polars is imported"
 
 
 def _part(name: str) -> Any:

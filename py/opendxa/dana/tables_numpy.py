@@ -44,13 +44,13 @@ def cells(np: Any, array: Any) -> tuple[str, str, str, Any]:
     """Return the type, kind, unit and cells of an array of one dimension."""
     kind, name = array.dtype.kind, array.dtype.name
     if kind == "b":
-        return name, "b", "", array.tobytes()
+        return name, "b", "", array
     if kind in "iu":
         if name == "uint64" and len(array) and int(array.max()) > _LARGEST:
             return name, "v", "", array.tolist()
-        return name, "i", "", array.astype("<i8", copy=False).tobytes()
+        return name, "i", "", array.astype("<i8", copy=False)
     if name in DTYPES["f"]:
-        return name, "f", "", array.astype("<f8", copy=False).tobytes()
+        return name, "f", "", array.astype("<f8", copy=False)
     if kind in "Mm":
         unit, count = np.datetime_data(array.dtype)
         travels = _TRAVELS.get(unit) if count == 1 else None
@@ -58,7 +58,7 @@ def cells(np: Any, array: Any) -> tuple[str, str, str, Any]:
             raise Unsuitable(f"an array of type {array.dtype} cannot be sent to Dana")
         letter, family = ("t", "datetime64") if kind == "M" else ("d", "timedelta64")
         ticks = array.astype(f"{kind}8[{travels}]").astype("<i8", copy=False)
-        return f"{family}[{unit}]", letter, travels, ticks.tobytes()
+        return f"{family}[{unit}]", letter, travels, ticks
     if kind in "UT":
         return "str", "s", "", array.tolist()
     if kind == "S":

@@ -77,7 +77,7 @@ def _index(pd: Any, np: Any, index: Any) -> tuple[list[Column], Any]:
     if isinstance(index, pd.RangeIndex):
         if index.start == 0 and index.step == 1:
             return [], name
-        data = np.asarray(index).astype("<i8", copy=False).tobytes()
+        data = np.asarray(index).astype("<i8", copy=False)
         return [(text, "range", True, None, ("i", "", data), None)], name
     _, dtype, _, valid, cells, categories = _column(pd, np, text or "index", pd.Series(index))
     return [(text, dtype, True, valid, cells, categories)], name
@@ -103,14 +103,14 @@ def _typed(pd: Any, np: Any, name: str, series: Any) -> Column:
         _, text, _, valid, (kind, unit, data), more = _typed(pd, np, name, pd.Series(dtype.categories))
         if kind == "v" or more is not None or valid is not None:
             raise Unsuitable
-        codes = array.codes.astype("<i4").tobytes()
+        codes = array.codes.astype("<i4")
         ordered = "category ordered" if dtype.ordered else "category"
         return name, ordered, False, None, ("i", "", codes), (kind, unit, data, text)
     if isinstance(dtype, pd.DatetimeTZDtype):
         text = f"datetime64[{dtype.unit}, {dtype.tz}]"
         if _ZONED.fullmatch(text) is None:
             raise Unsuitable
-        ticks = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("<i8").tobytes()
+        ticks = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("<i8")
         return name, text, False, None, ("z", dtype.unit, ticks), None
     if isinstance(dtype, pd.StringDtype):
         family = "string" if dtype.na_value is pd.NA else "str"
@@ -126,17 +126,17 @@ def _masked(np: Any, name: str, dtype: str, array: Any) -> Column:
     missing = array.isna()
     valid = np.packbits(~missing, bitorder="little").tobytes() if missing.any() else None
     if dtype == "boolean":
-        data = array.to_numpy(dtype=bool, na_value=False).tobytes()
+        data = array.to_numpy(dtype=bool, na_value=False)
         return name, dtype, False, valid, ("b", "", data), None
     if dtype.startswith("Float"):
-        data = array.to_numpy(dtype="<f8", na_value=0.0).tobytes()
+        data = array.to_numpy(dtype="<f8", na_value=0.0)
         return name, dtype, False, valid, ("f", "", data), None
     if dtype == "UInt64":
         wide = array.to_numpy(dtype="u8", na_value=0)
         if len(wide) and int(wide.max()) > _LARGEST:
             values = [None if gone else int(it) for it, gone in zip(wide, missing, strict=True)]
             return name, dtype, False, None, ("v", "", values), None
-    data = array.to_numpy(dtype="<i8", na_value=0).tobytes()
+    data = array.to_numpy(dtype="<i8", na_value=0)
     return name, dtype, False, valid, ("i", "", data), None
 
 

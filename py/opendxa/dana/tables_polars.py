@@ -66,19 +66,19 @@ def _column(pl: Any, series: Any) -> Column:
 def _valid(pl: Any, series: Any) -> bytes | None:
     if not series.null_count():
         return None
-    return bits(_packed(series.is_not_null(), pl.UInt8, "B", 0))
+    return bits(_packed(series.is_not_null(), pl.UInt8, "B", 0).tobytes())
 
 
-def _ticks(pl: Any, series: Any) -> bytes:
+def _ticks(pl: Any, series: Any) -> Any:
     return _packed(series.to_physical(), pl.Int64, "q", NOTHING)
 
 
-def _packed(series: Any, kind: Any, code: str, missing: Any) -> bytes:
-    """Return numbers as bytes."""
+def _packed(series: Any, kind: Any, code: str, missing: Any) -> Any:
+    """Return numbers as what has a method ``tobytes``."""
     series = series.cast(kind).fill_null(missing)
     if loaded("numpy"):
-        return bytes(series.to_numpy().tobytes())
-    return array(code, series.to_list()).tobytes()
+        return series.to_numpy()
+    return array(code, series.to_list())
 
 
 def incoming(table: Table) -> Any:

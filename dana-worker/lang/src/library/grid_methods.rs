@@ -88,7 +88,7 @@ fn text(value: &Value) -> Result<Text<'_>, Raise> {
 }
 
 fn place(grid: &Grid, name: &str) -> Result<usize, Raise> {
-    grid.find(name).ok_or_else(|| no_column(grid, name))
+    grid.find(name)?.ok_or_else(|| no_column(grid, name))
 }
 
 /// There is no column of that name.
@@ -149,7 +149,7 @@ fn sort(call: &mut Call<'_>) -> Result<Value, Raise> {
     let mut pace = Walk::default();
     for row in 0..grid.rows {
         pace.step()?;
-        match by.cell(row) {
+        match by.cell(row)? {
             Value::None => missing.push(row),
             cell => keyed.push((row, cell)),
         }
@@ -191,7 +191,7 @@ fn cells(column: &Column, rows: usize) -> Result<Vec<Value>, Raise> {
     let mut pace = Walk::default();
     for row in 0..rows {
         pace.step()?;
-        cells.push(column.cell(row));
+        cells.push(column.cell(row)?);
     }
     Ok(cells)
 }
@@ -219,7 +219,7 @@ fn with_column(call: &mut Call<'_>) -> Result<Value, Raise> {
         }
     };
     let mut columns = grid.columns.clone();
-    match grid.find(&name).and_then(|at| columns.get_mut(at)) {
+    match grid.find(&name)?.and_then(|at| columns.get_mut(at)) {
         Some(old) => *old = new,
         None => {
             check_count(columns.len() + 1)?;
@@ -340,7 +340,7 @@ fn unique(call: &mut Call<'_>) -> Result<Value, Raise> {
     let mut pace = Walk::default();
     for at in 0..column.len() {
         pace.step()?;
-        let cell = column.get(at).unwrap_or(Value::None);
+        let cell = column.get(at)?.unwrap_or(Value::None);
         memory::reserve(seen.growth())?;
         if seen.add(cell.clone())? {
             memory::push(&mut found, cell)?;
@@ -355,7 +355,7 @@ fn count(call: &mut Call<'_>) -> Result<Value, Raise> {
     let mut pace = Walk::default();
     for at in 0..column.len() {
         pace.step()?;
-        let cell = column.get(at).unwrap_or(Value::None);
+        let cell = column.get(at)?.unwrap_or(Value::None);
         count += i64::from(crate::value::eq::equal(&cell, call.arg(1))?);
     }
     Ok(Value::Int(count))

@@ -162,8 +162,13 @@ fn tables(a: &Grid, b: &Grid, depth: u32) -> Result<bool, Raise> {
         if *a_column.name() != *b_column.name() {
             return Ok(false);
         }
+        match a_column.same_bytes(b_column)? {
+            Some(true) => continue,
+            Some(false) => return Ok(false),
+            None => {}
+        }
         for row in 0..a.rows {
-            if !same_or_equal(&a_column.cell(row), &b_column.cell(row), depth)? {
+            if !same_or_equal(&a_column.cell(row)?, &b_column.cell(row)?, depth)? {
                 return Ok(false);
             }
         }
@@ -183,9 +188,9 @@ fn cells(a: &ColumnObj, b: &Value, depth: u32) -> Result<bool, Raise> {
         return Ok(false);
     }
     for at in 0..length {
-        let one = a.get(at).unwrap_or(Value::None);
+        let one = a.get(at)?.unwrap_or(Value::None);
         let two = match b {
-            Value::Column(b) => b.get(at),
+            Value::Column(b) => b.get(at)?,
             Value::List(b) => b.get(at),
             Value::Tuple(b) => b.items().get(at).cloned(),
             _ => None,

@@ -4,6 +4,7 @@
 //! looked at. Times are their ISO texts and spans are seconds to a program; with their column they leave as they came.
 //! The types' names and the note belong to the host, which gets them back as they were.
 
+use std::ops::Deref;
 use std::rc::Rc;
 
 use dana_wire::{Cells as WireCells, Column as WireColumn, Plain, Table as WireTable, Unit, end};
@@ -26,28 +27,57 @@ pub struct Column {
     /// Names the rows; programs do not see it.
     pub index: bool,
     /// A bit for each cell that has a value; none if all have.
-    pub valid: Option<Rc<Vec<u8>>>,
+    pub valid: Option<Bytes>,
     pub cells: Cells,
 }
 
 /// The cells of a column: numbers with their least significant byte first, as on the wire.
 #[derive(Clone)]
 pub enum Cells {
-    Ints(Rc<Vec<u8>>),
-    Floats(Rc<Vec<u8>>),
-    Bools(Rc<Vec<u8>>),
-    Times { unit: Unit, zoned: bool, ticks: Rc<Vec<u8>> },
-    Spans { unit: Unit, ticks: Rc<Vec<u8>> },
+    Ints(Bytes),
+    Floats(Bytes),
+    Bools(Bytes),
+    Times { unit: Unit, zoned: bool, ticks: Bytes },
+    Spans { unit: Unit, ticks: Bytes },
     Texts(Rc<Texts>),
-    Codes { codes: Rc<Vec<u8>>, categories: Rc<Categories> },
+    Codes { codes: Bytes, categories: Rc<Categories> },
     Values(Rc<TupleObj>),
 }
 
-/// Texts, one behind the other.
-#[derive(Default)]
+/// A part of a buffer: that of the frame that a large table came in, or one of its own.
+#[derive(Clone)]
+pub struct Bytes {
+    whole: Rc<Vec<u8>>,
+    from: usize,
+    len: usize,
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(own: Vec<u8>) -> Bytes {
+        Bytes { from: 0, len: own.len(), whole: Rc::new(own) }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.whole.get(self.from..self.from + self.len).unwrap_or_default()
+    }
+}
+
+/// Texts, one behind the other; UTF-8.
 pub struct Texts {
+    ends: Bytes,
+    text: Bytes,
+}
+
+/// Texts while they are gathered.
+#[derive(Default)]
+struct Gathered {
     ends: Vec<u8>,
-    text: String,
+    text: Vec<u8>,
 }
 
 /// What the codes of a column stand for.
@@ -84,16 +114,18 @@ impl Grid {
     }
 
     /// The place of a column by its name.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.shown().find(|(_, column)| &*column.name() == name).map(|(at, _)| at)
+    pub fn find(&self, name: &str) -> Result<Option<usize>, Raise> {
+        work::elements(self.columns.len())?;
+        Ok(self.shown().find(|(_, column)| &*column.name() == name).map(|(at, _)| at))
     }
 
     /// A row as a dict.
     pub fn row(&self, at: usize) -> Result<Value, Raise> {
         memory::reserve(Table::<Value>::bytes(self.columns.len()))?;
+        work::elements(self.columns.len().saturating_mul(2))?;
         let mut table = Table::with_capacity(self.columns.len());
         for (_, column) in self.shown() {
-            table.insert(column.name.clone(), column.cell(at))?;
+            table.insert(column.name.clone(), column.cell(at)?)?;
         }
         Ok(Value::dict(table))
     }
@@ -115,11 +147,16 @@ impl Grid {
     }
 
     /// The value of a table on the wire, of which the columns of any values are `values`, in their order.
-    pub fn received(table: &WireTable<'_>, values: Vec<Value>) -> Result<Value, Raise> {
+    /// What is in `frame`, which belongs to the session, stays there.
+    pub fn received(
+        table: &WireTable<'_>,
+        values: Vec<Value>,
+        frame: Option<&Rc<Vec<u8>>>,
+    ) -> Result<Value, Raise> {
         let mut values = values.into_iter();
         let mut columns: Vec<Column> = Vec::with_capacity(table.len());
         for column in table.columns() {
-            columns.push(Column::received(&column, &mut values)?);
+            columns.push(Column::received(&column, &mut values, frame)?);
         }
         let at = columns.iter().position(|column| !column.index).unwrap_or(0);
         let grid = Rc::new(Grid { rows: table.rows, note: table.note.into(), columns });
@@ -146,9 +183,11 @@ impl ColumnObj {
         self.grid.rows == 0
     }
 
-    pub fn get(&self, at: usize) -> Option<Value> {
-        let column = self.column()?;
-        (at < self.grid.rows).then(|| column.cell(at))
+    pub fn get(&self, at: usize) -> Result<Option<Value>, Raise> {
+        match self.column() {
+            Some(column) if at < self.grid.rows => column.cell(at).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The column with these rows only.
@@ -164,10 +203,17 @@ impl ColumnObj {
     }
 }
 
-fn owned(bytes: &[u8]) -> Result<Rc<Vec<u8>>, Raise> {
+/// Bytes of a frame, shared with it if it stays, else copied.
+fn kept(bytes: &[u8], frame: Option<&Rc<Vec<u8>>>) -> Result<Bytes, Raise> {
+    if let Some(frame) = frame {
+        let from = bytes.as_ptr().addr().wrapping_sub(frame.as_ptr().addr());
+        if from.checked_add(bytes.len()).is_some_and(|end| end <= frame.len()) {
+            return Ok(Bytes { whole: Rc::clone(frame), from, len: bytes.len() });
+        }
+    }
     memory::reserve(bytes.len())?;
     work::bytes(bytes.len() / 16)?;
-    Ok(Rc::new(bytes.to_vec()))
+    Ok(bytes.to_vec().into())
 }
 
 impl Column {
@@ -175,13 +221,17 @@ impl Column {
         self.name.as_text().unwrap_or(Text::Heap(""))
     }
 
-    fn received(column: &WireColumn<'_>, values: &mut impl Iterator<Item = Value>) -> Result<Column, Raise> {
+    fn received(
+        column: &WireColumn<'_>,
+        values: &mut impl Iterator<Item = Value>,
+        frame: Option<&Rc<Vec<u8>>>,
+    ) -> Result<Column, Raise> {
         let cells = match &column.cells {
-            WireCells::Plain(plain) => Cells::received(plain)?,
+            WireCells::Plain(plain) => Cells::received(plain, frame)?,
             WireCells::Codes { codes, count, categories, dtype } => {
-                let cells = Cells::received(categories)?;
+                let cells = Cells::received(categories, frame)?;
                 let categories = Categories { count: *count, dtype: (*dtype).into(), cells };
-                Cells::Codes { codes: owned(codes)?, categories: Rc::new(categories) }
+                Cells::Codes { codes: kept(codes, frame)?, categories: Rc::new(categories) }
             }
             WireCells::Values => match values.next() {
                 Some(Value::List(list)) => Cells::Values(Rc::new(TupleObj::new(list.items.take()))),
@@ -192,7 +242,7 @@ impl Column {
             name: Value::str(column.name),
             dtype: column.dtype.into(),
             index: column.index,
-            valid: column.valid.map(owned).transpose()?,
+            valid: column.valid.map(|bits| kept(bits, frame)).transpose()?,
             cells,
         })
     }
@@ -208,7 +258,7 @@ impl Column {
             },
             cells => cells.plain().map_or(WireCells::Values, WireCells::Plain),
         };
-        let valid = self.valid.as_deref().map(Vec::as_slice);
+        let valid = self.valid.as_deref();
         WireColumn { name, dtype: &self.dtype, index: self.index, valid, cells }
     }
 
@@ -220,31 +270,34 @@ impl Column {
         let all = |fits: fn(&Value) -> bool| {
             values.iter().all(|value| value.is_none() || fits(value)) && values.iter().any(|it| !it.is_none())
         };
-        let eights = |each: fn(&Value) -> [u8; 8]| Rc::new(values.iter().flat_map(each).collect::<Vec<u8>>());
+        let eights =
+            |each: fn(&Value) -> [u8; 8]| Bytes::from(values.iter().flat_map(each).collect::<Vec<u8>>());
         let cells = if all(|value| matches!(value, Value::Int(_))) {
             Cells::Ints(eights(|value| if let Value::Int(int) = value { *int } else { 0 }.to_le_bytes()))
         } else if all(is_number) {
             Cells::Floats(eights(|value| as_float(value).to_le_bytes()))
         } else if all(|value| matches!(value, Value::True | Value::False)) {
-            Cells::Bools(Rc::new(values.iter().map(|it| u8::from(matches!(it, Value::True))).collect()))
+            Cells::Bools(
+                values.iter().map(|it| u8::from(matches!(it, Value::True))).collect::<Vec<u8>>().into(),
+            )
         } else if all(Value::is_text) {
-            let mut texts = Texts::default();
+            let mut texts = Gathered::default();
             for value in &values {
                 texts.push(value.as_text().as_deref().unwrap_or(""))?;
             }
-            Cells::Texts(Rc::new(texts))
+            Cells::Texts(Rc::new(texts.done()))
         } else {
             let cells = Cells::Values(Rc::new(TupleObj::new(values)));
             return Ok(Column { name, dtype: "".into(), index: false, valid: None, cells });
         };
-        let valid = missing.then(|| Rc::new(bits(values.iter().map(|it| !it.is_none()), values.len())));
+        let valid = missing.then(|| bits(values.iter().map(|it| !it.is_none()), values.len()).into());
         Ok(Column { name, dtype: "".into(), index: false, valid, cells })
     }
 
     /// A cell as a value.
-    pub fn cell(&self, at: usize) -> Value {
+    pub fn cell(&self, at: usize) -> Result<Value, Raise> {
         match &self.valid {
-            Some(bits) if !is_set(bits, at) => Value::None,
+            Some(bits) if !is_set(bits, at) => Ok(Value::None),
             _ => self.cells.get(at),
         }
     }
@@ -254,11 +307,30 @@ impl Column {
             None => None,
             Some(old) => {
                 memory::reserve(rows.len() / 8)?;
-                Some(Rc::new(bits(rows.iter().map(|row| is_set(old, *row)), rows.len())))
+                Some(bits(rows.iter().map(|row| is_set(old, *row)), rows.len()).into())
             }
         };
         let cells = self.cells.pick(rows)?;
         Ok(Column { name: self.name.clone(), dtype: Rc::clone(&self.dtype), index: self.index, valid, cells })
+    }
+
+    /// Whether two columns of as many rows have the same buffers; none if that does not decide whether they are equal.
+    pub fn same_bytes(&self, other: &Column) -> Result<Option<bool>, Raise> {
+        if self.valid.as_deref() != other.valid.as_deref() {
+            return Ok(None);
+        }
+        let decided = match (&self.cells, &other.cells) {
+            // Bytes that differ may be zeros of both signs, and bits that differ cells without a value.
+            (Cells::Floats(a), Cells::Floats(b)) => {
+                return equal_bytes(a, b).map(|same| same.then_some(true));
+            }
+            (Cells::Ints(a), Cells::Ints(b)) | (Cells::Bools(a), Cells::Bools(b)) => equal_bytes(a, b)?,
+            (Cells::Texts(a), Cells::Texts(b)) => {
+                equal_bytes(&a.ends, &b.ends)? && equal_bytes(&a.text, &b.text)?
+            }
+            _ => return Ok(None),
+        };
+        Ok(if decided || self.valid.is_none() { Some(decided) } else { None })
     }
 
     /// The numbers of a column of whole numbers or floats, right-aligned when printed.
@@ -268,19 +340,18 @@ impl Column {
 }
 
 impl Cells {
-    fn received(plain: &Plain<'_>) -> Result<Cells, Raise> {
+    fn received(plain: &Plain<'_>, frame: Option<&Rc<Vec<u8>>>) -> Result<Cells, Raise> {
         Ok(match plain {
-            Plain::Ints(bytes) => Cells::Ints(owned(bytes)?),
-            Plain::Floats(bytes) => Cells::Floats(owned(bytes)?),
-            Plain::Bools(bytes) => Cells::Bools(owned(bytes)?),
+            Plain::Ints(bytes) => Cells::Ints(kept(bytes, frame)?),
+            Plain::Floats(bytes) => Cells::Floats(kept(bytes, frame)?),
+            Plain::Bools(bytes) => Cells::Bools(kept(bytes, frame)?),
             Plain::Times { unit, zoned, ticks } => {
-                Cells::Times { unit: *unit, zoned: *zoned, ticks: owned(ticks)? }
+                Cells::Times { unit: *unit, zoned: *zoned, ticks: kept(ticks, frame)? }
             }
-            Plain::Spans { unit, ticks } => Cells::Spans { unit: *unit, ticks: owned(ticks)? },
+            Plain::Spans { unit, ticks } => Cells::Spans { unit: *unit, ticks: kept(ticks, frame)? },
             Plain::Texts { ends, text } => {
-                memory::reserve(ends.len().saturating_add(text.len()))?;
-                work::bytes((ends.len() + text.len()) / 16)?;
-                Cells::Texts(Rc::new(Texts { ends: ends.to_vec(), text: (*text).to_owned() }))
+                let (ends, text) = (kept(ends, frame)?, kept(text.as_bytes(), frame)?);
+                Cells::Texts(Rc::new(Texts { ends, text }))
             }
         })
     }
@@ -293,13 +364,15 @@ impl Cells {
             Cells::Bools(bytes) => Plain::Bools(bytes),
             Cells::Times { unit, zoned, ticks } => Plain::Times { unit: *unit, zoned: *zoned, ticks },
             Cells::Spans { unit, ticks } => Plain::Spans { unit: *unit, ticks },
-            Cells::Texts(texts) => Plain::Texts { ends: &texts.ends, text: &texts.text },
+            Cells::Texts(texts) => {
+                Plain::Texts { ends: &texts.ends, text: str::from_utf8(&texts.text).unwrap_or_default() }
+            }
             Cells::Codes { .. } | Cells::Values(_) => return None,
         })
     }
 
-    fn get(&self, at: usize) -> Value {
-        match self {
+    fn get(&self, at: usize) -> Result<Value, Raise> {
+        Ok(match self {
             Cells::Ints(bytes) => Value::Int(eight(bytes, at)),
             Cells::Floats(bytes) => Value::float(f64::from_bits(eight(bytes, at).cast_unsigned())),
             Cells::Bools(bytes) => Value::bool(bytes.get(at).is_some_and(|byte| *byte != 0)),
@@ -311,13 +384,18 @@ impl Cells {
                 i64::MIN => Value::None,
                 ticks => Value::float(super::grid_time::seconds(ticks, *unit)),
             },
-            Cells::Texts(texts) => Value::str(texts.get(at)),
+            Cells::Texts(texts) => {
+                let text = texts.get(at);
+                memory::reserve(text.len())?;
+                work::bytes(text.len())?;
+                Value::str(text)
+            }
             Cells::Codes { codes, categories } => {
                 let code = codes.as_chunks::<4>().0.get(at).map_or(-1, |bytes| i32::from_le_bytes(*bytes));
-                usize::try_from(code).map_or(Value::None, |code| categories.cells.get(code))
+                return usize::try_from(code).map_or(Ok(Value::None), |code| categories.cells.get(code));
             }
             Cells::Values(values) => values.items().get(at).cloned().unwrap_or(Value::None),
-        }
+        })
     }
 
     fn pick(&self, rows: &[usize]) -> Result<Cells, Raise> {
@@ -330,12 +408,12 @@ impl Cells {
             }
             Cells::Spans { unit, ticks } => Cells::Spans { unit: *unit, ticks: gathered::<8>(ticks, rows)? },
             Cells::Texts(texts) => {
-                let mut picked = Texts::default();
+                let mut picked = Gathered::default();
                 work::elements(rows.len())?;
                 for row in rows {
                     picked.push(texts.get(*row))?;
                 }
-                Cells::Texts(Rc::new(picked))
+                Cells::Texts(Rc::new(picked.done()))
             }
             Cells::Codes { codes, categories } => {
                 Cells::Codes { codes: gathered::<4>(codes, rows)?, categories: Rc::clone(categories) }
@@ -353,23 +431,31 @@ impl Cells {
 impl Texts {
     fn get(&self, at: usize) -> &str {
         let start = at.checked_sub(1).map_or(0, |before| end(&self.ends, before));
-        self.text.get(start..end(&self.ends, at)).unwrap_or("")
+        let bytes = self.text.get(start..end(&self.ends, at)).unwrap_or_default();
+        str::from_utf8(bytes).unwrap_or_default()
     }
+}
 
+impl Gathered {
     fn push(&mut self, text: &str) -> Result<(), Raise> {
         work::bytes(text.len())?;
         memory::grow(&mut self.ends, 4)?;
-        if self.text.capacity() - self.text.len() < text.len() {
-            let more = self.text.len().max(text.len());
-            memory::reserve(self.text.len().saturating_add(more))?;
-            self.text.reserve_exact(more);
-        }
-        self.text.push_str(text);
+        memory::grow(&mut self.text, text.len())?;
+        self.text.extend_from_slice(text.as_bytes());
         let at = u32::try_from(self.text.len())
             .map_err(|_| Raise::value_error("the texts of a column are more than 4 GiB"))?;
         self.ends.extend_from_slice(&at.to_le_bytes());
         Ok(())
     }
+
+    fn done(self) -> Texts {
+        Texts { ends: self.ends.into(), text: self.text.into() }
+    }
+}
+
+fn equal_bytes(a: &[u8], b: &[u8]) -> Result<bool, Raise> {
+    work::bytes(a.len().min(b.len()) / 8)?;
+    Ok(a == b)
 }
 
 fn eight(bytes: &[u8], at: usize) -> i64 {
@@ -377,7 +463,7 @@ fn eight(bytes: &[u8], at: usize) -> i64 {
 }
 
 /// The elements of `N` bytes at these places.
-fn gathered<const N: usize>(bytes: &[u8], rows: &[usize]) -> Result<Rc<Vec<u8>>, Raise> {
+fn gathered<const N: usize>(bytes: &[u8], rows: &[usize]) -> Result<Bytes, Raise> {
     work::elements(rows.len())?;
     memory::reserve(rows.len().saturating_mul(N))?;
     let all = bytes.as_chunks::<N>().0;
@@ -385,7 +471,7 @@ fn gathered<const N: usize>(bytes: &[u8], rows: &[usize]) -> Result<Rc<Vec<u8>>,
     for row in rows {
         picked.extend_from_slice(all.get(*row).unwrap_or(&[0; N]));
     }
-    Ok(Rc::new(picked))
+    Ok(picked.into())
 }
 
 fn is_set(bits: &[u8], at: usize) -> bool {

@@ -34,7 +34,7 @@ pub fn aligned(out: &mut String, grid: &Grid) -> Result<(), Raise> {
     for column in &columns {
         let mut cells = vec![cut(&column.name(), CELL)];
         for row in (0..first).chain(grid.rows - last..grid.rows) {
-            cells.push(match column.cell(row) {
+            cells.push(match column.cell(row)? {
                 Value::Float(float) => short(float.get()),
                 _ => cut(&cell_text(column, row)?, CELL),
             });
@@ -92,7 +92,7 @@ pub fn listed(out: &mut String, column: &ColumnObj, depth: usize) -> Result<(), 
     out.push('[');
     for at in 0..column.len().min(ITEMS) {
         out.push_str(if at > 0 { ", " } else { "" });
-        out.push_str(&repr::shown(&column.get(at).unwrap_or(Value::None))?);
+        out.push_str(&repr::shown(&column.get(at)?.unwrap_or(Value::None))?);
     }
     match column.len().saturating_sub(ITEMS) {
         0 => out.push(']'),
@@ -154,7 +154,7 @@ fn quoted(cell: &str) -> String {
 }
 
 fn cell_text(column: &Column, row: usize) -> Result<String, Raise> {
-    match column.cell(row) {
+    match column.cell(row)? {
         Value::None => Ok(String::new()),
         value => match value.as_text() {
             Some(text) => Ok(text::beginning(&text, MODEL_CELL + 1).to_owned()),

@@ -328,7 +328,7 @@ impl Iter {
 fn row(of: &Value, at: usize) -> Result<Option<Value>, Raise> {
     match of {
         Value::Grid(grid) if at < grid.rows => grid.row(at).map(Some),
-        Value::Column(column) => Ok(column.get(at)),
+        Value::Column(column) => column.get(at),
         _ => Ok(None),
     }
 }

@@ -32,14 +32,14 @@ pub(super) fn get(object: &Value, index: &Value) -> Result<Value, Raise> {
         }
         Value::Grid(grid) => match index.as_text() {
             Some(name) => grid
-                .find(&name)
+                .find(&name)?
                 .and_then(|at| ColumnObj::of(grid, at))
                 .ok_or_else(|| crate::library::no_column(grid, &name)),
             None => grid.row(position(object, index, grid.rows)?),
         },
         Value::Column(column) => {
             let at = position(object, index, column.len())?;
-            Ok(column.get(at).unwrap_or(Value::None))
+            Ok(column.get(at)?.unwrap_or(Value::None))
         }
         Value::Bytes(bytes) => {
             let at = position(object, index, bytes.0.len())?;
@@ -360,7 +360,10 @@ pub(super) fn contains(object: &Value, needle: &Value) -> Result<bool, Raise> {
         Value::View(view) if view.which == crate::value::ViewKind::Keys => {
             view.dict.table.borrow().contains(needle)
         }
-        Value::Grid(grid) => Ok(needle.as_text().is_some_and(|name| grid.find(&name).is_some())),
+        Value::Grid(grid) => match needle.as_text() {
+            Some(name) => Ok(grid.find(&name)?.is_some()),
+            None => Ok(false),
+        },
         Value::Tuple(_) | Value::Iter(_) | Value::View(_) | Value::Bytes(_) | Value::Column(_) => {
             let mut iter = Iter::of(object)?;
             let mut walk = Walk::default();
