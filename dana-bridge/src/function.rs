@@ -50,6 +50,7 @@ impl Drop for Function {
 
 #[pymethods]
 impl Function {
+    /// The function's name in Dana.
     #[getter(name)]
     fn py_name(&self) -> &str {
         &self.name
@@ -60,6 +61,7 @@ impl Function {
         &self.name
     }
 
+    /// Calls the function in its session and returns its value; raises `DanaCallError` when it fails.
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__<'py>(
         &self,

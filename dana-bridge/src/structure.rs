@@ -63,6 +63,7 @@ impl Struct {
         Ok(Struct { type_name, fields: all.unbind() })
     }
 
+    /// The name of the struct's type in Dana.
     #[getter(type_name)]
     fn py_type_name(&self) -> &str {
         &self.type_name
@@ -83,14 +84,17 @@ impl Struct {
         Ok(plain)
     }
 
+    /// The names of the fields, in their order.
     fn get_field_names<'py>(&self, py: Python<'py>) -> Bound<'py, PyList> {
         self.fields(py).keys()
     }
 
+    /// A field's value; `AttributeError` if there is none of that name.
     fn get_field<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         self.fields(name.py()).get_item(name)?.ok_or_else(|| self.no_field(&name.to_string_lossy()))
     }
 
+    /// Sets a field of this copy; `AttributeError` if there is none of that name.
     fn set_field_value(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.set(name, value)
     }

@@ -1,5 +1,16 @@
 """Run Dana programs from Python, each session in a locked process of its own when asked for.
 
+    from opendxa.dana import Dana
+
+    with Dana(use_subprocess_isolation=True) as d:
+        d.execute_string("6 * 7").result       # 42
+        d.execute_file("rules.na")             # defines a function, say
+        d.call("price", "tea", quantity=3)     # its value, as Python's
+        d.reason("What is 6 times 7?")         # asks the model that the host chose
+
+`Dana` is a session and `AsyncDana` one for asyncio; `Limits` says what they may use, `exceptions` what can go
+wrong, `pool` how many workers stand ready, `llm` which models there are.
+
 Rule: importing this package starts no thread and no process, prints nothing and loads next to nothing; every
 public name, the ready-made instance `dana` included, is loaded when it is first used.
 """
@@ -101,4 +112,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """Name what can be imported from here."""
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*__all__, "__version__", *(name for name in globals() if name.startswith("__"))})

@@ -131,23 +131,45 @@ class Session:
 
 @final
 class Struct:
+    """A value of a Dana struct type.
+
+    Fields are attributes; where a field has the name of a method here, `get_field` reads it.
+    """
+
     def __new__(cls, type_name: str, fields: dict[str, Any] | None = None, /, **keywords: Any) -> Struct: ...
     @property
-    def type_name(self) -> str: ...
+    def type_name(self) -> str:
+        """The name of the struct's type in Dana."""
+
     @property
-    def attributes(self) -> dict[str, Any]: ...
-    def to_dict(self) -> dict[str, Any]: ...
-    def get_field(self, name: str) -> Any: ...
-    def set_field_value(self, name: str, value: Any) -> None: ...
-    def get_field_names(self) -> list[str]: ...
+    def attributes(self) -> dict[str, Any]:
+        """The fields as a new dict, in their order."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a new dict; structs inside, in lists, tuples and dicts too, become dicts."""
+
+    def get_field(self, name: str) -> Any:
+        """Return a field's value; `AttributeError` if there is none of that name."""
+
+    def set_field_value(self, name: str, value: Any) -> None:
+        """Set a field of this copy; `AttributeError` if there is none of that name."""
+
+    def get_field_names(self) -> list[str]:
+        """Return the names of the fields, in their order."""
+
     def __getattribute__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Function:
+    """A function of a Dana session. Calling it is a turn of that session, under its limits."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The function's name in Dana."""
+
     @property
     def __name__(self) -> str: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in its session and return its value; raise `DanaCallError` when it fails."""
