@@ -63,7 +63,7 @@ CALLS: list[tuple[Callable[[Dana], Any], type[Exception], str]] = [
         TypeConversionError,
         "Strange cannot be sent to Dana at args[0][0].price",
     ),
-    (lambda d: d.get("prise"), DanaCallError, "NameError: name 'prise' is not defined"),
+    (lambda d: d.get("prise"), DanaCallError, "'prise' is not defined\nHint: did you mean 'price'?"),
     (lambda d: d.get("lokal:price"), StateError, "; the scopes are local, private, public, system"),
     (lambda d: d.set("privat:x", 1), StateError, "; the scopes are local, private, public, system"),
     (lambda d: d.set("two words", 1), ValueError, "digits and _, got 'two words' at argument 'name'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from opendxa.dana import Limits, PoolConfig, background, resources
+from opendxa.dana import Limits, PoolConfig, background, resources, sources
 from opendxa.dana.llm import Timeouts, local, openai_compatible
 from opendxa.dana.modules import MAX_SOURCE
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
@@ -52,6 +52,9 @@ def test_fixed_caps() -> None:
     assert constant("dana-bridge/src/asks.rs", "CROWDED_OUT") == 4096
     assert constant("dana-bridge/src/asks.rs", "WAITING_BYTES") == 64 * 2**20
     assert constant(f"{wire}/caps.rs", "FUNCTIONS") == 4096
+    assert constant(f"{lang}/vm/unwind.rs", "TRACE") == 60
+    assert (sources.MAX_TEXTS, sources.MAX_TEXT) == (32, 131_072)
+    assert (sources.MAX_NAMES, sources.MAX_PATHS) == (1000, 4)
     assert background.MOST_THREADS == 64
     assert resources.MOST_OPEN == 256
     assert MAX_SOURCE == 4 * 2**20

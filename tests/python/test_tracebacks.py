@@ -224,6 +224,7 @@ def test_the_exception_of_a_python_function_is_the_cause(d: Dana) -> None:
     told = shown(error)
     assert "return stock[item]" in told, "the Python line"
     assert "return price(item) * 2" in told, "the Dana line"
+    assert "host.py" not in told, "frames of this package are left out"
     assert (
         told.index("return stock[item]") < told.index("direct cause") < told.index("return price(item) * 2")
     )

@@ -6,6 +6,7 @@ import struct
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import hostile
 from fake_worker import frame, pack
 from leftovers import forget_peak, resident
 from opendxa.dana import Dana, exceptions
+from opendxa.dana.sources import Sources
+from opendxa.dana.tracebacks import complete, dana_part
 
 MIB = 2**20
 NEVER_BUILT = 64 * MIB
@@ -288,6 +291,14 @@ def test_row_088_faults_that_pose_as_the_host(fake, seen) -> None:
     assert type(caught.value) is exceptions.DanaCallError, "not the SystemExit that the fault claims to be"
     assert caught.value.__cause__ is None
     assert session.alive
+    session = fake("fault", failed=lambda error: complete(error, Sources()))
+    with pytest.raises(exceptions.DanaCallError) as caught:
+        session.run("x")
+    frames = traceback.extract_tb(dana_part(caught.value.__traceback__))
+    assert len(frames) == 2, "the call, and the place of the fault"
+    assert all(frame.filename.startswith("<") and frame.filename.endswith(">") for frame in frames), "no path"
+    told = "".join(traceback.format_exception(caught.value))
+    assert not set("\x1b\x07\u202e") & set(told)
     seen("DanaCallError with the fault's texts escaped")
 
 

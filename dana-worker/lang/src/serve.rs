@@ -366,7 +366,14 @@ impl Inner {
             Some(("local", name)) => vm.main.locals.get(name),
             _ => vm.main.locals.get(name).or_else(|| vm.visible(name)),
         };
-        found.ok_or_else(|| Raise::name_error(format!("name '{name}' is not defined")))
+        found.ok_or_else(|| {
+            let raise = Raise::name_error(format!("name '{name}' is not defined"));
+            let bare = name.rsplit_once(':').map_or(name, |(_, bare)| bare);
+            match vm.near(bare) {
+                Some(near) => raise.hint(format!("did you mean '{near}'?")),
+                None => raise,
+            }
+        })
     }
 
     fn set(&mut self, name: &str, payload: &mut Payload<'_>, out: &mut dyn Outbox) -> Result<(), ServeError> {

@@ -28,6 +28,7 @@ __all__ = ["Listing", "complete", "dana_part", "without_host_part"]
 
 #: In the globals of every frame made here: what keeps its lines, or None.
 _MARK: Final = "__dana__"
+_PACKAGE: Final = "opendxa.dana."
 #: Most characters of a name that a program chose.
 _NAME_WIDTH: Final = 200
 #: Longest text of which only some lines are known that is listed, in lines.
@@ -62,6 +63,9 @@ def complete(error: BaseException, sources: Sources) -> None:
     """Give the error of a turn a traceback with a frame for each Dana call, the outermost first."""
     if not isinstance(error, DanaError):
         return
+    cause = error.__cause__
+    if cause is not None:
+        cause.__traceback__ = _own_part(cause.__traceback__)
     frames = _frames_of(error)
     if not frames:
         return
@@ -88,6 +92,14 @@ def without_host_part(error: BaseException) -> BaseException:
     if isinstance(error, DanaError):
         error.__traceback__ = dana_part(error.__traceback__)
     return error
+
+
+def _own_part(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of this package that it begins with, if there are others."""
+    own = trace
+    while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        own = own.tb_next
+    return trace if own is None else own
 
 
 def _frames_of(error: DanaError) -> tuple[TraceFrame, ...]:

@@ -64,7 +64,7 @@ impl Vm {
     }
 
     /// The visible name nearest to one that is not defined.
-    pub(super) fn near(&self, name: &str) -> Option<String> {
+    pub(crate) fn near(&self, name: &str) -> Option<String> {
         let code = &self.func.code;
         let module = &self.func.module;
         let mut names: Vec<Rc<str>> = Vec::new();
