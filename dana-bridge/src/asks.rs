@@ -81,8 +81,8 @@ pub(crate) struct Asks {
     /// Bytes of those that wait.
     held: usize,
     crowded_out: usize,
-    /// The host refused a question for the tokens that were used.
-    spent: bool,
+    /// Why the host refused a question for good: what models may be asked is used up.
+    spent: Option<PyErr>,
     ready: VecDeque<(u32, Reply)>,
     failures: VecDeque<(u32, PyErr)>,
     mailbox: Option<(Arc<Mailbox>, Arc<EventFd>)>,
@@ -134,7 +134,7 @@ impl Asks {
 
     /// What was refused for good, if more than `limit` asks were made or too many tokens used.
     pub(crate) fn exceed(&self, limit: Option<u64>) -> Option<HostLimit> {
-        if self.spent {
+        if self.spent.is_some() {
             return Some(HostLimit::Tokens);
         }
         limit.filter(|limit| self.made > *limit).map(|_| HostLimit::Asks)
@@ -247,14 +247,24 @@ impl Asks {
                 return Ok(());
             }
             Ok(value) => Reply::Value(value.unbind(), label),
-            Err(error) if raise::is_token_limit(session.py(), &error) => {
-                self.spent = true;
-                Reply::Limit(error.value(session.py()).to_string())
-            }
-            Err(error) => failed(session.py(), error)?,
+            Err(error) => self.failed(session.py(), error)?,
         };
         self.ready.push_back((ask, reply));
         Ok(())
+    }
+
+    /// An exception as a reply; what is no ordinary error wants out of the turn.
+    fn failed(&mut self, py: Python<'_>, error: PyErr) -> Result<Reply, Stop> {
+        if raise::is_model_limit(py, &error) {
+            let message = error.value(py).to_string();
+            self.spent = Some(error);
+            return Ok(Reply::Limit(message));
+        }
+        if error.is_instance_of::<PyException>(py) {
+            Ok(Reply::Failed(error))
+        } else {
+            Err(Stop::Python(error))
+        }
     }
 
     fn mailbox(&mut self) -> Result<Arc<Mailbox>, Stop> {
@@ -274,7 +284,7 @@ impl Asks {
             let Some(Open { label, .. }) = self.running.remove(&ask) else { continue };
             let reply = match future.bind(session.py()).call_method1("result", (0,)) {
                 Ok(value) => Reply::Value(value.unbind(), label),
-                Err(error) => failed(session.py(), error)?,
+                Err(error) => self.failed(session.py(), error)?,
             };
             self.ready.push_back((ask, reply));
         }
@@ -342,7 +352,7 @@ impl Asks {
             }
             next = fault.cause.as_deref();
         }
-        None
+        self.spent.take()
     }
 
     /// The turn is over: what is still being worked on is cancelled, and what arrives later is dropped.
@@ -357,11 +367,6 @@ impl Asks {
         self.ready.clear();
         drop(landed);
     }
-}
-
-/// An exception as a reply; what is no ordinary error wants out of the turn.
-fn failed(py: Python<'_>, error: PyErr) -> Result<Reply, Stop> {
-    if error.is_instance_of::<PyException>(py) { Ok(Reply::Failed(error)) } else { Err(Stop::Python(error)) }
 }
 
 /// Bytes of a question's text.

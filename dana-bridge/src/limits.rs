@@ -61,7 +61,7 @@ impl Limits {
                 }
                 "output" => limits.output = optional(&name, &value, count)?,
                 // Python's own: only the host knows what models take.
-                "tokens" => {}
+                "tokens" | "model_calls" | "cost" => {}
                 "asks" => limits.asks = optional(&name, &value, count)?,
                 _ => return Err(PyTypeError::new_err(format!("there is no limit '{name}'"))),
             }

@@ -103,11 +103,11 @@ pub(crate) fn is_conversion(py: Python<'_>, error: &PyErr) -> bool {
     class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
-/// Whether Python says that the session's tokens are used up.
-pub(crate) fn is_token_limit(py: Python<'_>, error: &PyErr) -> bool {
+/// Whether Python says that the session may not ask models any more: tokens, questions or money are used up.
+pub(crate) fn is_model_limit(py: Python<'_>, error: &PyErr) -> bool {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || {
-        py.import("opendxa.dana.exceptions")?.getattr("TokenLimitError").map(Bound::unbind)
+        py.import("opendxa.dana.exceptions")?.getattr("ModelLimitError").map(Bound::unbind)
     });
     class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }

@@ -127,6 +127,8 @@ def test_limits() -> None:
         "asks": 1000,
         "session_time": None,
         "tokens": None,
+        "model_calls": None,
+        "cost": None,
     }
     assert Limits(steps=None).steps is None
     assert Limits(wall_time=1).wall_time == 1

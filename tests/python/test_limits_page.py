@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from opendxa.dana import Limits, PoolConfig, background, resources, sources
-from opendxa.dana.llm import Timeouts, local, openai_compatible
+from opendxa.dana.llm import Timeouts, local
 from opendxa.dana.modules import MAX_SOURCE
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
 
@@ -58,7 +58,7 @@ def test_fixed_caps() -> None:
     assert background.MOST_THREADS == 64
     assert resources.MOST_OPEN == 256
     assert MAX_SOURCE == 4 * 2**20
-    assert openai_compatible._MAX_ANSWER == 16 * 2**20
+    assert transport._MAX_ANSWER == 16 * 2**20
     assert (local._MAX_TOKENS, local._CONTEXT) == (300, 4096)
     assert Timeouts().total == 120
     assert STARTUP_TIMEOUT == 10

@@ -37,7 +37,7 @@ def ask(server: ModelServer, request: Request = QUESTION, **settings: object) ->
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opendxa.dana.llm.openai_compatible._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("opendxa.dana.llm.transport._FIRST_WAIT", 0.001)
 
 
 @pytest.mark.parametrize("stream", [True, False])

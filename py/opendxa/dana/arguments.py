@@ -59,6 +59,8 @@ class Arguments:
         setup: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None,
         restart_on_failure: bool,
         busy_wait: float | None = None,
+        prices: object = None,
+        cache: object = None,
     ) -> Arguments:
         """Check them; raises `TypeError` or `ValueError` with the name of what is wrong."""
         flags = {
@@ -93,6 +95,14 @@ class Arguments:
             members |= named_members(python_modules)
         places = None if search_paths is None else folders(search_paths)
         steps = [] if setup is None else _steps(setup)
+        if prices is not None:
+            from .llm.prices import Prices  # noqa: PLC0415
+
+            prices = Prices(prices)  # type: ignore[arg-type]
+        if cache is not None:
+            from .llm.cache import checked  # noqa: PLC0415
+
+            cache = checked(cache)
         if busy_wait is not None:
             _check_busy_wait(busy_wait)
         wish: Wish | None = None
@@ -113,6 +123,8 @@ class Arguments:
             "setup": steps,
             "restart_on_failure": restart_on_failure,
             "busy_wait": busy_wait,
+            "prices": prices,
+            "cache": cache,
         }
         return cls(wish, settings)
 

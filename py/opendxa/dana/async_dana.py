@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from . import options as reason_options
 from . import telemetry
@@ -29,6 +29,7 @@ from .host import refuse_reentry
 from .isolation import IsolationReport
 from .limits import USUAL, Limits
 from .loop_host import LoopHost
+from .models import Models
 from .result import ExecutionResult
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from .crossing import Types
     from .description import Description
     from .isolation import IsolationLevel
-    from .llm import Provider
+    from .llm import AsyncLLM, LLMPool, Price, Provider, ReasoningCache
+    from .reasoning import ReasoningResult
     from .resources import Resource
     from .result import Usage
     from .types import TypeConverter
@@ -51,6 +53,7 @@ __all__ = ["AsyncDana"]
 #: pytest leaves these frames out of the traceback of a Dana error.
 __tracebackhide__ = hides
 T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 class AsyncDana:
@@ -84,6 +87,8 @@ class AsyncDana:
         echo: bool = True,
         setup: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
         restart_on_failure: bool = False,
+        prices: Mapping[str, Price | tuple[float, float]] | None = None,
+        cache: ReasoningCache | bool | None = None,
     ) -> None:
         arguments = Arguments.checked(
             debug=debug,
@@ -102,6 +107,8 @@ class AsyncDana:
             echo=echo,
             setup=setup,
             restart_on_failure=restart_on_failure,
+            prices=prices,
+            cache=cache,
         )
         if enable_imports:
             raise ValueError(
@@ -111,6 +118,9 @@ class AsyncDana:
         self._settings = arguments.settings
         self._wish = arguments.wish
         self.limits: Limits = limits if limits is not None else USUAL
+        self.models = Models(llm, self.limits, self._settings["prices"], self._settings["cache"])
+        #: The structs that were defined for `reason`, and the session they were defined in.
+        self._defined: tuple[AsyncSession | None, set[str]] = (None, set())
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Lock | None = None
@@ -233,20 +243,103 @@ class AsyncDana:
             self._life.failed(error)
             raise
 
-    async def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
+    @overload
+    async def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: type[Value],
+        details: Literal[False] = False,
+    ) -> Value: ...
+    @overload
+    async def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: type[Value],
+        details: Literal[True],
+    ) -> ReasoningResult[Value]: ...
+    @overload
+    async def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        details: Literal[True],
+    ) -> ReasoningResult[Any]: ...
+    @overload
+    async def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        details: bool = False,
+    ) -> Any: ...
+    async def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        details: bool = False,
+    ) -> Any:
         """Ask the model and return its answer; see `Dana.reason`."""
         check(prompt, str, "prompt")
         if options is not None:
             check(options, dict, "options")
         checked = reason_options.check(options)
+        if returns is None and not details:
+            return await self._reason(prompt, checked)
+        from .typed import Inquiry  # noqa: PLC0415 - loaded when it is asked for
+
+        with self.models.receipt(details) as (name, receipt):
+            inquiry = Inquiry(prompt, checked, returns, name)
+            await self._define(inquiry.source)
+            done, value = False, None
+            while not done:
+                done, value = inquiry.value(await self._reason(*inquiry.arguments))
+            return receipt.result(value) if details else value
+
+    async def _reason(self, prompt: str, options: dict[str, Any]) -> Any:
         try:
-            return await self.call("reason", prompt, checked)
+            return await self.call("reason", prompt, options)
         except LimitExceededError:
             raise
         except DanaCallError as error:
             from .sandbox import prefixed  # noqa: PLC0415 - loaded when something failed
 
             raise prefixed("Dana reasoning failed: ", error) from error.__cause__
+
+    async def _define(self, source: str) -> None:
+        """Have the session know structs, once."""
+        session, _ = await self._ready()
+        if self._defined[0] is not session:
+            self._defined = (session, set())
+        if source and source not in self._defined[1]:
+            error = (await self.execute_string(source, "<types>")).error
+            if error is not None:
+                raise error
+            self._defined[1].add(source)
+
+    def get_llm_async(
+        self,
+        llm: Provider | Callable[..., Any] | str | None = None,
+        *,
+        pool: LLMPool | None = None,
+        prices: Mapping[str, Price | tuple[float, float]] | None = None,
+        tokens: int | None = None,
+        model_calls: int | None = None,
+        cost: float | None = None,
+    ) -> AsyncLLM:
+        """Return a model for Python code; see `Dana.get_llm`."""
+        from .llm.resource import AsyncLLM  # noqa: PLC0415 - loaded when it is asked for
+
+        models = self.models
+        return AsyncLLM.of(models, llm, pool, prices, tokens=tokens, model_calls=model_calls, cost=cost)
 
     async def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""
@@ -439,8 +532,7 @@ class AsyncDana:
             from .resources import Shelf  # noqa: PLC0415 - loaded when there are resources
 
             shelf = Shelf(settings["kinds"])
-        arguments = (settings["llm"], settings["members"], settings["search_paths"], settings["echo"], shelf)
-        return LoopHost(*arguments, self.limits.tokens)
+        return LoopHost(self.models, settings["members"], settings["search_paths"], settings["echo"], shelf)
 
     async def _open(self, host: LoopHost) -> AsyncSession:
         """Open a session by the rules of the fall-back."""

@@ -15,12 +15,13 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["is_worker_thread", "run", "schedule", "submit"]
+__all__ = ["FutureTimeoutError", "is_worker_thread", "run", "schedule", "submit"]
 
 Value = TypeVar("Value")
 

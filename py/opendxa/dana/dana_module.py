@@ -8,7 +8,7 @@ for. Sessions and what they need are loaded when the first one opens: importing 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .arguments import Arguments, check, check_variable
 from .exceptions import (
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .imports import Imports
     from .isolation import IsolationLevel, IsolationReport
     from .limits import Limits
-    from .llm import Provider
+    from .llm import LLM, AsyncLLM, LLMPool, Price, Provider, ReasoningCache
+    from .reasoning import ReasoningResult
     from .resources import Resource
     from .result import ExecutionResult, Usage
     from .sandbox import InProcessSandboxInterface, SubprocessSandboxInterface
@@ -39,6 +40,7 @@ __all__ = ["Dana"]
 #: pytest leaves these frames out of the traceback of a Dana error.
 __tracebackhide__ = hides
 T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 class Dana:
@@ -68,6 +70,10 @@ class Dana:
     (a limit, a crash) at the next use by a new one, with its functions and its set-up; what it had computed
     is lost, and the log says so. Without it the next use raises.
 
+    `prices`, such as ``{"gpt-4o-mini": (0.15, 0.60)}``, say what a million tokens of questions and of answers
+    cost, for `Limits.cost` and `Usage.cost`. `cache` remembers what models answered: True, or a
+    `opendxa.dana.llm.ReasoningCache`; without it nothing is remembered.
+
     `busy_wait`, at most 0.001 seconds, is for calls of an isolated session beside Python threads that
     compute: so long a call looks for its answer before it lets them run, which gives it more calls and them
     less time.
@@ -93,6 +99,8 @@ class Dana:
         setup: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
         restart_on_failure: bool = False,
         busy_wait: float | None = None,
+        prices: Mapping[str, Price | tuple[float, float]] | None = None,
+        cache: ReasoningCache | bool | None = None,
     ) -> None:
         self._sandbox: InProcessSandboxInterface | SubprocessSandboxInterface | None = None
         self._imports: Imports | None = None
@@ -117,6 +125,8 @@ class Dana:
             setup=setup,
             restart_on_failure=restart_on_failure,
             busy_wait=busy_wait,
+            prices=prices,
+            cache=cache,
         )
         self._debug = debug
         self._settings = arguments.settings
@@ -174,8 +184,56 @@ class Dana:
             sandbox = self.sandbox
         return sandbox.execute_function(name, args, kwargs)
 
-    def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
+    @overload
+    def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: type[Value],
+        details: Literal[False] = False,
+    ) -> Value: ...
+    @overload
+    def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: type[Value],
+        details: Literal[True],
+    ) -> ReasoningResult[Value]: ...
+    @overload
+    def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        details: Literal[True],
+    ) -> ReasoningResult[Any]: ...
+    @overload
+    def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        details: bool = False,
+    ) -> Any: ...
+    def reason(
+        self,
+        prompt: str,
+        options: dict[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        details: bool = False,
+    ) -> Any:
         """Ask the model and return its answer; text that is just a number or a yes or no comes as that.
+
+        `returns` is the Python type the answer is to be of: ``int``, ``list[str]``, ``bool | None``, an
+        ``Enum``, a dataclass, a pydantic model, and what can be made of them. `details` gives a
+        `ReasoningResult` instead, which behaves like the answer and tells model, usage, attempts and whether
+        it came from the cache.
 
         Options: ``system_message``, ``temperature`` (0 to 2), ``max_tokens``, ``format`` (``text`` or
         ``json``), ``data`` (Python values the question is about), ``enable_ipv``, ``use_original``. Raises
@@ -189,7 +247,10 @@ class Dana:
             given = sorted(map(str, options or {}))
             self._trace(f"Dana call #{self._calls}: reason({prompt[:80]!r}, options={given})")
         try:
-            answer = self.sandbox.reason(prompt, options)
+            if returns is None and not details:
+                answer = self.sandbox.reason(prompt, options)
+            else:
+                answer = self.sandbox.inquire(prompt, options, returns, details)
         except (TypeError, DanaError):
             raise
         except Exception as error:
@@ -246,6 +307,43 @@ class Dana:
         """Set a variable of the session; ``name`` or ``scope:name``."""
         check_variable(name)
         self.sandbox.set(name, value)
+
+    def get_llm(
+        self,
+        llm: Provider | Callable[..., Any] | str | None = None,
+        *,
+        pool: LLMPool | None = None,
+        prices: Mapping[str, Price | tuple[float, float]] | None = None,
+        tokens: int | None = None,
+        model_calls: int | None = None,
+        cost: float | None = None,
+    ) -> LLM:
+        """Return a model for Python code: ``with dana.get_llm() as llm: llm.generate("...")``.
+
+        Without `llm` it is the session's, with its cache. `pool` says how many questions may be under way at
+        once; without it, all resources of this object share one `LLMPool`. `tokens`, `model_calls` and `cost`
+        limit this resource; the session's own limits hold for it too.
+        """
+        from .llm.resource import LLM  # noqa: PLC0415 - loaded when it is asked for
+
+        models = self.sandbox.models
+        return LLM.of(models, llm, pool, prices, tokens=tokens, model_calls=model_calls, cost=cost)
+
+    def get_llm_async(
+        self,
+        llm: Provider | Callable[..., Any] | str | None = None,
+        *,
+        pool: LLMPool | None = None,
+        prices: Mapping[str, Price | tuple[float, float]] | None = None,
+        tokens: int | None = None,
+        model_calls: int | None = None,
+        cost: float | None = None,
+    ) -> AsyncLLM:
+        """Return a model for asyncio: ``async with dana.get_llm_async() as llm``; see `get_llm`."""
+        from .llm.resource import AsyncLLM  # noqa: PLC0415 - loaded when it is asked for
+
+        models = self.sandbox.models
+        return AsyncLLM.of(models, llm, pool, prices, tokens=tokens, model_calls=model_calls, cost=cost)
 
     def restart_subprocess(self) -> None:
         """Replace the worker by a new one; the session's state is lost.

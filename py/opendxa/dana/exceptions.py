@@ -13,13 +13,15 @@ DanaError
 │   └── LimitExceededError     a limit of the session was reached
 │       ├── DeadlineExceededError, CpuLimitError, StepLimitError,
 │       │   MemoryLimitError, OutputLimitError, AskLimitError,
-│       │   TokenLimitError                                          the session is over
+│       │   ModelLimitError                                          the session is over
+│       │   └── TokenLimitError, ModelCallLimitError, CostLimitError
 │       └── DepthLimitError                                          the session goes on
 ├── TypeConversionError        a value cannot cross between Python and Dana
 ├── ResourceError              a model, a file or a package that is needed cannot be had
 │   ├── ConfigurationError     no model can be had with these settings
 │   ├── ModelError             a model gave no usable answer
 │   │   └── LLMRateLimitError, LLMAuthenticationError, LLMContextLengthError
+│   │   └── ModelBusyError     as many questions as may be were under way for too long
 │   ├── PoolExhaustedError     as many workers as there may be were busy for too long
 │   └── ResourceCallError      a call failed for that reason; it is a DanaCallError too
 ├── SecurityError              the host refused what was asked of it
@@ -55,6 +57,7 @@ __all__ = [
     "AgentError",
     "AskLimitError",
     "ConfigurationError",
+    "CostLimitError",
     "CpuLimitError",
     "DanaCallError",
     "DanaError",
@@ -73,8 +76,11 @@ __all__ = [
     "LLMResponseError",
     "LimitExceededError",
     "MemoryLimitError",
+    "ModelBusyError",
+    "ModelCallLimitError",
     "ModelError",
     "NetworkError",
+    "ModelLimitError",
     "OutputLimitError",
     "ParseError",
     "PoolExhaustedError",
@@ -221,8 +227,20 @@ class AskLimitError(LimitExceededError):
     """The program asked the host (for a model, a module, a function) more often than `Limits.asks` allows."""
 
 
-class TokenLimitError(LimitExceededError):
+class ModelLimitError(LimitExceededError):
+    """The session, or the resource, has used up what it may ask of models."""
+
+
+class TokenLimitError(ModelLimitError):
     """The session's questions to models took more tokens than `Limits.tokens` allows."""
+
+
+class ModelCallLimitError(ModelLimitError):
+    """The session asked models more often than `Limits.model_calls` allows."""
+
+
+class CostLimitError(ModelLimitError):
+    """The session's questions to models cost more than `Limits.cost` allows."""
 
 
 class CpuLimitError(LimitExceededError):
@@ -304,6 +322,8 @@ def _of_status(message: str, status: int | None) -> type[ModelError] | None:
     if "context" in words and ("length" in words or "window" in words or "size" in words):
         return LLMContextLengthError
     return None
+class ModelBusyError(ModelError):
+    """As many questions as may be asked at once were under way for too long: see `LLMPool`."""
 
 
 class PoolExhaustedError(ResourceError):
@@ -440,6 +460,8 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
     behind = data.get("behind")
     if isinstance(behind, ModelError) and str(behind) == WITHHELD and behind.__cause__ is not None:
         behind = behind.__cause__
+    if isinstance(behind, ModelLimitError) and issubclass(kind, LimitExceededError):
+        kind, behind = type(behind), None  # it is this error, told with the place in the program
     if behind is not None:
         if isinstance(behind, ResourceError) and kind is DanaCallError:
             kind = ResourceCallError

@@ -10,13 +10,14 @@ import sys
 import threading
 from contextvars import ContextVar
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
+from inspect import isawaitable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from . import telemetry
-from .exceptions import WITHHELD, ModelError, ResourceError, SecurityError, TokenLimitError, from_reentry
+from .exceptions import WITHHELD, ModelError, ModelLimitError, ResourceError, SecurityError, from_reentry
 from .functions import HostFunction
+from .models import RECEIPT
 from .result import Usage
 from .sources import Sources
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from .llm import Provider, Request, Response
+    from .llm import Provider, Response
+    from .llm.asking import Asking
+    from .models import Models, Receipt
     from .resources import Shelf
 
 __all__ = ["Host", "Turn"]
@@ -89,15 +92,12 @@ class Host:
 
     def __init__(
         self,
-        llm: object,
+        models: Models,
         functions: Mapping[str, HostFunction],
         search_paths: Iterable[Path] | None,
         echo: bool,
         shelf: Shelf | None = None,
-        tokens: int | None = None,
     ) -> None:
-        self._llm = llm
-        self._provider: Provider | None = None
         self._shelf = shelf
         self.functions: dict[str, HostFunction] = {
             **functions,
@@ -109,11 +109,11 @@ class Host:
         self.echo = echo
         #: What programs were given to run, for those who look at their errors.
         self.sources: Sources = Sources()
-        self._tokens = tokens
+        #: Which models answer, and what they may cost.
+        self.models = models
         #: Held while the session is opened.
         self.lock: threading.Lock = threading.Lock()
         self._books = threading.Lock()
-        self._models = Usage()
         self._measured = Usage()
         #: What the last session that ended used: most hosts have one session, and nobody asks.
         self._last: Mapping[str, int] = {}
@@ -162,7 +162,7 @@ class Host:
 
     def usage(self, measured: Mapping[str, int] | None) -> Usage:
         """Return what all turns so far used; `measured` is what the session at hand tells."""
-        used = self._models + self._measured + Usage(**self._last)
+        used = self.models.used + self._measured + Usage(**self._last)
         return used + Usage(**measured) if measured else used
 
     def book(self, measured: Mapping[str, int]) -> None:
@@ -218,28 +218,29 @@ class Host:
 
     def provider(self) -> Provider:
         """Return the model's provider, found when it is first needed."""
-        if self._provider is None:
-            from .llm import resolve  # noqa: PLC0415 - loaded when a model is first asked
-
-            self._provider = resolve(self._llm)
-        return self._provider
+        return self.models.provider()
 
     def _reason(self, turn: Turn, payload: dict[str, Any]) -> str | Future[str]:
         """Ask the model. The program never hears from a provider but its answer."""
-        from .llm import Mock, Request  # noqa: PLC0415
+        from .llm import Mock, Request  # noqa: PLC0415 - loaded when a model is first asked
+        from .llm.asking import Asking  # noqa: PLC0415
+        from .llm.asking import is_async as is_awaited  # noqa: PLC0415
 
-        self._refuse_beyond_tokens()
-        question = _Question(self, turn)
+        options = payload["options"]
+        name = options.pop(RECEIPT, None)
+        receipt = self.models.receipts.get(name) if isinstance(name, str) else None
         try:
-            provider = Mock() if payload["options"].get("use_mock") else self.provider()
+            provider = Mock() if options.get("use_mock") else self.provider()
         except Exception as error:
-            raise question.failed(error) from error
+            raise ModelError(WITHHELD) from error
         request = Request.from_ask(payload, deadline=turn.deadline)
+        models = self.models
+        question = _Question(self, turn, receipt, Asking(provider, request, models.ledger, models.view))
         if getattr(provider, "instant", False):
-            return question.ask(provider, request)
-        if iscoroutinefunction(provider.generate) or getattr(provider, "is_async", False):
-            return self._schedule(question.ask_async(provider, request))
-        return self._elsewhere(lambda: question.ask(provider, request))
+            return question.ask()
+        if is_awaited(provider):
+            return self._schedule(question.ask_async())
+        return self._elsewhere(question.ask)
 
     def _schedule(self, awaitable: Awaitable[Value]) -> Future[Value]:
         """Have something awaited while the program goes on."""
@@ -253,16 +254,9 @@ class Host:
 
         return work() if background.is_worker_thread() else background.submit(work)
 
-    def _refuse_beyond_tokens(self) -> None:
-        """End the session when its questions took too much already."""
-        used = self._models.tokens
-        if self._tokens is not None and used >= self._tokens:
-            raise TokenLimitError(f"{used} tokens of models are used, the limit is {self._tokens}")
-
     def _used(self, turn: Turn, usage: Usage) -> None:
-        """Book what a model call used."""
+        """Book what a model call used to the turn that asked."""
         with self._books:
-            self._models += usage
             turn.models = turn.models + usage if turn.models is not None else usage
 
     def _choose_model(self, name: str | None) -> str | list[str]:
@@ -301,54 +295,45 @@ class Host:
 
 
 class _Question:
-    """One question to a model: asked, and its use booked to the turn that asked."""
+    """One question of a program to a model: what it used is booked to the turn that asked."""
 
-    def __init__(self, host: Host, turn: Turn) -> None:
+    def __init__(self, host: Host, turn: Turn, receipt: Receipt | None, asking: Asking) -> None:
         self._host = host
         self._turn = turn
+        self._receipt = receipt
+        self._asking = asking
 
-    def ask(self, provider: Provider, request: Request) -> str:
+    def ask(self) -> str:
         """Ask and wait."""
-        from .llm import generate  # noqa: PLC0415
-
+        response: Response | None = None
         try:
-            with telemetry.chat(provider, request) as answered:
-                return self._answered(answered(generate(provider, request)))
+            response = self._asking.ask()
+        except ModelLimitError:
+            raise
         except Exception as error:
-            raise self.failed(error) from error
-
-    async def ask_async(self, provider: Provider, request: Request) -> str:
-        """Ask a provider that waits without a thread."""
-        from .llm.provider import as_response  # noqa: PLC0415
-
-        try:
-            with telemetry.chat(provider, request) as answered:
-                answer: Any = provider.generate(request)
-                return self._answered(answered(as_response(provider, await answer)))
-        except Exception as error:
-            raise self.failed(error) from error
-
-    def _answered(self, response: Response) -> str:
-        self._book(response.attempts - 1, response.input_tokens, response.output_tokens)
+            raise ModelError(WITHHELD) from error
+        finally:
+            self._book(response)
         return response.text
 
-    def failed(self, error: Exception) -> ModelError:
-        """Book a failure; return what the program is told of it."""
-        self._book(
-            getattr(error, "attempts", 0),
-            getattr(error, "input_tokens", 0),
-            getattr(error, "output_tokens", 0),
-        )
-        return ModelError(WITHHELD)
+    async def ask_async(self) -> str:
+        """Ask a provider that waits without a thread."""
+        response: Response | None = None
+        try:
+            response = await self._asking.ask_async()
+        except ModelLimitError:
+            raise
+        except Exception as error:
+            raise ModelError(WITHHELD) from error
+        finally:
+            self._book(response)
+        return response.text
 
-    def _book(self, failed_attempts: int, input_tokens: int, output_tokens: int) -> None:
-        used = Usage(
-            model_calls=1,
-            failed_attempts=failed_attempts,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-        )
+    def _book(self, response: Response | None) -> None:
+        used = self._asking.used
         self._host._used(self._turn, used)
+        if self._receipt is not None:
+            self._receipt.note(used, response)
 
 
 #: Everything a program can get from the host.

@@ -38,12 +38,17 @@ class Limits:
     asks: int | None = 1000
     #: Tokens of models' questions and answers in the whole session; looked at before each question.
     tokens: int | None = None
+    #: Questions that may reach a model in the whole session; answers from a cache do not count.
+    model_calls: int | None = None
+    #: What models' answers in the whole session may cost, by the prices that `Dana(prices=...)` names; looked
+    #: at before each question.
+    cost: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, by name."""
         for item in fields(self):
             value = getattr(self, item.name)
-            seconds = item.name.endswith("_time")
+            seconds = item.name.endswith("_time") or item.name == "cost"
             if value is None:
                 continue
             accepted = (int, float) if seconds else (int,)

@@ -34,6 +34,10 @@ class Usage:
     failed_attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    #: Answers that came from a cache, or from an equal question of somebody else's; they took no tokens.
+    cached_answers: int = 0
+    #: What the tokens cost by the prices of the caller; 0 for models without one.
+    cost: float = 0.0
 
     @property
     def tokens(self) -> int:

@@ -26,6 +26,7 @@ from .functions import HostFunction, check_count, check_name, named_functions
 from .host import Host, asked_by, refuse_reentry
 from .isolation import IsolationLevel, IsolationReport
 from .limits import USUAL, Limits
+from .models import Models
 from .result import ExecutionResult, Usage
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ._bridge import Function, Session
     from .context import SandboxContext
     from .crossing import Types
+    from .llm.cache import ReasoningCache
     from .resources import Resource
     from .wish import Wish
 
@@ -104,6 +106,8 @@ class _SessionInterface:
         setup: Iterable[str | Path] = (),
         restart_on_failure: bool = False,
         busy_wait: float | None = None,
+        prices: Mapping[str, Any] | None = None,
+        cache: ReasoningCache | None = None,
     ) -> None:
         self.debug = debug
         self._busy_wait = busy_wait
@@ -116,7 +120,9 @@ class _SessionInterface:
 
             shelf = Shelf(kinds)
         named = {**named_functions(functions), **(members or {})} if functions or members else {}
-        self._host = Host(llm, named, search_paths, echo, shelf, self.limits.tokens)
+        self._host = Host(Models(llm, self.limits, prices, cache), named, search_paths, echo, shelf)
+        #: The structs that were defined for `inquire`, and the session they were defined in.
+        self._defined: tuple[Session | None, set[str]] = (None, set())
         if self._host.functions:
             check_count(dict(self._host.table))
         self._session: Session | None = None
@@ -244,6 +250,66 @@ class _SessionInterface:
             raise
         except DanaCallError as error:
             raise prefixed("Dana reasoning failed: ", error) from error.__cause__
+
+    def inquire(self, prompt: str, options: dict[str, Any] | None, returns: Any, details: bool) -> Any:
+        """Ask the model for an answer of a Python type, or for what is known of the answer besides."""
+        from .typed import Inquiry  # noqa: PLC0415 - loaded when it is asked for
+
+        checked = reason_options.check(options)
+        with self._host.models.receipt(details) as (name, receipt):
+            inquiry = Inquiry(prompt, checked, returns, name)
+            self._define(inquiry.source)
+            done, value = False, None
+            while not done:
+                try:
+                    answer = self.execute_function("reason", inquiry.arguments)
+                except LimitExceededError:
+                    raise
+                except DanaCallError as error:
+                    raise prefixed("Dana reasoning failed: ", error) from error
+                done, value = inquiry.value(answer)
+            return receipt.result(value) if details else value
+
+    def _define(self, source: str) -> None:
+        """Have the session know structs, once."""
+        session = self._ready()
+        if self._defined[0] is not session:
+            self._defined = (session, set())
+        if source and source not in self._defined[1]:
+            self.exec_source(source, "<types>")
+            self._defined[1].add(source)
+
+    def exec_source(self, source: str, filename: str) -> None:
+        """Run Dana source text; a failure is raised."""
+        error = self.execute_string(source, filename).error
+        if error is not None:
+            raise error
+
+    @property
+    def models(self) -> Models:
+        """Who answers the session's questions, and what they may cost."""
+        return self._host.models
+
+    @property
+    def cache_enabled(self) -> bool:
+        """Whether answers of models are remembered."""
+        return self._host.models.cache is not None
+
+    def get_cache_stats(self) -> dict[str, Any] | None:
+        """Return the cache's figures, None when there is no cache."""
+        cache = self._host.models.cache
+        return cache.get_stats() if cache is not None else None
+
+    def get_cache_info(self) -> str:
+        """Return the cache's figures as a line of text."""
+        cache = self._host.models.cache
+        return cache.get_cache_info() if cache is not None else "ReasoningCache(disabled)"
+
+    def clear_cache(self) -> None:
+        """Forget the answers this session sees, and the figures."""
+        view = self._host.models.view
+        if view is not None:
+            view.clear()
 
     def get(self, name: str) -> Any:
         """Return a variable of the session; ``name`` or ``scope:name``."""

@@ -36,6 +36,8 @@ _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (exceptions.OutputLimitError, "output"),
     (exceptions.AskLimitError, "asks"),
     (exceptions.TokenLimitError, "tokens"),
+    (exceptions.ModelCallLimitError, "model_calls"),
+    (exceptions.CostLimitError, "cost"),
     (exceptions.CpuLimitError, "cpu"),
     (exceptions.DeadlineExceededError, "deadline"),
     (exceptions.WorkerOutOfMemoryError, "out_of_memory"),

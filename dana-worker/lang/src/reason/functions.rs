@@ -74,7 +74,7 @@ fn request(call: &mut Call<'_>) -> Result<Request, Raise> {
 
 fn reason(call: &mut Call<'_>) -> Result<Value, Raise> {
     let Request { prompt, options } = request(call)?;
-    let expects = call.expects.clone();
+    let expects = options.returns.clone().or_else(|| call.expects.clone());
     let schema = expects.as_deref().and_then(|expects| schema::of(expects, call.services));
     let content = match &expects {
         Some(expects) => prompt::enhanced(&prompt, expects, schema.as_deref(), call.services),
@@ -90,6 +90,9 @@ fn reason(call: &mut Call<'_>) -> Result<Value, Raise> {
 
 fn llm(call: &mut Call<'_>) -> Result<Value, Raise> {
     let Request { prompt, options } = request(call)?;
+    if options.returns.is_some() {
+        return Err(Raise::sandbox("llm() always gives text; reason() takes the option 'returns'"));
+    }
     let reading = if options.json { Reading::Json } else { Reading::Text };
     ask(call, "llm", prompt, options, reading, None)
 }

@@ -9,6 +9,7 @@ mod functions;
 mod options;
 mod prompt;
 mod reply;
+mod returns;
 mod schema;
 mod untyped;
 

@@ -3,7 +3,10 @@
 use std::rc::Rc;
 
 use crate::session::Services;
+use crate::value::structure::Annotation;
 use crate::value::{DictObj, Raise, Table, Value, grid_text};
+
+use super::returns;
 
 /// Bytes of data in a prompt; what is left out is said there.
 const DATA_BYTES: usize = 32 << 10;
@@ -17,6 +20,8 @@ pub(super) struct Options {
     pub(super) json: bool,
     /// What the question is about, as text.
     pub(super) data: Option<String>,
+    /// The type the reply is to be of.
+    pub(super) returns: Option<Rc<Annotation>>,
 }
 
 /// Reads the options dict and the further keyword arguments.
@@ -25,7 +30,7 @@ pub(super) fn read(
     keywords: &[(Rc<str>, Value)],
     services: &Services,
 ) -> Result<Options, Raise> {
-    let mut options = Options { table: Table::new(), system: None, json: false, data: None };
+    let mut options = Options { table: Table::new(), system: None, json: false, data: None, returns: None };
     match given {
         None | Some(Value::None) => {}
         Some(Value::Dict(dict)) => {
@@ -74,6 +79,13 @@ impl Options {
             "system_message" => {
                 let Some(text) = value.as_text() else { return refuse("a string") };
                 self.system = Some(text.to_string());
+                return Ok(());
+            }
+            "returns" => {
+                let Some(annotation) = value.as_text().and_then(|text| returns::read(&text)) else {
+                    return refuse("the text of a type, such as 'list[int]'");
+                };
+                self.returns = Some(Rc::new(annotation));
                 return Ok(());
             }
             "temperature" => {

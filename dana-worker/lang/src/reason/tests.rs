@@ -5,51 +5,29 @@ use std::rc::Rc;
 use dana_wire::SessionLimits;
 
 use crate::session::Services;
-use crate::value::structure::{Annotation, AnnotationTerm, FieldDef, StructKind};
+use crate::value::structure::{Annotation, FieldDef, StructKind};
 use crate::value::{StructType, Value};
 
-use super::{prompt, reply, schema, untyped};
+use super::{prompt, reply, returns, schema, untyped};
 
 /// An annotation from its text.
 fn annotation(source: &str) -> Annotation {
-    let (annotation, rest) = union(source);
-    assert_eq!(rest, "", "{source}");
-    annotation
+    returns::read(source).expect(source)
 }
 
-fn union(source: &str) -> (Annotation, &str) {
-    let mut terms = Vec::new();
-    let mut rest = source;
-    loop {
-        let (found, after) = term(rest.trim_start());
-        terms.push(found);
-        rest = after.trim_start();
-        match rest.strip_prefix('|') {
-            Some(after) => rest = after,
-            None => return (Annotation { terms }, rest),
-        }
+#[test]
+fn types_given_as_text() {
+    for source in ["int", "list[int]", "dict[str, list[Point | None]] | _a1", "tuple[int, str]"] {
+        assert_eq!(annotation(source).to_string(), source);
     }
-}
-
-fn term(source: &str) -> (AnnotationTerm, &str) {
-    let end = source.find(|c: char| !c.is_alphanumeric()).unwrap_or(source.len());
-    let (name, mut rest) = source.split_at(end);
-    let mut arguments = Vec::new();
-    if let Some(inside) = rest.strip_prefix('[') {
-        let mut inside = inside;
-        loop {
-            let (argument, after) = union(inside);
-            arguments.push(argument);
-            match after.strip_prefix(',') {
-                Some(after) => inside = after,
-                None => {
-                    rest = after.strip_prefix(']').expect("a closing bracket");
-                    break;
-                }
-            }
-        }
+    assert_eq!(annotation(" list [ none|int ] ").to_string(), "list[None | int]");
+    let deep = format!("{}int{}", "list[".repeat(65), "]".repeat(65));
+    let long = "a".repeat(5000);
+    for wrong in
+        ["", " ", "int |", "1a", "list[", "list[]", "list[int", "int]", "a b", "a.b", "\u{e9}", &deep, &long]
+    {
+        assert_eq!(returns::read(wrong), None, "{wrong}");
     }
-    (AnnotationTerm { name: name.into(), arguments }, rest)
 }
 
 fn services() -> Services {

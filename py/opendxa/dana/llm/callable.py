@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from opendxa.dana.functions import is_async
 
@@ -13,14 +15,24 @@ if TYPE_CHECKING:
 
 __all__ = ["FromCallable"]
 
+#: Per function, what a cache tells it apart by: as long as it lives, and in this process only.
+_identities: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
 
 class FromCallable:
-    """Calls ``fn(messages, options)`` and takes its text for the answer; it may also return a `Response`."""
+    """Calls ``fn(messages, options)`` and takes its text for the answer; it may also return a `Response`.
 
-    def __init__(self, function: Callable[[list[dict[str, str]], dict[str, Any]], Any]) -> None:
+    `name` tells caches that outlive this process which function it is; without it, only this very function's
+    answers are found again.
+    """
+
+    def __init__(
+        self, function: Callable[[list[dict[str, str]], dict[str, Any]], Any], name: str | None = None
+    ) -> None:
         self._function = function
         #: `generate` only makes a coroutine, and needs no thread to wait in.
         self.is_async: bool = is_async(function)
+        self.cache_identity = f"callable {name}" if name is not None else identity(function)
 
     def generate(self, request: Request) -> Any:
         """Answer by calling the function."""
@@ -28,3 +40,11 @@ class FromCallable:
 
     def __repr__(self) -> str:
         return f"FromCallable({self._function!r})"
+
+
+def identity(thing: object) -> str:
+    """Return a name that only this object has, as long as it lives."""
+    try:
+        return _identities.setdefault(thing, f"object {uuid4().hex}")
+    except TypeError:  # neither hashable nor weakly referable: each time another
+        return f"object {uuid4().hex}"

@@ -65,8 +65,10 @@ class Response:
     #: Tokens of all attempts that reported them.
     input_tokens: int = 0
     output_tokens: int = 0
-    #: Tries made, the successful one included.
+    #: Tries made, the successful one included; none for an answer that was known already.
     attempts: int = 1
+    #: Whether it came from a cache, or from an equal question that was asked at the same time.
+    cached: bool = False
 
 
 @runtime_checkable
@@ -77,6 +79,10 @@ class Provider(Protocol):
     several threads, unless the provider has a true attribute ``instant``: then from the thread that asks, one
     question after the other. `models`, a list or a function that returns one, names what a program may choose
     with ``set_model`` and finds under ``options["model"]``.
+
+    A provider may also have ``stream(request)``, an async iterator of pieces of text whose last item is the
+    `Response`; without it, an answer is one piece. `cache_identity`, a text, is what a cache tells it apart
+    from other providers by; without it, only this very object's answers are found again.
     """
 
     def generate(self, request: Request) -> Response | str | Awaitable[Response | str]:
@@ -101,3 +107,16 @@ def as_response(provider: Provider, answer: object) -> Response:
     if not isinstance(answer, Response):
         raise ModelError(format_type_error(answer, "str or Response", f"the answer of {provider!r}"))
     return answer
+
+
+def asked_model(provider: object, request: Request) -> str:
+    """Return the name of the model a question goes to, empty where the provider does not say."""
+    model = getattr(provider, "model", None)
+    chosen, models = request.options.get("model"), getattr(provider, "models", None)
+    # A function that lists them may take its time.
+    if isinstance(chosen, str) and isinstance(models, list | tuple) and chosen in models:
+        return chosen
+    if isinstance(model, str):
+        return model
+    # A provider that lists nothing decides itself what it makes of the name.
+    return chosen if isinstance(chosen, str) and not isinstance(models, list | tuple) else ""

@@ -1,0 +1,570 @@
+"""Answers that are remembered, so that an equal question costs nothing.
+
+Two questions are equal when provider, model, messages, options and the wanted type are: upper and lower case
+count, blanks round a text and the order of options do not. What the model said is remembered, not what was
+made of it. An answer that turns out not to fit its type is forgotten, and one that was asked for again is
+never kept.
+
+Rule: sessions share answers only where their owner gave them a namespace to share. Whoever may ask in it
+learns by the time an answer takes what others asked, and what a model once told one of them it tells all.
+Nothing is kept, looked up or counted where no cache was asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import sys
+import threading
+import time
+import weakref
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+
+from opendxa.dana.exceptions import ModelError
+from opendxa.dana.types import format_type_error
+
+from .callable import identity
+from .provider import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .cache_store import Store
+    from .provider import Provider, Request
+
+__all__ = ["ReasoningCache", "View", "checked"]
+
+#: Bytes an entry takes besides key and value.
+_OVERHEAD: Final = 256
+#: The questions this code is asking: asking one of them again inside would wait for itself.
+_leading: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("dana_cache_leading", default=())
+
+
+@dataclass
+class _Entry:
+    value: Any
+    namespace: str
+    size: int
+    created: float
+    count: int = 1
+
+
+class ReasoningCache:
+    """Remembers up to `max_size` answers and `max_bytes` bytes, each for `ttl_seconds` (None: for ever).
+
+    When it is full, a tenth of the entries goes: those least often used, of these the oldest. Sessions that
+    it is given to have each their own answers, unless it has a `namespace`: then they share those of that
+    name, also with other caches on the same `path`. `path` is a file that keeps the answers beyond this
+    process, and needs a namespace; it is its owner's alone, and may be used by several processes at once.
+    """
+
+    def __init__(
+        self,
+        max_size: int = 1000,
+        ttl_seconds: float | None = 300.0,
+        *,
+        max_bytes: int = 64 * 2**20,
+        namespace: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        for name, value in (("max_size", max_size), ("max_bytes", max_bytes)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(format_type_error(value, int, f"argument '{name}'"))
+            if value <= 0:
+                raise ValueError(f"{name} must be positive, got {value!r}")
+        if ttl_seconds is not None:
+            if isinstance(ttl_seconds, bool) or not isinstance(ttl_seconds, int | float):
+                raise TypeError(format_type_error(ttl_seconds, float, "argument 'ttl_seconds'"))
+            if not ttl_seconds > 0:
+                raise ValueError(f"ttl_seconds must be positive, or None for ever; got {ttl_seconds!r}")
+        if namespace is not None and not isinstance(namespace, str):
+            raise TypeError(format_type_error(namespace, str, "argument 'namespace'"))
+        if path is not None and namespace is None:
+            raise ValueError("a cache on disk needs a namespace: it is what its sessions are to share")
+        self.max_size = max_size
+        self.ttl_seconds = ttl_seconds
+        self.max_bytes = max_bytes
+        self.namespace = namespace
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._flights: dict[str, Future[Any]] = {}
+        self._bytes = 0
+        self._hits = self._misses = self._evictions = self._joined = self._disk_hits = 0
+        self._store: Store | None = None
+        if path is not None:
+            from .cache_store import Store  # noqa: PLC0415 - loaded when it is asked for
+
+            self._store = Store(path, max_bytes=max_bytes)
+        _caches.add(self)
+
+    # By prompt: what a caller keeps in it
+
+    def get(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
+        """Return what was put for this prompt and these options, or None."""
+        key = _prompt_key(self.namespace or "", prompt, options)
+        if key is None:
+            return None
+        found = self._find(key)
+        if found is None and self._store is not None:
+            found = self._load(key, self.namespace or "")
+        with self._lock:
+            self._count(found is not None)
+        return copy.deepcopy(found)
+
+    def put(self, prompt: str, options: dict[str, Any] | None, result: Any) -> bool:
+        """Keep a result; False when it cannot be kept: None, too large, or options that have no equal."""
+        key = _prompt_key(self.namespace or "", prompt, options)
+        if key is None or result is None:
+            return False
+        kept = self._keep(key, self.namespace or "", copy.deepcopy(result))
+        if kept and self._store is not None:
+            self._save(key, result)
+        return kept
+
+    def clear(self, namespace: str | None = None) -> None:
+        """Forget everything, or one namespace, and the figures; on disk what is in this cache's namespace."""
+        with self._lock:
+            for key, entry in list(self._entries.items()):
+                if namespace is None or entry.namespace == namespace:
+                    self._drop(key)
+            self._hits = self._misses = self._evictions = self._joined = self._disk_hits = 0
+        if self._store is not None and namespace in (None, self.namespace):
+            self._store.clear(self.namespace or "")
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return the figures."""
+        with self._lock:
+            requests = self._hits + self._misses
+            return {
+                "cache_size": len(self._entries),
+                "max_size": self.max_size,
+                "hit_count": self._hits,
+                "miss_count": self._misses,
+                "hit_rate": self._hits / requests if requests else 0.0,
+                "eviction_count": self._evictions,
+                "ttl_seconds": self.ttl_seconds,
+                "estimated_memory_bytes": self._bytes,
+                "total_requests": requests,
+                "max_bytes": self.max_bytes,
+                # Hits that another's equal question, or the disk, answered.
+                "joined_count": self._joined,
+                "disk_hit_count": self._disk_hits,
+            }
+
+    def get_cache_info(self) -> str:
+        """Return the figures as a line of text."""
+        figures = self.get_stats()
+        return (
+            f"ReasoningCache(size={figures['cache_size']}/{figures['max_size']}, "
+            f"hits={figures['hit_count']}, misses={figures['miss_count']}, "
+            f"hit_rate={figures['hit_rate']:.1%}, evictions={figures['eviction_count']})"
+        )
+
+    def __repr__(self) -> str:
+        return self.get_cache_info()
+
+    def close(self) -> None:
+        """Let go of the file on disk; what is in memory stays usable."""
+        if self._store is not None:
+            self._store.close()
+
+    def view(self) -> View:
+        """Return what a session sees of it: answers of its own, or those of the namespace."""
+        return View(self, self.namespace if self.namespace is not None else f"session {token_hex(16)}")
+
+    # By key
+
+    def _find(self, key: str) -> Any:
+        """Look a key up in memory."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            if self._stale(entry):
+                self._drop(key)
+                return None
+            entry.count += 1
+            return entry.value
+
+    def _stale(self, entry: _Entry) -> bool:
+        return self.ttl_seconds is not None and time.monotonic() - entry.created >= self.ttl_seconds
+
+    def _drop(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size
+
+    def _count(self, hit: bool) -> None:
+        if hit:
+            self._hits += 1
+        else:
+            self._misses += 1
+
+    def _keep(self, key: str, namespace: str, value: Any, age: float = 0.0) -> bool:
+        """Store a value in memory; make room for it first."""
+        size = _OVERHEAD + len(key) + _size(value)
+        if size > self.max_bytes:
+            return False
+        with self._lock:
+            self._drop(key)
+            for old, entry in list(self._entries.items()):
+                if not self._stale(entry):
+                    break  # they are in the order of their age
+                self._drop(old)
+            if len(self._entries) >= self.max_size:
+                self._evict(max(1, self.max_size // 10))
+            while self._bytes + size > self.max_bytes:
+                self._evict(max(1, len(self._entries) // 10))
+            self._entries[key] = _Entry(value, namespace, size, time.monotonic() - age)
+            self._bytes += size
+        return True
+
+    def _evict(self, number: int) -> None:
+        """Drop the entries that are worth least."""
+        ranked = sorted(self._entries.items(), key=lambda item: (item[1].count, item[1].created))
+        for key, _ in ranked[:number]:
+            self._drop(key)
+            self._evictions += 1
+
+    def _load(self, key: str, namespace: str) -> Any:
+        """Look a key up on disk, and remember what is found."""
+        if self._store is None:
+            return None
+        found = self._store.get(key)
+        if found is None:
+            return None
+        value, age = found
+        if self.ttl_seconds is not None and age >= self.ttl_seconds:
+            return None
+        self._keep(key, namespace, value, age)
+        with self._lock:
+            self._disk_hits += 1
+        return value
+
+    def _save(self, key: str, value: Any) -> None:
+        if self._store is not None:
+            self._store.put(key, self.namespace or "", value, self.ttl_seconds)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._drop(key)
+        if self._store is not None:
+            self._store.forget(key)
+
+    def _board(self, key: str) -> tuple[Future[Any], bool]:
+        """Return the flight that asks this question, and whether the caller is to ask it."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight, False
+            flight = self._flights[key] = Future()
+            flight.set_running_or_notify_cancel()  # whoever waits for it cannot cancel it
+            return flight, True
+
+    def _land(self, key: str, flight: Future[Any], outcome: Response | ModelError | None) -> None:
+        """Tell those who wait; None sends them to ask themselves."""
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+        flight.set_result(outcome)
+
+    def _after_fork(self) -> None:
+        """Forget who held the lock and who was asking: they are not in this process."""
+        self._lock = threading.Lock()
+        self._flights = {}
+        if self._store is not None:
+            self._store.after_fork()
+
+
+class View:
+    """The answers of one namespace, for questions as providers get them."""
+
+    def __init__(self, cache: ReasoningCache, namespace: str) -> None:
+        self.cache = cache
+        self.namespace = namespace
+
+    def key(self, provider: Provider, request: Request, model: str) -> tuple[str, bool] | None:
+        """Return what a question is kept under, and whether it is asked again because the answer did not fit.
+
+        None for a question that is not to be kept.
+        """
+        told = getattr(provider, "cache_identity", None)
+        options = {name: value for name, value in request.options.items() if name != "model"}
+        first = next((at for at, item in enumerate(request.messages) if item["role"] == "assistant"), None)
+        messages = request.messages if first is None else request.messages[:first]
+        question: list[Any] = [
+            self.namespace,
+            told if isinstance(told, str) else identity(provider),
+            model,
+            [[item["role"], item["content"].strip()] for item in messages],
+            options,
+            request.expects,
+            request.schema,
+        ]
+        key = _digest(question)
+        return None if key is None else (key, first is not None)
+
+    def forget(self, key: str) -> None:
+        """Forget an answer that did not fit."""
+        self.cache._forget(key)
+
+    async def forget_async(self, key: str) -> None:
+        """Do as `forget`, without holding up the loop."""
+        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
+
+        await asyncio.to_thread(self.cache._forget, key)
+
+    async def known_async(self, key: str) -> Response | None:
+        """Look for an answer, in memory and on disk."""
+        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
+
+        found = self.find(key)
+        if found is None and self.cache._store is not None:
+            found = await asyncio.to_thread(self._load, key)
+        if found is None:
+            with self.cache._lock:
+                self.cache._count(False)
+            return None
+        return self._hit(found)
+
+    async def save_async(self, key: str, response: Response) -> None:
+        """Store an answer on disk."""
+        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
+
+        await asyncio.to_thread(self.save, key, response)
+
+    def find(self, key: str) -> Response | None:
+        """Look for an answer in memory."""
+        found = self.cache._find(key)
+        return found if isinstance(found, Response) else None
+
+    def answer(self, key: str, request: Request, ask: Callable[[], Response]) -> Response:
+        """Answer from the cache, from an equal question under way, or by asking."""
+        while True:
+            found = self.find(key) or self._load(key)
+            if found is not None:
+                return self._hit(found)
+            flight, leads = self.cache._board(key)
+            if leads or self._inside(key):
+                return self._asked(key, flight if leads else None, request, ask)
+            try:
+                outcome = flight.result(request.remaining())
+            except FutureTimeoutError:
+                raise _waited() from None
+            answered = self._joined(outcome)
+            if answered is not None:
+                return answered
+
+    async def answer_async(
+        self, key: str, request: Request, ask: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Do as `answer`, without a thread."""
+        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
+
+        while True:
+            found = self.find(key)
+            if found is None and self.cache._store is not None:
+                found = await asyncio.to_thread(self._load, key)
+            if found is not None:
+                return self._hit(found)
+            flight, leads = self.cache._board(key)
+            if leads or self._inside(key):
+                return await self._asked_async(key, flight if leads else None, request, ask)
+            try:
+                waiting = asyncio.shield(asyncio.wrap_future(flight))
+                outcome = await asyncio.wait_for(waiting, request.remaining())
+            except asyncio.TimeoutError:
+                raise _waited() from None
+            answered = self._joined(outcome)
+            if answered is not None:
+                return answered
+
+    def keep(self, key: str, response: Response) -> bool:
+        """Store an answer in memory; say whether it is to go to the disk too."""
+        if response.cached or not response.text.strip():
+            return False
+        return self.cache._keep(key, self.namespace, response) and self.cache._store is not None
+
+    def save(self, key: str, response: Response) -> None:
+        """Store an answer on disk."""
+        self.cache._save(key, {"text": response.text, "model": response.model})
+
+    def clear(self) -> None:
+        """Forget the answers of this namespace, and the figures."""
+        self.cache.clear(self.namespace)
+
+    def _inside(self, key: str) -> bool:
+        return (id(self.cache), key) in _leading.get()
+
+    def _load(self, key: str) -> Response | None:
+        found = self.cache._load(key, self.namespace)
+        if isinstance(found, Response):
+            return found
+        if not isinstance(found, dict) or not isinstance(found.get("text"), str):
+            return None
+        response = Response(found["text"], str(found.get("model") or ""))
+        self.cache._keep(key, self.namespace, response)
+        return response
+
+    def _hit(self, response: Response) -> Response:
+        with self.cache._lock:
+            self.cache._count(True)
+        return replace(response, cached=True, attempts=0, input_tokens=0, output_tokens=0)
+
+    def _joined(self, outcome: Response | ModelError | None) -> Response | None:
+        """Take what an equal question brought."""
+        if isinstance(outcome, ModelError):
+            raise ModelError(str(outcome), status=outcome.status, attempts=0)
+        if outcome is None:
+            return None
+        with self.cache._lock:
+            self.cache._joined += 1
+        return self._hit(outcome)
+
+    def _asked(
+        self, key: str, flight: Future[Any] | None, request: Request, ask: Callable[[], Response]
+    ) -> Response:
+        leading = _leading.set((*_leading.get(), (id(self.cache), key)))
+        outcome: Response | ModelError | None = None
+        try:
+            with self.cache._lock:
+                self.cache._count(False)
+            outcome = response = ask()
+            if self.keep(key, response):
+                self.save(key, response)
+        except ModelError as error:
+            # One that ran into its own session's end says nothing about the question.
+            outcome = error if request.remaining() != 0 else None
+            raise
+        else:
+            return response
+        finally:
+            _leading.reset(leading)
+            if flight is not None:
+                self.cache._land(key, flight, outcome)
+
+    async def _asked_async(
+        self, key: str, flight: Future[Any] | None, request: Request, ask: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        import asyncio  # noqa: PLC0415
+
+        leading = _leading.set((*_leading.get(), (id(self.cache), key)))
+        outcome: Response | ModelError | None = None
+        try:
+            with self.cache._lock:
+                self.cache._count(False)
+            outcome = response = await ask()
+            if self.keep(key, response):
+                await asyncio.to_thread(self.save, key, response)
+        except ModelError as error:
+            outcome = error if request.remaining() != 0 else None
+            raise
+        else:
+            return response
+        finally:
+            _leading.reset(leading)
+            if flight is not None:
+                self.cache._land(key, flight, outcome)
+
+
+def checked(cache: object) -> ReasoningCache | None:
+    """Return the cache that an argument `cache` stands for: a cache, True for a new one, or None."""
+    if cache is None or cache is False:
+        return None
+    if cache is True:
+        return ReasoningCache()
+    if isinstance(cache, ReasoningCache):
+        return cache
+    raise TypeError(format_type_error(cache, "ReasoningCache or bool", "argument 'cache'"))
+
+
+def _waited() -> ModelError:
+    text = "an equal question was being asked, and brought no answer in time"
+    return ModelError(f"{text}\nHint: raise Limits(wall_time=...)", attempts=0)
+
+
+def _prompt_key(namespace: str, prompt: object, options: object) -> str | None:
+    """Return the key of a prompt and its options, None for what is not kept."""
+    if not isinstance(prompt, str) or not (options is None or isinstance(options, dict)):
+        return None
+    return _digest([namespace, "prompt", prompt.strip(), options or {}])
+
+
+def _digest(question: Any) -> str | None:
+    """Return the hash of a question; None when it holds something that has no equal."""
+    hasher = hashlib.sha256()
+    try:
+        _feed(hasher.update, question)
+    except (TypeError, RecursionError, UnicodeEncodeError):
+        return None
+    return hasher.hexdigest()
+
+
+def _feed(update: Callable[[bytes], object], value: Any) -> None:
+    """Feed a value to a hash so that no two different ones feed the same."""
+    kind = type(value)
+    if kind is dict:
+        update(b"d%d:" % len(value))
+        parts = []
+        for key, item in value.items():
+            collected: list[bytes] = []
+            _feed(collected.append, key)
+            first = b"".join(collected)
+            _feed(collected.append, item)
+            parts.append((first, b"".join(collected)))
+        for _, part in sorted(parts):
+            update(part)
+    elif kind in (list, tuple):
+        update(b"%s%d:" % (b"l" if kind is list else b"t", len(value)))
+        for item in value:
+            _feed(update, item)
+    elif kind in (set, frozenset):
+        update(b"s%d:" % len(value))
+        members = []
+        for item in value:
+            collected = []
+            _feed(collected.append, item)
+            members.append(b"".join(collected))
+        for member in sorted(members):
+            update(member)
+    elif kind is bytes or kind is str:
+        data = value if kind is bytes else value.encode()
+        update(b"%s%d:" % (b"b" if kind is bytes else b"u", len(data)))
+        update(data)
+    elif value is None or kind in (bool, int, float):
+        text = format(value, "x") if kind is int else repr(value)
+        data = f"{kind.__name__}:{text};".encode()
+        update(data)
+    else:
+        raise TypeError(kind.__name__)
+
+
+def _size(value: Any, depth: int = 0) -> int:
+    """Estimate the bytes of a value."""
+    size = sys.getsizeof(value, 64)
+    if depth > 32:
+        return size
+    if isinstance(value, dict):
+        return size + sum(_size(part, depth + 1) for item in value.items() for part in item)
+    if isinstance(value, list | tuple | set | frozenset):
+        return size + sum(_size(item, depth + 1) for item in value)
+    if hasattr(value, "__dict__"):
+        return size + _size(vars(value), depth + 1)
+    return size
+
+
+_caches: weakref.WeakSet[ReasoningCache] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for cache in list(_caches):
+        cache._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
