@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from opendxa.dana import Limits, PoolConfig, background, resources, sources
-from opendxa.dana.llm import Timeouts, local
+from opendxa.dana.llm import Timeouts, local, transport
 from opendxa.dana.modules import MAX_SOURCE
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
 

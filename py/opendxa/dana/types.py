@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
 
 from .exceptions import TypeConversionError
+
+if TYPE_CHECKING:
+    from .reasoning import ReasoningResult
 
 __all__ = [
     "DANA_TO_PYTHON_TYPES",
     "PYTHON_TO_DANA_TYPES",
     "BasicTypeConverter",
     "DanaType",
+    "ReasoningResult",
     "TypeConverter",
     "format_type_error",
     "get_dana_type",
@@ -176,3 +180,12 @@ def _out_by(converter: TypeConverter) -> Callable[[Any], Any]:
 
 def _back_by(converter: TypeConverter) -> Callable[[dict[str, Any]], Any]:
     return lambda fields: converter.from_dana(DanaType.DICT, fields)
+
+
+def __getattr__(name: str) -> object:
+    """Load `ReasoningResult` when it is first used."""
+    if name != "ReasoningResult":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .reasoning import ReasoningResult  # noqa: PLC0415 - few need it
+
+    return ReasoningResult

@@ -203,6 +203,9 @@ class Store:
             found = database.execute("PRAGMA quick_check(1)").fetchone()
             if found != ("ok",):
                 raise sqlite3.DatabaseError(str(found[0]))
+            # A cache may lose its last answers with the power; what it has stays whole.
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
             if not tables:
                 database.executescript(
                     f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION};"
