@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 
+import openai
+import pydantic
 import pytest
 
-from opendxa.dana.exceptions import ModelError
-from opendxa.dana.llm import Local, OpenAICompatible, Request, generate
+from opendxa.dana import AsyncDana, Dana
+from opendxa.dana.exceptions import DanaCallError, ModelError
+from opendxa.dana.llm import FromOpenAI, LLMPool, Local, OpenAICompatible, Request, generate
 
 pytestmark = [
     pytest.mark.llm_real,
@@ -29,6 +35,27 @@ def model() -> Iterator[Local]:
     assert any("answers after" in line for line in told)
     yield local
     local.stop()
+
+
+@dataclass
+class Opinion:
+    happy: bool
+    stars: int = 3
+
+
+class Mood(Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Verdict(pydantic.BaseModel):
+    opinions: list[Opinion]
+    summary: str
+
+
+def key_of(model: Local) -> str:
+    assert model._client is not None
+    return model._client[0].key
 
 
 def question(text: str, **settings: object) -> Request:
@@ -107,3 +134,61 @@ def test_server_ends_with_its_host() -> None:
         assert select.select([pidfd], [], [], 10.0)[0], "the server outlived its host"
     finally:
         os.close(pidfd)
+
+
+def test_streams(model: Local) -> None:
+    with Dana(llm=model) as d, d.get_llm() as llm:
+        stream = llm.stream("Count from one to nine.", {"temperature": 0, "max_tokens": 20})
+        pieces = list(stream)
+        assert len(pieces) > 3
+        assert stream.result == "".join(pieces)
+        assert stream.result is not None
+        assert 0 < stream.result.usage.output_tokens <= 20
+        with llm.stream("Tell a long story.") as stream:
+            next(stream)
+        assert llm.generate("Say hello.", {"max_tokens": 5}).usage.output_tokens > 0, (
+            "the server is free again"
+        )
+
+
+@pytest.mark.parametrize(
+    "returns", [int, list[str], dict[str, int], Opinion, Verdict, list[Opinion] | None, bool]
+)
+def test_typed_answers(model: Local, returns: object) -> None:
+    with Dana(llm=model, use_subprocess_isolation=True) as d:
+        answer = d.reason("What do you think of rain?", {"temperature": 0}, returns=returns, details=True)
+    assert answer.usage.tokens > 0
+    assert answer.model
+    if isinstance(returns, type):
+        assert isinstance(answer.value, getattr(returns, "__origin__", returns))
+
+
+def test_choices(model: Local) -> None:
+    """A model of this size does not always choose one of the words: then that is told, after three tries."""
+    answer: object = None
+    with Dana(llm=model) as d:
+        try:
+            answer = d.reason("Is rain good or bad?", {"temperature": 0}, returns=Mood)
+        except DanaCallError as error:
+            answer = error
+        assert d.usage.model_calls in (1, 2, 3)
+    assert isinstance(answer, Mood) or "Expected one of 'good', 'bad'" in str(answer)
+
+
+def test_several_tasks_share_it(model: Local) -> None:
+    async def main() -> None:
+        async with AsyncDana(llm=model, cache=True) as d, d.get_llm_async(pool=LLMPool(2)) as llm:
+            asking = [llm.generate("Say hello.", {"temperature": 0, "max_tokens": 5}) for _ in range(6)]
+            answers = await asyncio.gather(*asking)
+            assert len({str(answer) for answer in answers}) == 1
+            assert sum(answer.cached for answer in answers) == 5
+
+    asyncio.run(main())
+
+
+def test_an_openai_client_of_the_real_package(model: Local) -> None:
+    with openai.OpenAI(base_url=model.start(), api_key=key_of(model), max_retries=0) as client:
+        provider = FromOpenAI(client, "smollm2")
+        response = generate(provider, question("Is it late?", schema={"type": "boolean"}))
+        assert json.loads(response.text) in (True, False)
+        assert response.input_tokens > 0

