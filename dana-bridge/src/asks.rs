@@ -215,7 +215,8 @@ impl Asks {
             if receiver.has_structs()
                 && let Err(error) = crossing::restore_arguments(session, &payload)
             {
-                self.ready.push_back((ask, failed(py, error)?));
+                let reply = self.failed(py, error)?;
+                self.ready.push_back((ask, reply));
                 return Ok(());
             }
             let turn = watch.turn(py)?;

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from opendxa.dana import Limits, PoolConfig, background, resources, sources
-from opendxa.dana.llm import Timeouts, local, transport
+from opendxa.dana import Limits, PoolConfig, background, resources, sources, typed
+from opendxa.dana.llm import LLMPool, ReasoningCache, Timeouts, local, transport
 from opendxa.dana.modules import MAX_SOURCE
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
 
@@ -61,6 +61,13 @@ def test_fixed_caps() -> None:
     assert transport._MAX_ANSWER == 16 * 2**20
     assert (local._MAX_TOKENS, local._CONTEXT) == (300, 4096)
     assert Timeouts().total == 120
+    assert transport._LONGEST_RETRY_AFTER == 120
+    assert typed._ASKED_AGAIN == 2
+    assert constant(f"{lang}/reason/returns.rs", "LONGEST") == 4096
+    assert constant(f"{lang}/reason/returns.rs", "DEEPEST") == 64
+    assert (LLMPool().size, LLMPool().wait) == (8, 60)
+    cache = ReasoningCache()
+    assert (cache.max_size, cache.max_bytes, cache.ttl_seconds) == (1000, 64 * 2**20, 300)
     assert STARTUP_TIMEOUT == 10
     for figure in ("128 MiB", "110 MiB", "2,000,000", "4,000,000", "200 levels", "4,194,304", "120 s"):
         assert figure in PAGE

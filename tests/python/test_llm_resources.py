@@ -31,7 +31,7 @@ from opendxa.dana.exceptions import (
     TokenLimitError,
     TypeConversionError,
 )
-from opendxa.dana.llm import LLMPool, OpenAICompatible, Price, Prices, Request, Response, Scripted
+from opendxa.dana.llm import LLMPool, OpenAICompatible, Price, Prices, Request, Response, Scripted, Timeouts
 from opendxa.dana.types import ReasoningResult
 
 
@@ -190,6 +190,55 @@ def test_timeouts(wait: str) -> None:
             with pytest.raises(ModelError, match=r"no answer within|timeout"):
                 ask("?", timeout=0.1)
         assert llm.pool.stats.busy == 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("wait", "timeouts", "text"),
+    [
+        ("before", Timeouts(first_token=0.1), "no first token within 0.1 s"),
+        ("between", Timeouts(between_tokens=0.1), "no further token within 0.1 s"),
+        ("between", Timeouts(total=0.1), "no answer within|timeout"),
+    ],
+)
+def test_time_limits_of_one_question(wait: str, timeouts: Timeouts, text: str, asynchronous: bool) -> None:
+    with ModelServer(Reply(**{f"wait_{wait}": threading.Event()})) as server:  # type: ignore[arg-type]
+        provider = OpenAICompatible("m", server.url, max_retries=0)
+
+        async def main() -> None:
+            async with AsyncDana(llm=provider).get_llm_async() as llm:
+                with pytest.raises(ModelError, match=text):
+                    await llm.generate("?", timeout=timeouts)
+                with pytest.raises(ModelError, match=text):
+                    await llm.reason("?", timeout=timeouts)
+                with pytest.raises(ModelError, match=text):
+                    _ = [piece async for piece in llm.stream("?", timeout=timeouts)]
+                assert llm.pool.stats.busy == 0
+
+        if asynchronous:
+            asyncio.run(main())
+            return
+        with Dana(llm=provider) as d, d.get_llm() as llm:
+            for ask in (
+                llm.generate,
+                llm.reason,
+                lambda prompt, timeout: list(llm.stream(prompt, timeout=timeout)),
+            ):
+                with pytest.raises(ModelError, match=text):
+                    ask("?", timeout=timeouts)
+            assert llm.pool.stats.busy == 0
+
+
+def test_a_timeout_of_the_provider_is_told_as_such() -> None:
+    def model(messages: object, options: object) -> str:
+        raise TimeoutError("the database")
+
+    with (
+        Dana(llm=model) as d,
+        d.get_llm() as llm,
+        pytest.raises(ModelError, match="TimeoutError: the database"),
+    ):
+        llm.generate("?", timeout=30)
 
 
 def test_a_blocking_callable_is_not_waited_for_beyond_the_timeout() -> None:

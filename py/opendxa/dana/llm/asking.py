@@ -60,7 +60,7 @@ class Asking:
         """Ask and wait."""
         try:
             response = self._known_or_fresh()
-        except Exception as error:
+        except BaseException as error:
             self._failed(error)
             raise
         return self._answered(response)

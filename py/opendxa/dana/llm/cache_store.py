@@ -192,7 +192,7 @@ class Store:
             database.execute("PRAGMA cell_size_check = ON")
             (application,) = database.execute("PRAGMA application_id").fetchone()
             (version,) = database.execute("PRAGMA user_version").fetchone()
-            (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if tables and application != _APPLICATION:
                 raise ResourceError(f"{self.path} is a database of something else\nHint: choose another path")
             if tables and version != _VERSION:

@@ -18,6 +18,8 @@ from opendxa.dana.types import format_type_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from .transport import Timeouts
+
 __all__ = ["ModelError", "Provider", "Request", "Response", "generate"]
 
 
@@ -35,6 +37,8 @@ class Request:
     schema: dict[str, Any] | None = None
     #: When the turn ends, by `time.monotonic`; None for never.
     deadline: float | None = None
+    #: The caller's time limits for this question, where they are not the provider's.
+    timeouts: Timeouts | None = None
 
     @classmethod
     def from_ask(cls, payload: Mapping[str, Any], deadline: float | None = None) -> Request:

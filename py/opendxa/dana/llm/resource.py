@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 import weakref
+from asyncio import TimeoutError as AsyncTimeoutError
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from opendxa.dana import options as reason_options
@@ -24,6 +26,7 @@ from .openai_compatible import PASSED_ON
 from .prices import Prices
 from .provider import Request, Response
 from .resolve import resolve
+from .transport import Timeouts
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,6 +53,8 @@ _OPTIONS: Final = frozenset({"system_message", "format", "model", *PASSED_ON})
 #: Pieces of a stream that may wait for their reader.
 _AHEAD: Final = 16
 _END: Final = object()
+#: What waiting for too long is, in every version of Python.
+_TIMEOUTS: Final = (TimeoutError, FutureTimeoutError, AsyncTimeoutError)
 
 
 class _Resource:
@@ -107,12 +112,16 @@ class _Resource:
         return f"{type(self).__name__}({self.provider!r}{state})"
 
     def _asking(
-        self, prompt: str | list[dict[str, str]], options: dict[str, Any] | None, timeout: float | None
+        self,
+        prompt: str | list[dict[str, str]],
+        options: dict[str, Any] | None,
+        timeout: float | Timeouts | None,
     ) -> Asking:
         given = _checked(options)
         system = given.pop("system_message", None)
         messages = _messages(prompt, system)
-        return self._ask(Request(messages, given, deadline=_deadline(timeout)))
+        timeouts = timeout if isinstance(timeout, Timeouts) else None
+        return self._ask(Request(messages, given, deadline=_deadline(timeout), timeouts=timeouts))
 
     def _ask(self, request: Request) -> Asking:
         if self._closed:
@@ -128,13 +137,13 @@ class LLM(_Resource):
         prompt: str | list[dict[str, str]],
         options: dict[str, Any] | None = None,
         *,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[str]:
         """Ask with a prompt, or with chat messages, and return the text.
 
         Options: ``system_message``, ``temperature``, ``max_tokens``, ``format`` (``text`` or ``json``),
-        ``model`` (one of those the provider has), ``top_p``, ``seed``, ``stop`` and the penalties. `timeout`
-        is for everything, waiting for a place included.
+        ``model`` (one of those the provider has), ``top_p``, ``seed``, ``stop`` and the penalties. `timeout`,
+        in seconds, is for everything, waiting for a place included; `Timeouts` say it in parts.
         """
         asking = self._asking(prompt, options, timeout)
         return _text(self._wait(asking), asking)
@@ -146,7 +155,7 @@ class LLM(_Resource):
         options: dict[str, Any] | None = None,
         *,
         returns: type[Value],
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[Value]: ...
     @overload
     def reason(
@@ -155,7 +164,7 @@ class LLM(_Resource):
         options: dict[str, Any] | None = None,
         *,
         returns: Any = None,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[Any]: ...
     def reason(
         self,
@@ -163,13 +172,13 @@ class LLM(_Resource):
         options: dict[str, Any] | None = None,
         *,
         returns: Any = None,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[Any]:
         """Ask as a Dana program does: see `Dana.reason`. Questions of several threads are asked at once."""
         self._refuse_closed()
         session = self._sessions.take() or self._new_session()
         inner: _Inner = session._settings["llm"]
-        inner.begin(_deadline(timeout))
+        inner.begin(timeout)
         try:
             result = session.reason(prompt, options, returns=returns, details=True)
         except DanaCallError as error:
@@ -184,7 +193,7 @@ class LLM(_Resource):
         prompt: str | list[dict[str, str]],
         options: dict[str, Any] | None = None,
         *,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> LLMStream:
         """Ask and return the answer piece by piece: ``for piece in llm.stream("...")``."""
         stream = LLMStream(self._asking(prompt, options, timeout))
@@ -233,12 +242,8 @@ class LLM(_Resource):
             if left is None or background.is_worker_thread():
                 return asking.ask()
             return background.submit(asking.ask).result(left)
-        except TimeoutError:
-            raise _late(asking) from None
-        except background.FutureTimeoutError:
-            raise _late(asking) from None
         except Exception as error:
-            raise told(asking.provider, error) from error.__cause__
+            raise _told(asking, error) from error.__cause__
 
 
 class AsyncLLM(_Resource):
@@ -253,7 +258,7 @@ class AsyncLLM(_Resource):
         prompt: str | list[dict[str, str]],
         options: dict[str, Any] | None = None,
         *,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[str]:
         """Ask and return the text; see `LLM.generate`."""
         asking = self._asking(prompt, options, timeout)
@@ -266,7 +271,7 @@ class AsyncLLM(_Resource):
         options: dict[str, Any] | None = None,
         *,
         returns: type[Value],
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[Value]: ...
     @overload
     async def reason(
@@ -275,7 +280,7 @@ class AsyncLLM(_Resource):
         options: dict[str, Any] | None = None,
         *,
         returns: Any = None,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[Any]: ...
     async def reason(
         self,
@@ -283,13 +288,13 @@ class AsyncLLM(_Resource):
         options: dict[str, Any] | None = None,
         *,
         returns: Any = None,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> ReasoningResult[Any]:
         """Ask as a Dana program does: see `Dana.reason`. Questions of several tasks are asked at once."""
         self._refuse_closed()
         session = self._sessions.take() or self._new_session()
         inner: _AsyncInner = session._settings["llm"]
-        inner.begin(_deadline(timeout))
+        inner.begin(timeout)
         kept = False
         try:
             result = await session.reason(prompt, options, returns=returns, details=True)
@@ -306,7 +311,7 @@ class AsyncLLM(_Resource):
         prompt: str | list[dict[str, str]],
         options: dict[str, Any] | None = None,
         *,
-        timeout: float | None = None,
+        timeout: float | Timeouts | None = None,
     ) -> AsyncLLMStream:
         """Ask and return the answer piece by piece: ``async for piece in llm.stream("...")``."""
         stream = AsyncLLMStream(self._asking(prompt, options, timeout))
@@ -346,10 +351,8 @@ class AsyncLLM(_Resource):
         work = asking.ask_async() if is_async(asking.provider) else asyncio.to_thread(asking.ask)
         try:
             response: Response = await _within(work, asking.request.remaining())
-        except (TimeoutError, asyncio.TimeoutError):
-            raise _late(asking) from None
         except Exception as error:
-            raise told(asking.provider, error) from error.__cause__
+            raise _told(asking, error) from error.__cause__
         return response
 
 
@@ -451,10 +454,11 @@ class LLMStream(_Stream):
                 self._feed = background.run(_Feed.started(self._asking))
             left = self._asking.request.remaining()
             try:
-                piece = self._take(background.run(self._feed.next(), left))
-            except (TimeoutError, background.FutureTimeoutError):
+                item = background.run(self._feed.next(), left)
+            except background.FutureTimeoutError:
                 self.close()
                 raise _late(self._asking) from None
+            piece = self._take(item)
             if piece:
                 return piece
         raise StopIteration
@@ -491,7 +495,7 @@ class AsyncLLMStream(_Stream):
                 self._feed = _Feed(self._asking)
             try:
                 item = await _within(self._feed.next(), self._asking.request.remaining())
-            except (TimeoutError, asyncio.TimeoutError):
+            except asyncio.TimeoutError:
                 await self.aclose()
                 raise _late(self._asking) from None
             piece = self._take(item)
@@ -543,13 +547,15 @@ class _Inner:
     def __init__(self, resource: LLM | AsyncLLM) -> None:
         self._resource = weakref.proxy(resource)
         self._deadline: float | None = None
+        self._timeouts: Timeouts | None = None
         self.model = getattr(resource.provider, "model", "")
         self.models = getattr(resource.provider, "models", [])
         self._usage: Usage | None = None
 
-    def begin(self, deadline: float | None) -> None:
+    def begin(self, timeout: float | Timeouts | None) -> None:
         """A question begins."""
-        self._deadline, self._usage = deadline, None
+        self._deadline, self._usage = _deadline(timeout), None
+        self._timeouts = timeout if isinstance(timeout, Timeouts) else None
 
     def generate(self, request: Request) -> Any:
         """Ask through the resource."""
@@ -571,7 +577,8 @@ class _Inner:
     def _ask(self, request: Request) -> Asking:
         from dataclasses import replace  # noqa: PLC0415
 
-        asking: Asking = self._resource._ask(replace(request, deadline=self._deadline))
+        limited = replace(request, deadline=self._deadline, timeouts=self._timeouts)
+        asking: Asking = self._resource._ask(limited)
         return asking
 
     def _book(self, asking: Asking) -> None:
@@ -631,7 +638,9 @@ def _messages(prompt: str | list[dict[str, str]], system: str | None) -> list[di
     return [{"role": "system", "content": system}, *said] if system else said
 
 
-def _deadline(timeout: float | None) -> float | None:
+def _deadline(timeout: float | Timeouts | None) -> float | None:
+    if isinstance(timeout, Timeouts):
+        timeout = timeout.total
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
@@ -647,6 +656,13 @@ def _text(response: Response, asking: Asking) -> ReasoningResult[str]:
         cached=response.cached,
         attempts=response.attempts,
     )
+
+
+def _told(asking: Asking, error: Exception) -> DanaError:
+    """Return what to raise: a timeout of ours, or what the provider said."""
+    if isinstance(error, _TIMEOUTS) and asking.request.remaining() == 0:
+        return _late(asking)
+    return told(asking.provider, error)
 
 
 def _late(asking: Asking) -> ModelError:

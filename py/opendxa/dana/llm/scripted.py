@@ -51,6 +51,7 @@ class Mock:
 
     #: No thread is needed to wait for it.
     instant = True
+    cache_identity = "mock"
 
     def generate(self, request: Request) -> Response:
         """Make an answer of the expected type."""

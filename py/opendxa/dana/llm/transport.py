@@ -105,7 +105,7 @@ class _Clock:
     def __init__(self, timeouts: Timeouts, remaining: float | None, tokens: bool) -> None:
         limits = [limit for limit in (timeouts.total, remaining) if limit is not None]
         self.total = min(limits) if limits else None
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._tokens = tokens
         self._start = self._begin = time.monotonic()
         self._talking = False
@@ -128,7 +128,7 @@ class _Clock:
         import asyncio  # noqa: PLC0415
 
         name = "between_tokens" if self._talking else "first_token"
-        seconds: float | None = getattr(self._timeouts, name) if self._tokens else None
+        seconds: float | None = getattr(self.timeouts, name) if self._tokens else None
         spent = 0.0 if self._talking else time.monotonic() - self._begin
         limit = None if seconds is None else max(0.0, seconds - spent)
         left = self.left()
@@ -253,7 +253,8 @@ class Server:
 
         model = self.chosen(request)
         body = self._body(request, model)
-        tally, clock = _Tally(), _Clock(self._timeouts, request.remaining(), self._stream)
+        timeouts = request.timeouts if request.timeouts is not None else self._timeouts
+        tally, clock = _Tally(), _Clock(timeouts, request.remaining(), self._stream)
         wait, retries, unconstrained, handed_out = _FIRST_WAIT, 0, False, False
         while True:
             tally.attempts += 1
@@ -303,7 +304,8 @@ class Server:
 
         client = self._connected()
         try:
-            call = client.build_request("POST", self._url(model), json=body)
+            connecting = httpx.Timeout(None, connect=clock.timeouts.connect)
+            call = client.build_request("POST", self._url(model), json=body, timeout=connecting)
             reply = await clock.within(client.send(call, stream=True))
             try:
                 if reply.status_code != 200:
@@ -320,7 +322,7 @@ class Server:
             hint = f"raise Timeouts({late.name}=...)"
             raise Retry(self._error(f"{what} within {late.seconds:g} s", hint)) from None
         except httpx.ConnectTimeout as error:
-            raise Retry(self._error(f"no connection within {self._timeouts.connect:g} s")) from error
+            raise Retry(self._error(f"no connection within {clock.timeouts.connect:g} s")) from error
         except httpx.ConnectError as error:
             hint = "check that the server runs and that the address is right"
             raise Retry(self._error(f"no connection ({error})", hint)) from error
