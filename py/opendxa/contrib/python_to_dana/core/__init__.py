@@ -14,7 +14,7 @@ from opendxa.dana.sandbox import (
     SandboxInterface,
     SubprocessSandboxInterface,
 )
-from opendxa.dana.types import DanaType
+from opendxa.dana.types import DanaType, TypeConverter
 
 __all__ = [
     "SUBPROCESS_ISOLATION_CONFIG",
@@ -27,6 +27,7 @@ __all__ = [
     "SandboxInterface",
     "SubprocessSandboxInterface",
     "TypeConversionError",
+    "TypeConverter",
     "install_import_hook",
     "list_available_modules",
     "uninstall_import_hook",
