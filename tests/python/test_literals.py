@@ -572,3 +572,54 @@ def test_parts_are_replaced(d: Dana) -> None:
     assert "hour must be in 0..23" in str(d.execute_string("m.replace(hour=24)").error)
     assert "year 0 is out of range" in str(d.execute_string("m.date().replace(year=0)").error)
     assert d.execute_string("m.time().replace(second=9)").result == dt.time(1, 2, 9, 4)
+
+
+def test_literals_become_other_types_where_numbers_would(d: Dana) -> None:
+    d.set("p", Decimal("1.50"))
+    d.set("day", dt.date(2026, 1, 2))
+    assert d.execute_string("x: int = p\ny: float = p\nz: str = day\nb: bool = p\n[x, y, z, b]").result == [
+        1,
+        1.5,
+        "2026-01-02",
+        True,
+    ]
+    assert "cannot coerce value '2026-01-02' to type 'int'" in str(d.execute_string("x: int = day").error)
+    assert d.execute_string("'total: ' + p").result == "total: 1.50"
+    assert d.execute_string("'%s %d %.1f %s' % (p, p, p, day)").result == "1.50 1 1.5 2026-01-02"
+    assert d.execute_string("'{0.year} {0:%d} {1:.1f}'.format(day, p)").result == "2026 02 1.5"
+    assert d.execute_string("[cast('int', p), cast('float', p), bool(p - p), sorted([p, 2, 1])]").result == [
+        1,
+        1.5,
+        False,
+        [1, Decimal("1.50"), 2],
+    ]
+    assert "did you mean 'year'?" in str(d.execute_string("day.yeer").error)
+    assert "cannot set attribute 'year' of 'date' object" in str(d.execute_string("day.year = 1").error)
+
+
+def test_frozen_sets(d: Dana) -> None:
+    d.set("f", frozenset({1, 2}))
+    d.set("table", {frozenset({2, 1}): "found", frozenset({frozenset(), 3}): "deep"})
+    assert d.execute_string("[table[f], str(f), f == set([1, 2]), str(type(f)), len(f), 1 in f]").result == [
+        "found",
+        "frozenset({1, 2})",
+        True,
+        "frozenset",
+        2,
+        True,
+    ]
+    for source in (
+        "f.union([3])",
+        "f - set([1])",
+        "f.intersection([1])",
+        "f.symmetric_difference([2])",
+        "f.copy()",
+    ):
+        assert type(d.execute_string(source).result) is frozenset, source
+    assert type(d.execute_string("set(f)").result) is set
+    assert d.execute_string("x: set = f\nx").result == {1, 2}
+    assert "'frozenset' object has no method 'add'" in str(d.execute_string("f.add(3)").error)
+    for source in ("set.add(f, 3)", "set.clear(f)", "set.update(f, [3])", "set.pop(f)", "set.remove(f, 1)"):
+        assert "doesn't apply to a 'frozenset' object" in str(d.execute_string(source).error), source
+    assert d.get("f") == frozenset({1, 2})
+    assert "unhashable type: 'set'" in str(d.execute_string("{set([1]): 1}").error)

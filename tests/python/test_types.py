@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
+import pandas as pd
 import pydantic
 import pytest
 
@@ -240,6 +241,23 @@ def test_what_does_not_fit_a_bound_class_says_where(d: Dana) -> None:
     assert isinstance(result.error, TypeConversionError)
     assert "Owner refuses its values at value.age" in str(result.error)
     assert d.execute_string("1").result == 1
+
+
+def test_a_bound_class_that_fails_in_a_way_of_its_own(d: Dana) -> None:
+    @d.bind
+    @dataclass
+    class Picky:
+        x: int
+
+        def __post_init__(self) -> None:
+            if self.x:
+                raise KeyError("no such x")
+
+    assert d.execute_string("Picky(x=0)").result == Picky(0)
+    error = d.execute_string("[Picky(x=1)]").error
+    assert isinstance(error, TypeConversionError)
+    assert "Picky cannot be made of what came at value[0]: 'no such x'" in str(error)
+    assert isinstance(error.__cause__, KeyError)
 
 
 def test_arguments_of_functions_are_bound_objects_too(d: Dana) -> None:
@@ -504,6 +522,28 @@ def test_scalars_of_numpy_are_pythons_own(d: Dana, value: Any, back: Any) -> Non
 def test_scalars_that_python_cannot_have(d: Dana, value: Any) -> None:
     with pytest.raises(TypeConversionError, match=r"at value\[0\]$"):
         d.set("v", [value])
+
+
+def test_scalars_of_pandas_are_pythons_own(d: Dana) -> None:
+    values = [
+        pd.Timestamp("2026-01-02T03:04:05.000006"),
+        pd.Timestamp("2026-01-02", tz="UTC"),
+        pd.Timedelta(hours=1),
+    ]
+    back = through(d, [*values, pd.NaT, pd.NA])
+    assert back == [
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+        dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc),
+        dt.timedelta(hours=1),
+        None,
+        None,
+    ]
+    assert [type(item) for item in back[:3]] == [dt.datetime, dt.datetime, dt.timedelta]
+    for wrong in (pd.Timestamp(1), pd.Timedelta(1)):
+        with pytest.raises(
+            TypeConversionError, match=r"nanoseconds cannot be sent to Dana: round it at value\[0\]$"
+        ):
+            d.set("v", [wrong])
 
 
 # --- objects that misbehave --------------------------------------------------------------------------------

@@ -376,8 +376,6 @@ def restore_arguments(payload: dict[str, Any], types: Types | None) -> None:
         )
     if "kwargs" in payload:
         payload["kwargs"] = {name: _walked(item, name, known) for name, item in payload["kwargs"].items()}
-    if "options" in payload:
-        payload["options"] = _walked(payload["options"], "options", known)
 
 
 def _walked(value: Any, path: str, types: Types) -> Any:
@@ -421,7 +419,13 @@ def _object_of(kind: type) -> Callable[[Struct, str], Any]:
     def make(struct: Struct, path: str) -> Any:
         from .annotations import build  # noqa: PLC0415 - loaded with the first class that is bound
 
-        return build(kind, struct, path)
+        try:
+            return build(kind, struct, path)
+        except TypeConversionError:
+            raise
+        except Exception as error:  # of the class's own code
+            problem = f"{kind.__qualname__} cannot be made of what came at {path}: {error}"
+            raise TypeConversionError(problem, kind) from error
 
     return make
 

@@ -6,7 +6,7 @@
 use crate::library::{to_float, to_int};
 use crate::text;
 use crate::value::structure::Annotation;
-use crate::value::{Iter, Raise, Text, Value, repr, truth};
+use crate::value::{Iter, Literal, Raise, Text, Value, repr, truth};
 
 use super::json::{Unreadable, value_of};
 
@@ -45,7 +45,8 @@ pub(crate) fn excerpt(value: &Value) -> Result<String, Raise> {
 
 /// `None` when the value cannot become the type.
 fn converted(value: &Value, name: &str) -> Result<Option<Value>, Raise> {
-    if value.is_none() || value.type_name() == name {
+    let frozen = name == "set" && matches!(value, Value::Set(_));
+    if value.is_none() || value.type_name() == name || frozen {
         return Ok(Some(value.clone()));
     }
     let reduced;
@@ -65,6 +66,9 @@ fn converted(value: &Value, name: &str) -> Result<Option<Value>, Raise> {
             Value::List(_) | Value::Dict(_) => Ok(None),
             Value::Int(_) | Value::Big(_) | Value::Float(_) | Value::Small(_) | Value::Str(_) => {
                 truth::fuzzy(value).map(|truth| Some(Value::bool(truth)))
+            }
+            Value::Literal(literal) if matches!(&**literal, Literal::Decimal(_)) => {
+                Ok(Some(Value::bool(literal.is_true())))
             }
             _ => Ok(None),
         },
@@ -87,16 +91,20 @@ fn lenient(result: Result<Value, Raise>) -> Result<Option<Value>, Raise> {
 fn int(value: &Value) -> Result<Option<Value>, Raise> {
     match value {
         Value::True | Value::False => Ok(Some(value.clone())),
-        Value::Float(_) | Value::Small(_) | Value::Str(_) => lenient(to_int(value)),
+        Value::Float(_) | Value::Small(_) | Value::Str(_) | Value::Literal(_) => lenient(to_int(value)),
         _ => Ok(None),
     }
 }
 
 fn float(value: &Value) -> Result<Option<Value>, Raise> {
     match value {
-        Value::Int(_) | Value::Big(_) | Value::True | Value::False | Value::Small(_) | Value::Str(_) => {
-            lenient(to_float(value))
-        }
+        Value::Int(_)
+        | Value::Big(_)
+        | Value::True
+        | Value::False
+        | Value::Small(_)
+        | Value::Str(_)
+        | Value::Literal(_) => lenient(to_float(value)),
         _ => Ok(None),
     }
 }
@@ -110,6 +118,7 @@ fn str(value: &Value) -> Result<Option<Value>, Raise> {
         | Value::Float(_)
         | Value::List(_)
         | Value::Dict(_)
+        | Value::Literal(_)
         | Value::Type(_) => repr::display(value).map(|text| Some(Value::string(text))),
         _ => Ok(None),
     }

@@ -4,7 +4,7 @@
 //! value exists here.
 
 use crate::text::{self, Fault, Integer, Spec, percent, template};
-use crate::value::{Raise, Text, Value, bigint, memory, repr};
+use crate::value::{Literal, Raise, Text, Value, bigint, memory, repr};
 
 use super::args::receiver;
 use super::native::Call;
@@ -292,6 +292,9 @@ fn laid_out(value: &Value, layout: percent::Layout, at: usize) -> Result<String,
         'a' => percent::text(&ascii(value)?, layout, room),
         'c' => percent::text(&character(value)?, layout, room),
         'd' | 'i' | 'u' => match value {
+            Value::Literal(literal) if let Literal::Decimal(number) = &**literal => {
+                percent::integer(Integer::Big(&number.to_int()?), layout, room)
+            }
             Value::Float(number) => {
                 let whole = bigint::from_float(number.get()).ok_or_else(|| not_whole(number.get()))?;
                 percent::integer(Integer::Big(&whole), layout, room)

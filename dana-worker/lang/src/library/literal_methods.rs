@@ -88,6 +88,20 @@ pub(super) fn methods(literal: &Literal) -> &'static [Native] {
     }
 }
 
+/// The names of the attributes that are no methods, for suggestions.
+pub fn properties(literal: &Literal) -> &'static [&'static str] {
+    const MOMENT: &[&str] =
+        &["year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo", "fold"];
+    match literal {
+        Literal::Date(_) => MOMENT.get(..3).unwrap_or_default(),
+        Literal::DateTime(_) => MOMENT,
+        Literal::Time(_) => MOMENT.get(3..).unwrap_or_default(),
+        Literal::Duration(_) => &["days", "seconds", "microseconds"],
+        Literal::Decimal(_) => &[],
+        Literal::Uuid(_) => &["hex", "int", "urn", "bytes", "version"],
+    }
+}
+
 /// An attribute that is no method.
 pub fn property(literal: &Literal, name: &str) -> Option<Value> {
     match literal {

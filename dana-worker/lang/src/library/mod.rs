@@ -29,7 +29,7 @@ pub(crate) use convert::{to_float, to_int};
 pub(crate) use exceptions::constructs;
 pub use format::{converted, format, percent};
 pub use grid_methods::no_column;
-pub use literal_methods::property;
+pub use literal_methods::{properties, property};
 
 use crate::value::Value;
 use native::Native;

@@ -140,6 +140,7 @@ fn hinted(raise: Raise, object: &Value, name: &str) -> Raise {
             owned.extend(library::agents::methods(it.kind.kind).map(Rc::from));
         }
         Value::Module(module) => owned.extend(module.locals.names(NAMES)),
+        Value::Literal(it) => owned.extend(library::properties(it).iter().map(|name| Rc::from(*name))),
         Value::Dict(dict) => {
             let table = dict.table.borrow();
             owned.extend(table.keys().take(NAMES).filter_map(Value::as_text).map(|key| Rc::from(&*key)));

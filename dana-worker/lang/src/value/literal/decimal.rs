@@ -360,10 +360,16 @@ fn halved(digits: &BigUint, drop: i64) -> BigUint {
     kept
 }
 
+/// Without the zeros at the end.
 fn stripped(mut finite: Finite) -> Finite {
-    while !finite.is_zero() && (&finite.digits % 10_u8).is_zero() {
-        finite.digits /= 10_u8;
-        finite.exponent += 1;
+    if finite.is_zero() || finite.digits.bit(0) {
+        return finite;
+    }
+    let text = finite.digits.to_string();
+    let zeros = i64::try_from(text.len() - text.trim_end_matches('0').len()).unwrap_or(0);
+    if zeros > 0 {
+        finite.digits /= ten(zeros);
+        finite.exponent += zeros;
     }
     finite
 }
@@ -705,6 +711,7 @@ impl Decimal {
             Size::Infinite if self.negative => return Ok(Some(Hashed::Float(f64::NEG_INFINITY))),
             Size::Infinite => return Ok(Some(Hashed::Float(f64::INFINITY))),
             Size::Finite { digits, exponent } => {
+                work::bytes(usize::try_from(digits.bits()).unwrap_or(0) / 4)?;
                 stripped(Finite { negative: self.negative, digits: digits.clone(), exponent: *exponent })
             }
         };

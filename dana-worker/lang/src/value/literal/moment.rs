@@ -11,7 +11,7 @@ use std::rc::Rc;
 use num_bigint::BigInt;
 use num_traits::ToPrimitive as _;
 
-use dana_wire::{Clock, DAY_MICROS, Day, Offset, Zone, days_in_month, is_duration, is_leap};
+use dana_wire::{Clock, DAY_MICROS, Day, Offset, Zone, days_in_month, is_duration};
 
 use super::Literal;
 use crate::value::arith::{self, Arith};
@@ -98,10 +98,6 @@ pub fn iso_calendar(day: Day) -> (i64, i64, i64) {
     }
     let days = today - first(year);
     (year, days / 7 + 1, days % 7 + 1)
-}
-
-pub fn is_leap_year(day: Day) -> bool {
-    is_leap(day.year)
 }
 
 /// Microseconds since midnight.

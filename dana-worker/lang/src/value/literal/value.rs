@@ -9,7 +9,7 @@ use dana_wire::{self as wire, Offset, Zone};
 
 use super::decimal::{self, Decimal, Size};
 use super::moment::{DateTime, Duration, Time};
-use crate::value::{BigInt, Raise, Value, memory};
+use crate::value::{BigInt, Raise, Value, memory, work};
 
 /// A value that came from the host as text, or was calculated from such values.
 pub enum Literal {
@@ -138,7 +138,9 @@ impl Literal {
             Literal::Duration(duration) => duration.to_string(),
             Literal::Decimal(number) => {
                 memory::reserve(8192)?;
-                number.text()
+                let text = number.text();
+                work::bytes(text.len())?;
+                text
             }
             Literal::Uuid(bits) => wire::Literal::Uuid(*bits).to_string(),
         })
