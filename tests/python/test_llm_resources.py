@@ -434,6 +434,35 @@ def test_async_streams() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_generator_is_a_stream(asynchronous: bool) -> None:
+    closed = threading.Event()
+
+    def plain(messages: list[dict[str, str]], options: object) -> Iterator[str]:
+        try:
+            yield "forty"
+            yield "-two"
+        finally:
+            closed.set()
+
+    async def later(messages: list[dict[str, str]], options: object) -> Any:
+        try:
+            yield "forty"
+            yield "-two"
+        finally:
+            closed.set()
+
+    with Dana(llm=later if asynchronous else plain, echo=False) as d, d.get_llm() as llm:
+        stream = llm.stream("?")
+        assert list(stream) == ["forty", "-two"]
+        assert stream.result == llm.generate("?") == d.reason("?") == "forty-two"
+        assert d.execute_string('llm("?")').result == "forty-two"
+        closed.clear()
+        with llm.stream("?") as stream:
+            next(stream)
+        assert closed.is_set()
+
+
 def test_a_provider_that_cannot_stream_gives_one_piece() -> None:
     with Dana(llm=lambda messages, options: "whole") as d, d.get_llm() as llm:
         assert list(llm.stream("?")) == ["whole"]
