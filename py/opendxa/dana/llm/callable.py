@@ -43,9 +43,10 @@ class FromCallable:
     def generate(self, request: Request) -> Any:
         """Answer by calling the function."""
         answer = self._call(request)
+        pieces: Any = answer
         if inspect.isgenerator(answer):
-            return "".join(answer)
-        return _joined(answer) if inspect.isasyncgen(answer) else answer
+            return "".join(pieces)
+        return _joined(pieces) if inspect.isasyncgen(answer) else answer
 
     async def stream(self, request: Request) -> AsyncIterator[str | Response]:
         """Hand out what a generator yields, each piece when it comes; the last item is the `Response`."""
