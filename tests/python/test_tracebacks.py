@@ -408,14 +408,16 @@ def test_ipython(tmp_path: Path, mode: str, program: str) -> None:
         "-m",
         "IPython",
         "--no-banner",
-        "--colors=NoColor",
-        f"--xmode={mode}",
+        "--InteractiveShell.colors=NoColor",
+        f"--InteractiveShell.xmode={mode}",
         "--simple-prompt",
         "script.py",
     )
     assert "ZeroDivisionError: division by zero" in told
     assert "Traceback" in told or mode == "Minimal"
     assert "Internal Python error" not in told
+    assert "Unrecognized" not in told
+    assert ("name = 'outer'" in told) == (mode == "Verbose"), "only that mode shows variables"
     if mode != "Minimal":
         assert ("return share(n, 0)" if program == PROGRAM else "return half(n)") in told.partition(
             "DanaCallError: "
