@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dana_wire::{FUNCTIONS, HostFunction, NAME_BYTES, Start, Target};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -88,12 +88,17 @@ impl Session {
         self.turn.call1(py, (left,))
     }
 
-    /// Has Python complete the error of a turn that failed; whatever comes of it, the turn's own error is raised.
+    /// Has Python complete the error of a turn that failed; an exception there changes nothing.
     pub(crate) fn complete(&self, py: Python<'_>, error: PyErr) -> PyErr {
         let Some(failed) = &self.failed else { return error };
         let value = error.into_value(py).into_bound(py).into_any();
-        if let Err(mishap) = failed.call1(py, (&value,)) {
-            mishap.write_unraisable(py, Some(failed.bind(py)));
+        match failed.call1(py, (&value,)) {
+            Err(mishap) if mishap.is_instance_of::<PyException>(py) => {
+                mishap.write_unraisable(py, Some(failed.bind(py)));
+            }
+            // Ctrl-C, for example.
+            Err(stop) => return stop,
+            Ok(_) => {}
         }
         // Anew: an error remembers the traceback that its value had.
         PyErr::from_value(value)

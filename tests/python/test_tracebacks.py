@@ -527,3 +527,26 @@ def test_crashes_travel() -> None:
     copied = pickle.loads(pickle.dumps(error))
     assert isinstance(copied, WorkerCrashedError)
     assert vars(copied) == vars(error)
+
+
+# When something goes wrong in the host meanwhile
+
+
+def test_a_mishap_on_the_way_leaves_the_error_as_it_is(d: Dana, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+    monkeypatch.setattr("opendxa.dana.tracebacks.complete", lambda error, sources: error.nothing)
+    error = d.execute_string("1 / 0").error
+    assert isinstance(error, DanaCallError)
+    assert error.kind == "ZeroDivisionError"
+    assert [type(mishap) for mishap in told] == [AttributeError]
+
+
+def test_ctrl_c_on_the_way_is_heard(d: Dana, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(error: object, sources: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("opendxa.dana.tracebacks.complete", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        d.execute_string("1 / 0")
+    assert d.execute_string("1").result == 1, "the session goes on"

@@ -51,7 +51,8 @@ class PoolConfig:
                 raise TypeError(f"Expected {wanted}, got {got} at argument '{item.name}'")
             least = 1 if item.name == "max_workers" else 0
             if not least <= value or (seconds and not value > 0):
-                raise ValueError(f"PoolConfig.{item.name} is too small: {value!r}")
+                bound = "more than 0" if seconds else f"at least {least}"
+                raise ValueError(f"PoolConfig.{item.name} is too small: it is {bound}, got {value!r}")
         if self.min_idle > min(256, self.max_workers):
             text = (
                 f"PoolConfig.min_idle={self.min_idle} is more than 256 or than max_workers={self.max_workers}"

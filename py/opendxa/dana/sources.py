@@ -84,7 +84,8 @@ class Sources:
 
     def texts(self, name: str | None) -> list[Text]:
         """Return the texts that go by a name, the newest first."""
-        return [text for text in reversed(self._texts) if text.name == name]
+        # Another thread may add one meanwhile: a list is made in one step.
+        return [text for text in list(self._texts)[::-1] if text.name == name]
 
     def paths(self, name: str | None) -> list[str]:
         """Return the files that go by a name, the newest first."""
