@@ -30,7 +30,7 @@ print(json.dumps([
 """
 
 SMOKE = """
-import asyncio, os, signal, sys, threading
+import asyncio, os, pickle, signal, sys, threading, traceback
 from opendxa.dana import AsyncDana, Dana, Limits, PoolConfig, exceptions, pool
 
 def model(messages, options):
@@ -48,6 +48,9 @@ def use(**kind):
         assert d.reason("what?") == 42
         failed = d.execute_string("1 / 0").error
         assert isinstance(failed, exceptions.DanaCallError) and failed.kind == "ZeroDivisionError"
+        (frame,) = traceback.extract_tb(failed.__traceback__)
+        assert (frame.line, frame.name) == ("1 / 0", "<module>")
+        assert pickle.loads(pickle.dumps(failed)).fault == failed.fault
         assert result.final_context is not None
     with Dana(echo=False, limits=Limits(wall_time=0.1), **kind) as d:
         assert isinstance(d.execute_string("while true:\\n    pass").error, exceptions.DeadlineExceededError)
