@@ -346,6 +346,10 @@ def test_what_a_session_keeps_is_bounded() -> None:
         sources.add_text("t", f"x = {number}")
         sources.add_text("t", f"x = {number}")
     assert len(sources.texts("t")) == MAX_TEXTS
+    again = sources.texts("t")[-1]
+    sources.add_text("t", again.text)
+    assert sources.texts("t")[0] is again, "kept once, as the newest"
+    assert len(sources.texts("t")) == MAX_TEXTS
     sources.add_text("large", "x" * (MAX_TEXT + 1))
     assert sources.texts("large") == []
     for number in range(MAX_NAMES * 2):

@@ -7,6 +7,7 @@ that a worker says ever becomes a path. What is kept is bounded, whatever a sess
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -64,12 +65,21 @@ class Sources:
         self._files: dict[str, list[str]] = {}
 
     def add_text(self, name: str | None, text: str) -> None:
-        """Remember a text that is run; programs show it as `name`."""
+        """Remember a text that is run; programs show it as `name`. One that is run again is kept once."""
         if len(text) > MAX_TEXT:
             return
         texts = self._texts
-        if not texts or texts[-1].text != text or texts[-1].name != name:
+        known = None
+        # Another thread may add one meanwhile: a list is made in one step.
+        for kept in list(texts):
+            if kept.text == text and kept.name == name:
+                known = kept
+        if known is None:
             texts.append(Text(name, text))
+        elif texts[-1] is not known:
+            with suppress(ValueError):
+                texts.remove(known)
+            texts.append(known)
 
     def add_file(self, name: str, path: str) -> None:
         """Remember a file that was read for a program, which shows it as `name`."""
@@ -84,7 +94,6 @@ class Sources:
 
     def texts(self, name: str | None) -> list[Text]:
         """Return the texts that go by a name, the newest first."""
-        # Another thread may add one meanwhile: a list is made in one step.
         return [text for text in list(self._texts)[::-1] if text.name == name]
 
     def paths(self, name: str | None) -> list[str]:
