@@ -298,7 +298,7 @@ class AsyncDana:
 
         with self.models.receipt(details) as (name, receipt):
             inquiry = Inquiry(prompt, checked, returns, name)
-            await self._define(inquiry.source)
+            await self._define_types(inquiry.source)
             done, value = False, None
             while not done:
                 done, value = inquiry.value(await self._reason(*inquiry.arguments))
@@ -314,7 +314,7 @@ class AsyncDana:
 
             raise prefixed("Dana reasoning failed: ", error) from error.__cause__
 
-    async def _define(self, source: str) -> None:
+    async def _define_types(self, source: str) -> None:
         """Have the session know structs, once."""
         session, _ = await self._ready()
         if self._defined[0] is not session:

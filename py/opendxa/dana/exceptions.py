@@ -79,8 +79,8 @@ __all__ = [
     "ModelBusyError",
     "ModelCallLimitError",
     "ModelError",
-    "NetworkError",
     "ModelLimitError",
+    "NetworkError",
     "OutputLimitError",
     "ParseError",
     "PoolExhaustedError",
@@ -322,6 +322,8 @@ def _of_status(message: str, status: int | None) -> type[ModelError] | None:
     if "context" in words and ("length" in words or "window" in words or "size" in words):
         return LLMContextLengthError
     return None
+
+
 class ModelBusyError(ModelError):
     """As many questions as may be asked at once were under way for too long: see `LLMPool`."""
 

@@ -258,7 +258,7 @@ class _SessionInterface:
         checked = reason_options.check(options)
         with self._host.models.receipt(details) as (name, receipt):
             inquiry = Inquiry(prompt, checked, returns, name)
-            self._define(inquiry.source)
+            self._define_types(inquiry.source)
             done, value = False, None
             while not done:
                 try:
@@ -270,7 +270,7 @@ class _SessionInterface:
                 done, value = inquiry.value(answer)
             return receipt.result(value) if details else value
 
-    def _define(self, source: str) -> None:
+    def _define_types(self, source: str) -> None:
         """Have the session know structs, once."""
         session = self._ready()
         if self._defined[0] is not session:

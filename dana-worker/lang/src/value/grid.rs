@@ -1,7 +1,7 @@
 //! Tables as values: named columns, each a few buffers, that never change.
 //!
 //! A column as a value is a place in its table, so that taking one costs nothing; a cell becomes a value when it is
-//! looked at. Times are their ISO texts and spans are seconds to a program; with their column they leave as they came.
+//! looked at. Times and spans are dates, datetimes and timedeltas to a program; with their column they leave as they came.
 //! The types' names and the note belong to the host, which gets them back as they were.
 
 use std::ops::Deref;
@@ -378,11 +378,11 @@ impl Cells {
             Cells::Bools(bytes) => Value::bool(bytes.get(at).is_some_and(|byte| *byte != 0)),
             Cells::Times { unit, zoned, ticks } => match eight(ticks, at) {
                 i64::MIN => Value::None,
-                ticks => Value::string(super::grid_time::iso(ticks, *unit, *zoned)),
+                ticks => super::grid_time::time(ticks, *unit, *zoned),
             },
             Cells::Spans { unit, ticks } => match eight(ticks, at) {
                 i64::MIN => Value::None,
-                ticks => Value::float(super::grid_time::seconds(ticks, *unit)),
+                ticks => super::grid_time::span(ticks, *unit),
             },
             Cells::Texts(texts) => {
                 let text = texts.get(at);

@@ -1,9 +1,17 @@
-//! Times of tables as texts.
+//! Times of tables as values.
 //!
-//! The texts of one column sort as its times do, as long as the years have four digits. Left out: time zones. A column
-//! that has one is shown in universal time, with its offset.
+//! The rule: nothing is rounded. What no date, datetime or timedelta can say (billionths of a second, years beyond 9999)
+//! is a text or a number of seconds instead. Left out: time zones. A column that has one is shown in universal time, with
+//! its offset.
 
-use dana_wire::Unit;
+use dana_wire::{Clock, Unit, Zone, is_duration};
+
+use super::Value;
+use super::literal::moment::day_of;
+use super::literal::{DateTime, Duration, Literal};
+
+/// The ordinal of 1 January 1970, counted from the day before year 1.
+const EPOCH: i64 = 719_163;
 
 /// Ticks of a second, or nothing for days.
 fn rate(unit: Unit) -> (i128, usize) {
@@ -15,8 +23,46 @@ fn rate(unit: Unit) -> (i128, usize) {
     }
 }
 
+/// A time as a program has it.
+pub(super) fn time(ticks: i64, unit: Unit, zoned: bool) -> Value {
+    moment(ticks, unit, zoned).map_or_else(|| Value::string(iso(ticks, unit, zoned)), Literal::value)
+}
+
+/// A span as a program has it.
+pub(super) fn span(ticks: i64, unit: Unit) -> Value {
+    let (rate, day) = (rate(unit).0, if unit == Unit::Days { 86_400 } else { 1 });
+    let micros = i128::from(ticks) * 1_000_000 * day;
+    if micros % rate == 0 && is_duration(micros / rate) {
+        return Literal::Duration(Duration(micros / rate)).value();
+    }
+    Value::float(seconds(ticks, unit))
+}
+
+fn moment(ticks: i64, unit: Unit, zoned: bool) -> Option<Literal> {
+    if unit == Unit::Days {
+        return Some(Literal::Date(day_of(ticks.checked_add(EPOCH)?).ok()?));
+    }
+    let (rate, ticks) = (rate(unit).0, i128::from(ticks));
+    let (seconds, micros) = (ticks.div_euclid(rate), ticks.rem_euclid(rate) * 1_000_000);
+    if micros % rate != 0 {
+        return None;
+    }
+    let day = i64::try_from(seconds.div_euclid(86_400)).ok()?;
+    let second = seconds.rem_euclid(86_400);
+    let part = |number: i128| u8::try_from(number).ok();
+    let clock = Clock {
+        hour: part(second / 3600)?,
+        minute: part(second / 60 % 60)?,
+        second: part(second % 60)?,
+        micro: u32::try_from(micros / rate).ok()?,
+        fold: false,
+    };
+    let zone = if zoned { Zone::Offset(0) } else { Zone::Naive };
+    Some(Literal::DateTime(DateTime { day: day_of(day.checked_add(EPOCH)?).ok()?, clock, zone }))
+}
+
 /// The ISO text of a time: `2024-05-01`, `2024-05-01T12:30:00.5`, `2024-05-01T12:30:00+00:00`.
-pub(super) fn iso(ticks: i64, unit: Unit, zoned: bool) -> String {
+fn iso(ticks: i64, unit: Unit, zoned: bool) -> String {
     if unit == Unit::Days {
         return date(i128::from(ticks));
     }
@@ -37,7 +83,7 @@ pub(super) fn iso(ticks: i64, unit: Unit, zoned: bool) -> String {
 }
 
 /// The span in seconds.
-pub(super) fn seconds(ticks: i64, unit: Unit) -> f64 {
+fn seconds(ticks: i64, unit: Unit) -> f64 {
     match unit {
         Unit::Days => ticks as f64 * 86_400.0,
         unit => ticks as f64 / rate(unit).0 as f64,
@@ -85,8 +131,31 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_seconds() {
-        assert_eq!(seconds(1500, Unit::Milliseconds), 1.5);
-        assert_eq!(seconds(-2, Unit::Days), -172_800.0);
+    fn times_are_the_values_that_python_has() {
+        let shown = |value: Value| format!("{value:?}");
+        for (ticks, unit, zoned, text) in [
+            (0, Unit::Days, false, "datetime.date(1970, 1, 1)"),
+            (-719_162, Unit::Days, false, "datetime.date(1, 1, 1)"),
+            (
+                951_868_799,
+                Unit::Seconds,
+                true,
+                "datetime.datetime(2000, 2, 29, 23, 59, 59, tzinfo=datetime.timezone.utc)",
+            ),
+            (-1, Unit::Microseconds, false, "datetime.datetime(1969, 12, 31, 23, 59, 59, 999999)"),
+            (1_000, Unit::Nanoseconds, false, "datetime.datetime(1970, 1, 1, 0, 0, 0, 1)"),
+            (1, Unit::Nanoseconds, false, "'1970-01-01T00:00:00.000000001'"),
+            (-719_163, Unit::Days, false, "'0000-12-31'"),
+        ] {
+            assert_eq!(shown(time(ticks, unit, zoned)), text);
+        }
+        for (ticks, unit, text) in [
+            (-2, Unit::Days, "datetime.timedelta(days=-2)"),
+            (1500, Unit::Milliseconds, "datetime.timedelta(seconds=1, microseconds=500000)"),
+            (1500, Unit::Nanoseconds, "1.5e-06"),
+            (i64::MAX, Unit::Days, "7.968993439888643e+23"),
+        ] {
+            assert_eq!(shown(span(ticks, unit)), text);
+        }
     }
 }

@@ -111,7 +111,7 @@ def _anthropic(model: str) -> Provider:
     key = os.environ.get("ANTHROPIC_API_KEY")
     url = os.environ.get("ANTHROPIC_BASE_URL") or _ANTHROPIC
     if not key and url == _ANTHROPIC:
-        raise ResourceError(f"the model {model!r} needs an API key\nHint: set ANTHROPIC_API_KEY")
+        raise ConfigurationError(f"the model {model!r} needs an API key\nHint: set ANTHROPIC_API_KEY")
     return Anthropic(model, url, key)
 
 
@@ -123,7 +123,7 @@ def _azure(deployment: str) -> Provider:
     endpoint = os.environ.get("AZURE_OPENAI_ENDPOINT")
     key, token = os.environ.get("AZURE_OPENAI_API_KEY"), os.environ.get("AZURE_OPENAI_AD_TOKEN")
     if not endpoint or not (key or token):
-        raise ResourceError(
+        raise ConfigurationError(
             f"the deployment {deployment!r} needs an address and a key\n"
             "Hint: set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY (or AZURE_OPENAI_AD_TOKEN)"
         )
@@ -155,7 +155,7 @@ def _told(kind: str, model: str, variable: str) -> str:
     """Return which model is meant: there is none by default."""
     name = model or os.environ.get(variable)
     if not name:
-        raise ResourceError(f"{kind}: names no model\nHint: {kind}:<model>, or set {variable}")
+        raise ConfigurationError(f"{kind}: names no model\nHint: {kind}:<model>, or set {variable}")
     return name
 
 
