@@ -837,10 +837,64 @@ def _any_value(chance: random.Random, depth: int = 0) -> bytes:
             return bytes([0x90 | items]) + b"".join(_any_value(chance, depth + 1) for _ in range(items))
         pairs = (_any_value(chance, 9) + _any_value(chance, depth + 1) for _ in range(items))
         return bytes([0x80 | items]) + b"".join(pairs)
+    if chance.random() < 0.2:
+        return _any_table(chance)
     plain = [None, True, 0, -1, 2**62, 1.5, float("nan"), "", "k", "\x1b", "z" * 300]
     if chance.random() < 0.1:
         return chance.randbytes(chance.randrange(1, 12))
     return pack(chance.choice(plain))
+
+
+def _any_table(chance: random.Random) -> bytes:
+    """A table that is one, as often as not."""
+    rows = chance.choice([0, 1, 3, 9])
+
+    def number(it: int) -> bytes:
+        return struct.pack("<I", it)
+
+    def label(text: str) -> bytes:
+        return number(len(text)) + text.encode()
+
+    def cells(kind: str, count: int) -> bytes:
+        if kind == "s":
+            return b"".join(number(at + 1) for at in range(count)) + b"t" * count
+        if kind in "tzd":
+            return chance.choice([b"n", b"s", b"D"]) + chance.randbytes(8 * count)
+        return {"b": b"\x01" * count, "v": b""}.get(kind, chance.randbytes(8 * count))
+
+    columns = []
+    for at in range(chance.randrange(4)):
+        kind = chance.choice("ifbtzdscv")
+        types = [
+            "",
+            "int8",
+            "float64",
+            "object",
+            "category",
+            "datetime64[ns]",
+            "datetime64[s, UTC]",
+            "Int64",
+            "V9",
+        ]
+        flags = chance.choice([0, 0, 0, 2])
+        head = (
+            kind.encode()
+            + bytes([flags])
+            + label(chance.choice(["a", f"c{at}"]))
+            + label(chance.choice(types))
+        )
+        if kind == "c":
+            of = chance.choice("is")
+            columns.append(head + b"\xff" * 4 * rows + number(2) + of.encode() + label("") + cells(of, 2))
+        else:
+            columns.append(head + cells(kind, rows))
+    values = sum(column[:1] == b"v" for column in columns)
+    notes = ["", "{}", '{"of":"pandas"}', '{"of":"numpy"}', '{"of":"polars"}', '{"of":"pyarrow"}', "["]
+    lone = bytes([chance.randrange(2)])
+    body = number(rows if columns else 0) + number(len(columns)) + lone + label(chance.choice(notes))
+    body = _edited(chance, body + b"".join(columns), 0.2)
+    length = bytes([0xC4, len(body)]) if len(body) < 256 else b"\xc5" + struct.pack(">H", len(body))
+    return bytes([0x92 + values]) + b"\xd4\x01T" + length + body + pack([None] * rows) * values
 
 
 def _edited(chance: random.Random, data: bytes, share: float) -> bytes:

@@ -36,7 +36,26 @@ fn stream(mut input: &[u8]) -> Vec<u8> {
         }
         let (values, rest) = input.split_at(usize::from(*payload).min(input.len()));
         input = rest;
-        body.extend_from_slice(values);
+        if edits & 8 != 0 {
+            // A table, whose bytes the values edit.
+            let mut table = samples::table();
+            for edit in values.chunks_exact(3).take(8) {
+                let &[at, kind, value] = edit else { break };
+                if table.is_empty() {
+                    break;
+                }
+                let at = (usize::from(at) * 2 + usize::from(kind & 1)) % table.len();
+                match kind % 7 {
+                    0 => drop(table.remove(at)),
+                    1 => table.insert(at, value),
+                    2 => table.truncate(at.max(1)),
+                    _ => table[at] ^= value,
+                }
+            }
+            body.append(&mut table);
+        } else {
+            body.extend_from_slice(values);
+        }
         // Now and then the length is a lie.
         let claimed = if edits & 0xf0 == 0xf0 { u32::from(*payload) << 24 | 7 } else { body.len() as u32 };
         stream.extend_from_slice(&claimed.to_le_bytes());

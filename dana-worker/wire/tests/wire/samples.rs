@@ -1,8 +1,8 @@
-//! Every message once or more, with every field filled somewhere.
+//! Every message once or more, with every field filled somewhere, and a table of all there is in tables.
 
 use dana_wire::{
-    Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Outcome, Question, SessionLimits,
-    Start, Target, ToHost, ToWorker, TraceFrame, Usage,
+    Budget, Cells, Column, Encoder, Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message,
+    Outcome, Plain, Question, SessionLimits, Start, Target, ToHost, ToWorker, TraceFrame, Unit, Usage,
 };
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
@@ -84,4 +84,32 @@ pub(crate) fn to_host() -> Vec<ToHost> {
         ToHost::Done { turn: 1, usage },
         ToHost::Failed { turn: 1, fault, usage },
     ]
+}
+
+/// A table with a column of each kind, the last of values.
+pub(crate) fn table() -> Vec<u8> {
+    let (ends, ticks) =
+        ([1, 0, 0, 0, 2, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+    let plain = |name, index, cells| Column { name, dtype: "int8", index, valid: None, cells };
+    let categories = Plain::Texts { ends: &ends, text: "ab" };
+    let columns = [
+        plain("n", true, Cells::Plain(Plain::Ints(&ticks))),
+        Column { valid: Some(&[2]), ..plain("f", false, Cells::Plain(Plain::Floats(&ticks))) },
+        plain("b", false, Cells::Plain(Plain::Bools(&[0, 1]))),
+        plain("t", false, Cells::Plain(Plain::Times { unit: Unit::Days, zoned: false, ticks: &ticks })),
+        plain("z", false, Cells::Plain(Plain::Times { unit: Unit::Nanoseconds, zoned: true, ticks: &ticks })),
+        plain("d", false, Cells::Plain(Plain::Spans { unit: Unit::Milliseconds, ticks: &ticks })),
+        plain("s", false, Cells::Plain(categories)),
+        plain(
+            "c",
+            false,
+            Cells::Codes { codes: &[0, 0, 0, 0, 255, 255, 255, 255], count: 2, categories, dtype: "str" },
+        ),
+        plain("v", false, Cells::Values),
+    ];
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(&mut out, &Budget::FROM_HOST);
+    encoder.table(2, false, "note", &columns).and_then(|()| encoder.ints(&[1, 2])).unwrap();
+    encoder.finish().unwrap();
+    out
 }

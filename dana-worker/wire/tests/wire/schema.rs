@@ -4,12 +4,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use dana_wire::{
-    Budget, Cells, Column, Datum, Encoder, Header, LiteralKind, PROTOCOL, Plain, ToHost, ToWorker, Unit,
-    write_header,
-};
+use dana_wire::{Budget, Datum, Header, LiteralKind, PROTOCOL, ToHost, ToWorker, write_header};
 
-use crate::samples::{to_host, to_worker};
+use crate::samples::{table, to_host, to_worker};
 
 #[test]
 fn the_protocol_changes_only_with_its_version() {
@@ -115,38 +112,10 @@ fn values() -> Vec<Datum> {
         literal(LiteralKind::Decimal, "-110E-2"),
         literal(LiteralKind::Uuid, "12345678-1234-5678-1234-567812345678"),
         Datum::Struct { name: "Point".into(), fields: vec![("x".into(), Datum::Int(1))] },
-        table(),
+        Datum::decode(&table(), &Budget::FROM_HOST).unwrap(),
         Datum::Function { handle: 300, name: "f".into() },
         Datum::Exception { kind: "ValueError".into(), message: "no".into() },
     ]
-}
-
-/// A column of each kind, the last of values.
-fn table() -> Datum {
-    let (ends, ticks) =
-        ([1, 0, 0, 0, 2, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
-    let plain = |name, index, cells| Column { name, dtype: "int8", index, valid: None, cells };
-    let categories = Plain::Texts { ends: &ends, text: "ab" };
-    let columns = [
-        plain("n", true, Cells::Plain(Plain::Ints(&ticks))),
-        Column { valid: Some(&[2]), ..plain("f", false, Cells::Plain(Plain::Floats(&ticks))) },
-        plain("b", false, Cells::Plain(Plain::Bools(&[0, 1]))),
-        plain("t", false, Cells::Plain(Plain::Times { unit: Unit::Days, zoned: false, ticks: &ticks })),
-        plain("z", false, Cells::Plain(Plain::Times { unit: Unit::Nanoseconds, zoned: true, ticks: &ticks })),
-        plain("d", false, Cells::Plain(Plain::Spans { unit: Unit::Milliseconds, ticks: &ticks })),
-        plain("s", false, Cells::Plain(categories)),
-        plain(
-            "c",
-            false,
-            Cells::Codes { codes: &[0, 0, 0, 0, 255, 255, 255, 255], count: 2, categories, dtype: "str" },
-        ),
-        plain("v", false, Cells::Values),
-    ];
-    let mut out = Vec::new();
-    let mut encoder = Encoder::new(&mut out, &Budget::FROM_HOST);
-    encoder.table(2, false, "note", &columns).and_then(|()| encoder.ints(&[1, 2])).unwrap();
-    encoder.finish().unwrap();
-    Datum::decode(&out, &Budget::FROM_HOST).unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {
