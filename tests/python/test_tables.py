@@ -336,7 +336,7 @@ def test_pyarrow_comes_back_as_pyarrow(d: Dana) -> None:
         {
             "i": pa.array([1, None, 3], pa.int16()),
             "f": pa.array([1.5, None, 2], pa.float32()),
-            "h": pa.array([1.5, None, 2], pa.float16()),
+            "h": pa.array(np.array([1.5, 0, 2], dtype="float16")),
             "b": [True, None, False],
             "s": ["a", None, "b"],
             "ls": pa.array(["a", None, "b"], pa.large_string()),
@@ -419,6 +419,8 @@ def test_operations_give_new_tables(d: Dana) -> None:
         ("t.with_column('x', [1])", "ValueError: 1 values for a table of 4 rows"),
         ("t.where([true])", "ValueError: 1 values for a table of 4 rows"),
         ("{t: 1}", "unhashable type: 'table'"),
+        ("table({'a': [1, 'x']}).sort('a')", "the column 'a' is neither of texts nor of numbers"),
+        ("table({'a': [[1], [2]]}).sort('a')", "the column 'a' is neither of texts nor of numbers"),
         ("t.price", "'table' object has no attribute 'price'"),
         ("table([1])", "TypeError: a row of a table is a dict"),
         ("table({'a': [1], 'b': []})", "ValueError: 0 values for a table of 1 rows"),
@@ -429,6 +431,26 @@ def test_mistakes_are_named(d: Dana, source: str, error: str) -> None:
     result = d.execute_string(source)
     assert not result.success
     assert error in str(result.error)
+
+
+def test_sorting_leaves_what_is_no_number_at_the_end(d: Dana) -> None:
+    numbers = np.random.default_rng(1).permutation(np.r_[np.arange(-500.0, 500.0), [np.nan] * 500, [np.inf]])
+    d.set("t", pd.DataFrame({"x": numbers, "at": np.arange(len(numbers))}))
+    back = value(d, "t.sort('x')")
+    np.testing.assert_array_equal(back["x"], np.sort(numbers))
+    # Rows with equal cells stay in their order.
+    assert back["at"][-500:].is_monotonic_increasing
+    np.testing.assert_array_equal(
+        value(d, "t.sort('x', reverse=true)['x'][:1001]"), np.sort(numbers)[1000::-1]
+    )
+    mixed = value(d, "table({'a': [3, 2.5, true, 10 ** 30, -1]}).sort('a')['a']")
+    assert mixed.tolist() == [-1, True, 2.5, 3, 10**30]
+    assert value(d, "table({'a': ['b', none, 'B', 'a']}).sort('a')['a'].to_list()") == ["B", "a", "b", None]
+
+
+def test_data_that_holds_itself_is_written_once(d: Dana) -> None:
+    source = "d = {}\nd['self'] = d\nd['t'] = table([{'a': 1}])\nreason('What?', {'data': d})"
+    assert d.execute_string(source).success
 
 
 def test_a_program_makes_tables(d: Dana) -> None:

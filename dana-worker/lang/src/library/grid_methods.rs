@@ -137,42 +137,59 @@ fn tail(call: &mut Call<'_>) -> Result<Value, Raise> {
     Ok(made(grid.pick(&rows(grid.rows - wanted(call, grid.rows)?..grid.rows)?)?))
 }
 
-/// By the cells of one column; what is missing comes last.
+/// By the cells of one column, which are all texts or all numbers; what is missing, or no number, comes last.
 fn sort(call: &mut Call<'_>) -> Result<Value, Raise> {
     let grid = grid(call)?;
     let reverse = args::flag(call.given(2))?;
-    let at = place(grid, &text(call.arg(1))?)?;
+    let name = text(call.arg(1))?;
+    let at = place(grid, &name)?;
     let Some(by) = grid.columns.get(at) else { return Ok(call.arg(0).clone()) };
-    memory::reserve_values(grid.rows.saturating_mul(2))?;
+    memory::reserve_values(grid.rows.saturating_mul(3))?;
     let mut keyed: Vec<(usize, Value)> = Vec::with_capacity(grid.rows);
     let mut missing = Vec::new();
-    let mut pace = Walk::default();
+    let (mut pace, mut bytes, mut texts) = (Walk::default(), 0_usize, 0);
     for row in 0..grid.rows {
         pace.step()?;
-        match by.cell(row)? {
+        let cell = by.cell(row)?;
+        match &cell {
             Value::None => missing.push(row),
-            cell => keyed.push((row, cell)),
-        }
-    }
-    let mut failure = None;
-    keyed.sort_by(|(_, a), (_, b)| {
-        if failure.is_some() {
-            return std::cmp::Ordering::Equal;
-        }
-        let (a, b) = if reverse { (b, a) } else { (a, b) };
-        match pace.step().and_then(|()| order::compare(a, b, "<")) {
-            Ok(found) => found.unwrap_or(std::cmp::Ordering::Equal),
-            Err(raise) => {
-                failure = Some(raise);
-                std::cmp::Ordering::Equal
+            Value::Float(float) if float.get().is_nan() => missing.push(row),
+            Value::Int(_) | Value::Big(_) | Value::Float(_) | Value::True | Value::False => {
+                keyed.push((row, cell));
+            }
+            other => {
+                let Some(length) = other.as_text().map(|text| text.len()) else {
+                    return Err(unsortable(&name));
+                };
+                bytes = bytes.saturating_add(length);
+                texts += 1;
+                keyed.push((row, cell));
             }
         }
-    });
-    if let Some(raise) = failure {
-        return Err(raise);
     }
+    if texts > 0 && texts < keyed.len() {
+        return Err(unsortable(&name));
+    }
+    // Charged at once: what compares must not fail.
+    let rounds = keyed.len().checked_ilog2().unwrap_or(0) as usize + 1;
+    work::elements(keyed.len().saturating_mul(rounds))?;
+    work::bytes(bytes.saturating_mul(rounds))?;
+    keyed.sort_by(|(_, a), (_, b)| {
+        let (a, b) = if reverse { (b, a) } else { (a, b) };
+        match (a.as_text(), b.as_text()) {
+            (Some(a), Some(b)) => (*a).cmp(&*b),
+            _ => order::compare(a, b, "<").ok().flatten().unwrap_or(std::cmp::Ordering::Equal),
+        }
+    });
     let order: Vec<usize> = keyed.into_iter().map(|(row, _)| row).chain(missing).collect();
     Ok(made(grid.pick(&order)?))
+}
+
+fn unsortable(name: &str) -> Raise {
+    let name: String = name.chars().take(100).collect();
+    Raise::type_error(format!(
+        "the column '{name}' is neither of texts nor of numbers, so a table cannot be sorted by it"
+    ))
 }
 
 /// A dict of the columns, as lists.

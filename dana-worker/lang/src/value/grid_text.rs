@@ -194,12 +194,9 @@ fn cut(cell: &str, most: usize) -> String {
     out
 }
 
-/// Any value for a model, in at most about `most` bytes.
+/// Any value for a model, in at most about `most` bytes. A dict of tables and other things is written entry by entry.
 pub fn data(value: &Value, most: usize) -> Result<String, Raise> {
     match value {
-        Value::Grid(grid) => for_model(grid, most.min(MODEL_BYTES)),
-        Value::Column(column) => for_model(&column.alone(), most.min(MODEL_BYTES)),
-        Value::Promise(promise) => data(&promise.observe()?, most),
         Value::Dict(dict) if dict.table.borrow().iter().any(|entry| is_table(&entry.value)) => {
             let entries: Vec<(Value, Value)> =
                 dict.table.borrow().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
@@ -210,10 +207,18 @@ pub fn data(value: &Value, most: usize) -> Result<String, Raise> {
                     break;
                 }
                 out.push_str(if at > 0 { "\n\n" } else { "" });
-                let _ = write!(out, "{}:\n{}", repr::display(key)?, data(value, most - out.len())?);
+                let _ = write!(out, "{}:\n{}", repr::display(key)?, entry(value, most - out.len())?);
             }
             Ok(out)
         }
+        value => entry(value, most),
+    }
+}
+
+fn entry(value: &Value, most: usize) -> Result<String, Raise> {
+    match value {
+        Value::Grid(grid) => for_model(grid, most.min(MODEL_BYTES)),
+        Value::Column(column) => for_model(&column.alone(), most.min(MODEL_BYTES)),
         value => {
             let text = repr::display(value)?;
             if text.len() <= most {
