@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from polars.testing import assert_frame_equal as assert_polars_equal
 from polars.testing import assert_series_equal as assert_polars_series_equal
 
-from opendxa.dana import Dana
+from opendxa.dana import AsyncDana, Dana, Limits
 from opendxa.dana.exceptions import DanaError, TypeConversionError
 from opendxa.dana.tables import bits
 from sessions import open_dana, value
@@ -551,6 +552,51 @@ def test_limits_hold_for_tables() -> None:
         d.set("t", frame)
         result = d.execute_string("all = []\nwhile true:\n    all.append(t[1:])")
         assert "MemoryLimitError" in type(result.error).__name__
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_tables_that_hold_themselves_are_freed(isolated: bool) -> None:
+    with open_dana(isolated, limits=Limits(memory=32 << 20)) as d:
+        source = """
+            for at in range(100000):
+                items = []
+                t = table([{"x": items, "y": at}])
+                items.append(t["y"])
+                items.append(t)
+            len(t)
+        """
+        assert value(d, textwrap.dedent(source)) == 1
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_tables_in_tables_in_tables(isolated: bool) -> None:
+    with open_dana(isolated) as d:
+        source = """
+            def deep(levels):
+                t = table([{"x": 1}])
+                for at in range(levels):
+                    t = table([{"x": t}])
+                return t
+            one = deep(100000)
+            text = f"{one}"
+            one = none
+            deep(25)
+        """
+        back = value(d, textwrap.dedent(source))
+        for _ in range(25):
+            back = back["x"][0]
+        assert back["x"].tolist() == [1]
+        assert "nesting" in str(d.execute_string("deep(100)").error)
+        assert "too deep" in str(d.execute_string("deep(1000) == deep(1000)").error)
+
+
+def test_sessions_of_event_loops_take_and_give_tables() -> None:
+    async def use() -> None:
+        async with AsyncDana(require_isolation=True) as d:
+            assert (await d.execute_string(PROGRAM)).success
+            pd.testing.assert_frame_equal(await d.call("same", sales()), sales())
+
+    asyncio.run(use())
 
 
 def test_a_table_is_quick() -> None:
