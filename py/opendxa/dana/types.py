@@ -94,9 +94,11 @@ class TypeConverter(Protocol):
 
     def to_dana(self, value: Any) -> tuple[DanaType, Any]:
         """Say a Python value in Dana: its type there, and the value that is sent."""
+        raise NotImplementedError
 
     def from_dana(self, dana_type: DanaType, value: Any) -> Any:
         """Make the Python value of what came back; fields of a struct come as a DICT."""
+        raise NotImplementedError
 
 
 class BasicTypeConverter:
