@@ -443,7 +443,8 @@ def test_registration_for_the_process(d: Dana) -> None:
 
 
 def test_what_cannot_be_registered(d: Dana) -> None:
-    for kind in (int, str, list, type("Text", (str,), {}), tuple, Struct, type(None)):
+    own = (int, str, list, type("Text", (str,), {}), tuple, type("Row", (tuple,), {}), Struct, type(None))
+    for kind in (*own, dt.date, dt.datetime, Decimal, UUID, Level):
         with pytest.raises(ValueError, match="crosses as it is"):
             d.register_type(kind, str)
     with pytest.raises(ValueError, match="is not a name in Dana"):

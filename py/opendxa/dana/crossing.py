@@ -124,7 +124,8 @@ def check_registration(kind: Any, name: str | None, from_dana: object) -> None:
 
     if not isinstance(kind, type):
         raise TypeError(f"Expected a class, got {type(kind).__name__} at argument 'python_type'")
-    if issubclass(kind, _OWN) or kind is tuple:
+    plain_tuple = issubclass(kind, tuple) and _looked_up(kind, "_field_defaults") is None
+    if issubclass(kind, _OWN) or plain_tuple or any(kind is base for base, _ in _bases()):
         raise ValueError(f"{kind.__qualname__} crosses as it is: no converter would ever be asked")
     if name is not None and dana_name(name) != name:
         raise ValueError(f"{name!r} is not a name in Dana")
