@@ -10,7 +10,8 @@ mod table;
 
 use dana_wire::{Budget, KeyFault, Literal, Reader, Token, Violation, floats, ints};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
+use pyo3::types::frozenset::PyFrozenSetBuilder;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySet, PyString, PyTuple};
 
 use crate::collector::Stopped;
 use crate::function::Function;
@@ -91,12 +92,7 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 Bound::new(py, Function::hold(self.session, handle, name)?)?.into_any()
             }
             Token::Table(table) => self.table(&table)?,
-            Token::FrozenSet(count) => {
-                self.containers += 1;
-                let set = PyFrozenSet::new(py, self.values(count)?)?;
-                self.all_distinct(set.len(), count)?;
-                set.into_any()
-            }
+            Token::FrozenSet(count) => self.frozen_set(count)?,
             Token::Literal { kind, text } => {
                 let malformed = || Stop::Violation("a literal that is none".to_owned());
                 let literal = Literal::parse(kind, text).ok_or_else(malformed)?;
@@ -146,6 +142,18 @@ impl<'a, 'py> Receiver<'a, 'py> {
         for _ in 0..count {
             set.add(self.value()?)?;
         }
+        self.all_distinct(set.len(), count)?;
+        Ok(set.into_any())
+    }
+
+    fn frozen_set(&mut self, count: usize) -> Result<Bound<'py, PyAny>, Stop> {
+        self.containers += 1;
+        // One by one: members can be chosen so that this takes long.
+        let mut set = PyFrozenSetBuilder::new(self.py)?;
+        for _ in 0..count {
+            set.add(self.value()?)?;
+        }
+        let set = set.finalize();
         self.all_distinct(set.len(), count)?;
         Ok(set.into_any())
     }

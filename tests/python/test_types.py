@@ -243,6 +243,33 @@ def test_what_does_not_fit_a_bound_class_says_where(d: Dana) -> None:
     assert d.execute_string("1").result == 1
 
 
+@dataclass
+class Bill:
+    net: float
+    color: Color = Color.RED
+    gross: float = field(init=False)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gross = self.net * 2
+
+
+@attrs.define
+class Crate:
+    _weight: int
+    label: str = attrs.field(init=False, default="x")
+
+
+def test_fields_that_a_class_makes_itself(d: Dana) -> None:
+    assert through(d, Bill(1.5)) == Struct("Bill", net=1.5, color="r", gross=3.0, notes=[])
+    d.bind(Bill)
+    d.bind(Crate)
+    assert through(d, [Bill(1.5, Color.BLUE), Crate(3)]) == [Bill(1.5, Color.BLUE), Crate(3)]
+    d.bind(Color)
+    assert through(d, Bill(2.5, Color.BLUE)) == Bill(2.5, Color.BLUE)
+    assert d.execute_string("Bill(net=1)").result == Bill(1.0)
+
+
 def test_a_bound_class_that_fails_in_a_way_of_its_own(d: Dana) -> None:
     @d.bind
     @dataclass

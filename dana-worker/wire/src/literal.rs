@@ -15,6 +15,9 @@ pub const ZONE_BYTES: usize = 64;
 /// Microseconds of a day.
 pub const DAY_MICROS: i64 = 86_400_000_000;
 
+/// Bytes of memory a literal takes beyond its node and its text: a Python Decimal or UUID is larger than other values.
+pub(crate) const LITERAL_COST: usize = 64;
+
 /// Days of the longest duration, either way.
 const DURATION_DAYS: i128 = 999_999_999;
 

@@ -5,7 +5,7 @@
 //! equal bytes and equal values of one kind are the same thing.
 
 use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
-use crate::literal::{Literal, LiteralKind};
+use crate::literal::{LITERAL_COST, Literal, LiteralKind};
 use crate::marker::*;
 use crate::name::is_name;
 use crate::shape::{Form, Place, Shape};
@@ -240,7 +240,8 @@ impl<'a> Reader<'a> {
         }
         let text = self.raw_text(kind.name(), at)?;
         let Some(literal) = Literal::parse(kind, text) else { return Err(malformed) };
-        self.shape.leaf(if literal.is_nan() { Place::Nan } else { Place::Scalar }, text.len(), at)?;
+        let place = if literal.is_nan() { Place::Nan } else { Place::Scalar };
+        self.shape.leaf(place, text.len() + LITERAL_COST, at)?;
         Ok(Token::Literal { kind, text })
     }
 

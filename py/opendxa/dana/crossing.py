@@ -38,8 +38,9 @@ class Types:
         self._out: dict[type, Callable[[Any], Any]] = {}
         self._back: dict[str, Callable[[Struct, str], Any]] = {}
         self._owners: dict[str, type] = {}
-        #: Per bound class, the name of its struct.
+        #: Per bound class, the name of its struct, and fields that its struct does not have: none takes them.
         self.bound: dict[type, str] = {}
+        self.hidden: dict[type, frozenset[str]] = {}
 
     def bind(self, kind: type) -> Mapping[str, str]:
         """Have structs come back as objects of a class. Returns the structs' definitions by name."""
@@ -60,6 +61,7 @@ class Types:
                 )
             described = describe(kind, literal="any")
             name, definitions, back = record.name, described.structs, _object_of(kind)
+            self.hidden[kind] = _not_taken(kind, {item.name for item in record.fields})
         self._own(name, kind, back)
         self.bound[kind] = name
         return definitions
@@ -150,7 +152,12 @@ def outgoing(value: Any, types: Types | None) -> Any:
     plan = _plans.get(kind)
     if plan is None:
         plan = _plans[kind] = _plan(kind)
-    return plan(value)
+    stands = plan(value)
+    hidden = known.hidden.get(kind)
+    if not hidden:
+        return stands
+    fields = {name: item for name, item in stands.attributes.items() if name not in hidden}
+    return Struct(stands.type_name, fields)
 
 
 def _of_member(value: Any, kind: Any, known: Types) -> Any:
@@ -192,6 +199,15 @@ def _looked_up(kind: type, name: str) -> Any:
         if name in own:
             return own[name]
     return None
+
+
+def _not_taken(kind: type, taken: set[str]) -> frozenset[str]:
+    """Name the fields of a dataclass or a class of attrs that its objects are not made with."""
+    from .records import dana_name  # noqa: PLC0415 - loaded with the first class that is bound
+
+    own = _looked_up(kind, "__dataclass_fields__") or ()
+    names = {*own, *(attribute.name for attribute in _looked_up(kind, "__attrs_attrs__") or ())}
+    return frozenset(dana_name(name) or name for name in names - taken)
 
 
 def _named(kind: type, names: Iterable[str]) -> tuple[str, list[tuple[str, str]]]:
