@@ -30,6 +30,7 @@ from opendxa.dana.llm import (
     Scripted,
 )
 from opendxa.dana.llm import cache as cache_module
+from opendxa.dana.llm.cache_key import digest
 
 
 def boarded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -98,15 +99,15 @@ def test_keys_do_not_run_into_each_other() -> None:
         None, True, 1, 1.0, "1", b"1", [1], (1,), {1}, {1: 2}, ["a", "b"], ["ab"], [["a"], "b"], [["a", "b"]],
         {"a": "b", "c": "d"}, {"a": {"b": "c"}}, "", [], (), {}, set(), 10**30, float("nan"), -0.0, 0.0, 0,
     ]  # fmt: skip
-    digests = [cache_module._digest(value) for value in values]
+    digests = [digest(value) for value in values]
     assert None not in digests
     assert len(set(digests)) == len(values)
-    assert cache_module._digest({"a": 1, "b": [2]}) == cache_module._digest({"b": [2], "a": 1})
-    assert cache_module._digest({1, 2, 3}) == cache_module._digest({3, 2, 1})
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert digest({1, 2, 3}) == digest({3, 2, 1})
     loop: list[Any] = []
     loop.append(loop)
     for odd in (object(), [object()], {"a": object()}, "\ud800", loop):
-        assert cache_module._digest(odd) is None
+        assert digest(odd) is None
 
 
 def test_what_is_not_kept() -> None:

@@ -244,10 +244,13 @@ def test_a_timeout_of_the_provider_is_told_as_such() -> None:
 def test_a_blocking_callable_is_not_waited_for_beyond_the_timeout() -> None:
     held = Held()
     with Dana(llm=held) as d, d.get_llm() as llm:
-        with pytest.raises(ModelError, match="within the timeout"):
-            llm.generate("?", timeout=0.05)
+        for ask in (llm.generate, llm.reason):
+            with pytest.raises(ModelError, match="within the timeout"):
+                ask("?", timeout=0.05)
+            held.go.release()
+            until(lambda: llm.pool.stats.busy == 0)
         held.go.release()
-        until(lambda: llm.pool.stats.busy == 0)
+        assert llm.reason("?", timeout=30) == "re ?"
 
 
 # Places

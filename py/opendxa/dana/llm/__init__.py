@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .ollama import Ollama
     from .openai_compatible import OpenAICompatible
     from .prices import Price, Prices
-    from .resource import LLM, AsyncLLM, AsyncLLMStream, LLMStream
+    from .resource import LLM, AsyncLLM
+    from .streams import AsyncLLMStream, LLMStream
     from .transport import Timeouts
 
 __all__ = [
@@ -59,13 +60,13 @@ _HOMES = {
     "LLM": "resource",
     "Anthropic": "anthropic",
     "AsyncLLM": "resource",
-    "AsyncLLMStream": "resource",
+    "AsyncLLMStream": "streams",
     "AzureOpenAI": "azure",
     "FromLiteLLM": "adapters",
     "FromOpenAI": "adapters",
     "LLMPool": "gate",
     "LLMPoolStats": "gate",
-    "LLMStream": "resource",
+    "LLMStream": "streams",
     "Local": "local",
     "Ollama": "ollama",
     "OpenAICompatible": "openai_compatible",

@@ -54,7 +54,7 @@ class Asking:
         self._view = view
         self._pool = pool
         #: Whether it went out to the provider.
-        self._asked = False
+        self.went_out = False
 
     def ask(self) -> Response:
         """Ask and wait."""
@@ -155,14 +155,14 @@ class Asking:
 
     def _admit(self) -> None:
         self._ledger.admit(self.model)
-        self._asked = True
+        self.went_out = True
 
     def _answered(self, response: Response) -> Response:
         self.used = self._ledger.answered(self.model, response)
         return response
 
     def _failed(self, error: BaseException) -> None:
-        if self._asked:
+        if self.went_out:
             self.used = self._ledger.failed(self.model, error)
 
 

@@ -13,7 +13,6 @@ Nothing is kept, looked up or counted where no cache was asked for.
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import sys
 import threading
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opendxa.dana.exceptions import ModelError
 from opendxa.dana.types import format_type_error
 
+from .cache_key import digest, prompt_key
 from .callable import identity
 from .provider import Response
 
@@ -107,7 +107,7 @@ class ReasoningCache:
 
     def get(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
         """Return what was put for this prompt and these options, or None."""
-        key = _prompt_key(self.namespace or "", prompt, options)
+        key = prompt_key(self.namespace or "", prompt, options)
         if key is None:
             return None
         found = self._find(key)
@@ -119,7 +119,7 @@ class ReasoningCache:
 
     def put(self, prompt: str, options: dict[str, Any] | None, result: Any) -> bool:
         """Keep a result; False when it cannot be kept: None, too large, or options that have no equal."""
-        key = _prompt_key(self.namespace or "", prompt, options)
+        key = prompt_key(self.namespace or "", prompt, options)
         if key is None or result is None:
             return False
         kept = self._keep(key, self.namespace or "", copy.deepcopy(result))
@@ -307,7 +307,7 @@ class View:
             request.expects,
             request.schema,
         ]
-        key = _digest(question)
+        key = digest(question)
         return None if key is None else (key, first is not None)
 
     def forget(self, key: str) -> None:
@@ -487,62 +487,6 @@ def checked(cache: object) -> ReasoningCache | None:
 def _waited() -> ModelError:
     text = "an equal question was being asked, and brought no answer in time"
     return ModelError(f"{text}\nHint: raise Limits(wall_time=...)", attempts=0)
-
-
-def _prompt_key(namespace: str, prompt: object, options: object) -> str | None:
-    """Return the key of a prompt and its options, None for what is not kept."""
-    if not isinstance(prompt, str) or not (options is None or isinstance(options, dict)):
-        return None
-    return _digest([namespace, "prompt", prompt.strip(), options or {}])
-
-
-def _digest(question: Any) -> str | None:
-    """Return the hash of a question; None when it holds something that has no equal."""
-    hasher = hashlib.sha256()
-    try:
-        _feed(hasher.update, question)
-    except (TypeError, RecursionError, UnicodeEncodeError):
-        return None
-    return hasher.hexdigest()
-
-
-def _feed(update: Callable[[bytes], object], value: Any) -> None:
-    """Feed a value to a hash so that no two different ones feed the same."""
-    kind = type(value)
-    if kind is dict:
-        update(b"d%d:" % len(value))
-        parts = []
-        for key, item in value.items():
-            collected: list[bytes] = []
-            _feed(collected.append, key)
-            first = b"".join(collected)
-            _feed(collected.append, item)
-            parts.append((first, b"".join(collected)))
-        for _, part in sorted(parts):
-            update(part)
-    elif kind in (list, tuple):
-        update(b"%s%d:" % (b"l" if kind is list else b"t", len(value)))
-        for item in value:
-            _feed(update, item)
-    elif kind in (set, frozenset):
-        update(b"s%d:" % len(value))
-        members = []
-        for item in value:
-            collected = []
-            _feed(collected.append, item)
-            members.append(b"".join(collected))
-        for member in sorted(members):
-            update(member)
-    elif kind is bytes or kind is str:
-        data = value if kind is bytes else value.encode()
-        update(b"%s%d:" % (b"b" if kind is bytes else b"u", len(data)))
-        update(data)
-    elif value is None or kind in (bool, int, float):
-        text = format(value, "x") if kind is int else repr(value)
-        data = f"{kind.__name__}:{text};".encode()
-        update(data)
-    else:
-        raise TypeError(kind.__name__)
 
 
 def _size(value: Any, depth: int = 0) -> int:

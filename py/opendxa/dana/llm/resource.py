@@ -9,52 +9,40 @@ from __future__ import annotations
 
 import time
 import weakref
-from asyncio import TimeoutError as AsyncTimeoutError
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from opendxa.dana import options as reason_options
 from opendxa.dana.exceptions import DanaCallError, DanaError, ModelError, ModelLimitError, SessionClosedError
 from opendxa.dana.limits import Limits
-from opendxa.dana.reasoning import ReasoningResult
 from opendxa.dana.types import format_type_error
 
-from .asking import Asking, is_async, told
+from .asking import Asking, is_async
+from .chat import deadline, failure, question, result, too_late
 from .gate import LLMPool
 from .ledger import Ledger
-from .openai_compatible import PASSED_ON
+from .own_sessions import AsyncInner, Inner, Shelf
 from .prices import Prices
-from .provider import Request, Response
 from .resolve import resolve
-from .transport import Timeouts
+from .streams import AsyncLLMStream, LLMStream
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
     from types import TracebackType
 
     from opendxa.dana.async_dana import AsyncDana
     from opendxa.dana.dana_module import Dana
     from opendxa.dana.models import Models
+    from opendxa.dana.reasoning import ReasoningResult
     from opendxa.dana.result import Usage
 
     from .cache import View
     from .prices import Price
-    from .provider import Provider
+    from .provider import Provider, Request, Response
+    from .transport import Timeouts
 
-__all__ = ["LLM", "AsyncLLM", "AsyncLLMStream", "LLMStream"]
+__all__ = ["LLM", "AsyncLLM"]
 
 Value = TypeVar("Value")
-Kept = TypeVar("Kept", "Dana", "AsyncDana")
 Kind = TypeVar("Kind", bound="_Resource")
-
-#: Options of `generate` and `stream`.
-_OPTIONS: Final = frozenset({"system_message", "format", "model", *PASSED_ON})
-#: Pieces of a stream that may wait for their reader.
-_AHEAD: Final = 16
-_END: Final = object()
-#: What waiting for too long is, in every version of Python.
-_TIMEOUTS: Final = (TimeoutError, FutureTimeoutError, AsyncTimeoutError)
 
 
 class _Resource:
@@ -117,11 +105,7 @@ class _Resource:
         options: dict[str, Any] | None,
         timeout: float | Timeouts | None,
     ) -> Asking:
-        given = _checked(options)
-        system = given.pop("system_message", None)
-        messages = _messages(prompt, system)
-        timeouts = timeout if isinstance(timeout, Timeouts) else None
-        return self._ask(Request(messages, given, deadline=_deadline(timeout), timeouts=timeouts))
+        return self._ask(question(prompt, options, timeout))
 
     def _ask(self, request: Request) -> Asking:
         if self._closed:
@@ -146,7 +130,7 @@ class LLM(_Resource):
         in seconds, is for everything, waiting for a place included; `Timeouts` say it in parts.
         """
         asking = self._asking(prompt, options, timeout)
-        return _text(self._wait(asking), asking)
+        return result(self._wait(asking), asking)
 
     @overload
     def reason(
@@ -177,16 +161,47 @@ class LLM(_Resource):
         """Ask as a Dana program does: see `Dana.reason`. Questions of several threads are asked at once."""
         self._refuse_closed()
         session = self._sessions.take() or self._new_session()
-        inner: _Inner = session._settings["llm"]
+        inner: Inner = session._settings["llm"]
         inner.begin(timeout)
         try:
-            result = session.reason(prompt, options, returns=returns, details=True)
+            answer = self._reasoned(session, prompt, options, returns, deadline(timeout))
         except DanaCallError as error:
+            self._put_back(session)
             raise _unwrapped(error) from error.__cause__
-        finally:
-            if self._closed or session.sandbox.ended or not self._sessions.put(session):
-                session.close()
-        return inner.finish(result)
+        except ModelError:
+            raise  # too late: the session is still busy, and closed when it is not
+        except BaseException:
+            session.close()
+            raise
+        self._put_back(session)
+        return inner.finish(answer)
+
+    def _reasoned(
+        self, session: Dana, prompt: str, options: dict[str, Any] | None, returns: Any, end: float | None
+    ) -> ReasoningResult[Any]:
+        """Ask through a session; what blocks is not waited for beyond the end."""
+        from opendxa.dana import background  # noqa: PLC0415 - loaded when a model is asked
+
+        def ask() -> ReasoningResult[Any]:
+            answer: ReasoningResult[Any] = session.reason(prompt, options, returns=returns, details=True)
+            return answer
+
+        if end is None or is_async(self.provider) or background.is_worker_thread():
+            return ask()
+        asking = background.submit(ask)
+        try:
+            answer: ReasoningResult[Any] = asking.result(max(0.0, end - time.monotonic()))
+        except background.FutureTimeoutError:
+            if asking.done():
+                raise
+            asking.add_done_callback(lambda _: session.close())
+            raise too_late(getattr(self.provider, "model", "")) from None
+        return answer
+
+    def _put_back(self, session: Dana) -> None:
+        """Keep a session for the next question, if it is of use."""
+        if self._closed or session.sandbox.ended or not self._sessions.put(session):
+            session.close()
 
     def stream(
         self,
@@ -210,7 +225,7 @@ class LLM(_Resource):
 
     def __init__(self, provider: Provider, **settings: Any) -> None:
         super().__init__(provider, **settings)
-        self._sessions: _Shelf[Dana] = _Shelf(self.pool.size)
+        self._sessions: Shelf[Dana] = Shelf(self.pool.size)
 
     def __enter__(self) -> LLM:
         self._refuse_closed()
@@ -228,7 +243,7 @@ class LLM(_Resource):
     def _new_session(self) -> Dana:
         from opendxa.dana.dana_module import Dana  # noqa: PLC0415 - loaded when it is needed
 
-        return Dana(llm=_Inner(self), echo=False, limits=_UNLIMITED)
+        return Dana(llm=Inner(self), echo=False, limits=_UNLIMITED)
 
     def _wait(self, asking: Asking) -> Response:
         """Ask and wait, also where the provider is async or could wait for ever."""
@@ -243,7 +258,7 @@ class LLM(_Resource):
                 return asking.ask()
             return background.submit(asking.ask).result(left)
         except Exception as error:
-            raise _told(asking, error) from error.__cause__
+            raise failure(asking, error) from error.__cause__
 
 
 class AsyncLLM(_Resource):
@@ -251,7 +266,7 @@ class AsyncLLM(_Resource):
 
     def __init__(self, provider: Provider, **settings: Any) -> None:
         super().__init__(provider, **settings)
-        self._sessions: _Shelf[AsyncDana] = _Shelf(self.pool.size)
+        self._sessions: Shelf[AsyncDana] = Shelf(self.pool.size)
 
     async def generate(
         self,
@@ -262,7 +277,7 @@ class AsyncLLM(_Resource):
     ) -> ReasoningResult[str]:
         """Ask and return the text; see `LLM.generate`."""
         asking = self._asking(prompt, options, timeout)
-        return _text(await self._wait(asking), asking)
+        return result(await self._wait(asking), asking)
 
     @overload
     async def reason(
@@ -293,18 +308,18 @@ class AsyncLLM(_Resource):
         """Ask as a Dana program does: see `Dana.reason`. Questions of several tasks are asked at once."""
         self._refuse_closed()
         session = self._sessions.take() or self._new_session()
-        inner: _AsyncInner = session._settings["llm"]
+        inner: AsyncInner = session._settings["llm"]
         inner.begin(timeout)
         kept = False
         try:
-            result = await session.reason(prompt, options, returns=returns, details=True)
+            answer = await session.reason(prompt, options, returns=returns, details=True)
             kept = not self._closed and self._sessions.put(session)
         except DanaCallError as error:
             raise _unwrapped(error) from error.__cause__
         finally:
             if not kept:
                 await session.close()
-        return inner.finish(result)
+        return inner.finish(answer)
 
     def stream(
         self,
@@ -342,7 +357,7 @@ class AsyncLLM(_Resource):
     def _new_session(self) -> AsyncDana:
         from opendxa.dana.async_dana import AsyncDana  # noqa: PLC0415 - loaded when it is needed
 
-        return AsyncDana(llm=_AsyncInner(self), echo=False, limits=_UNLIMITED)
+        return AsyncDana(llm=AsyncInner(self), echo=False, limits=_UNLIMITED)
 
     async def _wait(self, asking: Asking) -> Response:
         """Ask and wait; what blocks does so on a thread, which goes on when the task is cancelled."""
@@ -352,322 +367,12 @@ class AsyncLLM(_Resource):
         try:
             response: Response = await _within(work, asking.request.remaining())
         except Exception as error:
-            raise _told(asking, error) from error.__cause__
-        return response
-
-
-class _Feed:
-    """A stream being read by a task of its own, a few pieces ahead of its reader."""
-
-    def __init__(self, asking: Asking) -> None:
-        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
-
-        self._asking = asking
-        self._loop = asyncio.get_running_loop()
-        self._pieces: asyncio.Queue[Any] = asyncio.Queue(_AHEAD)
-        self._task: asyncio.Task[None] = self._loop.create_task(_read(asking, self._pieces))
-
-    @classmethod
-    async def started(cls, asking: Asking) -> _Feed:
-        """Begin to read."""
-        return cls(asking)
-
-    async def next(self) -> Any:
-        """Return the next piece, the `Response`, an exception, or the end."""
-        return await self._pieces.get()
-
-    async def close(self) -> None:
-        """Stop reading, and wait until the connection is let go of."""
-        import asyncio  # noqa: PLC0415
-
-        self._task.cancel()
-        await asyncio.wait([self._task])
-
-    def drop(self) -> None:
-        """Stop reading, from anywhere."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._task.cancel)
-
-
-async def _read(asking: Asking, pieces: asyncio.Queue[Any]) -> None:
-    """Read a stream to its end; what goes wrong is the reader's to hear."""
-    from contextlib import aclosing  # noqa: PLC0415
-
-    async def read() -> None:
-        async with aclosing(asking.stream()) as stream:
-            async for piece in stream:
-                await pieces.put(piece)
-
-    try:
-        await read()
-    except Exception as error:
-        await pieces.put(told(asking.provider, error))
-    else:
-        await pieces.put(_END)
-
-
-class _Stream:
-    """What both kinds of stream have."""
-
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
-        self._feed: _Feed | None = None
-        self._over = False
-        self._result: ReasoningResult[str] | None = None
-
-    @property
-    def result(self) -> ReasoningResult[str] | None:
-        """The whole answer, once the stream is at its end; None before, and when it was closed earlier."""
-        return self._result
-
-    def _take(self, item: Any) -> str | None:
-        """Take an item; return its text, None at the end."""
-        if isinstance(item, Response):
-            self._result = _text(item, self._asking)
-            self._over = True
-            return None
-        if isinstance(item, DanaError):
-            self._over = True
-            raise item
-        if item is _END:
-            self._over = True
-            return None
-        return str(item)
-
-    def __del__(self) -> None:
-        feed = getattr(self, "_feed", None)
-        if feed is not None and not self._over:
-            feed.drop()
-
-
-class LLMStream(_Stream):
-    """The pieces of an answer. Closing it in the middle, or leaving its ``with`` block, ends the request."""
-
-    def __iter__(self) -> LLMStream:
-        return self
-
-    def __next__(self) -> str:
-        from opendxa.dana import background  # noqa: PLC0415 - loaded when a model is asked
-
-        while not self._over:
-            if self._feed is None:
-                self._feed = background.run(_Feed.started(self._asking))
-            left = self._asking.request.remaining()
-            try:
-                item = background.run(self._feed.next(), left)
-            except background.FutureTimeoutError:
-                self.close()
-                raise _late(self._asking) from None
-            piece = self._take(item)
-            if piece:
-                return piece
-        raise StopIteration
-
-    def close(self) -> None:
-        """End it. Closing twice is no error."""
-        from opendxa.dana import background  # noqa: PLC0415
-
-        self._over = True
-        feed, self._feed = self._feed, None
-        if feed is not None:
-            background.run(feed.close())
-
-    def __enter__(self) -> LLMStream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncLLMStream(_Stream):
-    """The pieces of an answer. Closing it in the middle, or leaving its block, ends the request."""
-
-    def __aiter__(self) -> AsyncLLMStream:
-        return self
-
-    async def __anext__(self) -> str:
-        import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
-
-        while not self._over:
-            if self._feed is None:
-                self._feed = _Feed(self._asking)
-            try:
-                item = await _within(self._feed.next(), self._asking.request.remaining())
-            except asyncio.TimeoutError:
-                await self.aclose()
-                raise _late(self._asking) from None
-            piece = self._take(item)
-            if piece:
-                return piece
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """End it. Closing twice is no error."""
-        self._over = True
-        feed, self._feed = self._feed, None
-        if feed is not None:
-            await feed.close()
-
-    async def __aenter__(self) -> AsyncLLMStream:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _Shelf(Generic[Kept]):
-    """Sessions of ours that ask in Dana's words; none of them ever runs a program."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: list[Kept] = []
-
-    def take(self) -> Kept | None:
-        """Return one that is free."""
-        try:
-            return self._kept.pop()
-        except IndexError:
-            return None
-
-    def put(self, session: Kept) -> bool:
-        """Keep one for the next question; False when there are enough."""
-        if len(self._kept) >= self._size:
-            return False
-        self._kept.append(session)
-        return True
-
-
-class _Inner:
-    """The model of such a session: the resource itself."""
-
-    def __init__(self, resource: LLM | AsyncLLM) -> None:
-        self._resource = weakref.proxy(resource)
-        self._deadline: float | None = None
-        self._timeouts: Timeouts | None = None
-        self.model = getattr(resource.provider, "model", "")
-        self.models = getattr(resource.provider, "models", [])
-        self._usage: Usage | None = None
-
-    def begin(self, timeout: float | Timeouts | None) -> None:
-        """A question begins."""
-        self._deadline, self._usage = _deadline(timeout), None
-        self._timeouts = timeout if isinstance(timeout, Timeouts) else None
-
-    def generate(self, request: Request) -> Any:
-        """Ask through the resource."""
-        asking = self._ask(request)
-        try:
-            return self._asked(asking)
-        finally:
-            self._book(asking)
-
-    def _asked(self, asking: Asking) -> Any:
-        return self._resource._wait(asking)
-
-    def finish(self, result: ReasoningResult[Any]) -> ReasoningResult[Any]:
-        """Return the answer with what the resource booked for it."""
-        if self._usage is not None:
-            result.usage = self._usage
-        return result
-
-    def _ask(self, request: Request) -> Asking:
-        from dataclasses import replace  # noqa: PLC0415
-
-        limited = replace(request, deadline=self._deadline, timeouts=self._timeouts)
-        asking: Asking = self._resource._ask(limited)
-        return asking
-
-    def _book(self, asking: Asking) -> None:
-        self._usage = asking.used if self._usage is None else self._usage + asking.used
-
-
-class _AsyncInner(_Inner):
-    """The same for asyncio."""
-
-    is_async = True
-
-    async def generate(self, request: Request) -> Response:
-        """Ask through the resource."""
-        asking = self._ask(request)
-        try:
-            response: Response = await self._asked(asking)
-        finally:
-            self._book(asking)
+            raise failure(asking, error) from error.__cause__
         return response
 
 
 #: The resource has limits of its own.
 _UNLIMITED: Final = Limits(wall_time=None, cpu_time=None)
-
-
-def _checked(options: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the options of a question as a new dictionary, or raise `DanaCallError`."""
-    if options is None:
-        return {}
-    if not isinstance(options, dict):
-        raise TypeError(format_type_error(options, dict, "argument 'options'"))
-    unknown = sorted(str(name) for name in options if name not in _OPTIONS)
-    if unknown:
-        allowed = ", ".join(sorted(_OPTIONS))
-        raise DanaCallError(f"Invalid option keys: {unknown}; the options are {allowed}")
-    reason_options.check({name: value for name, value in options.items() if name in reason_options.ALLOWED})
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _messages(prompt: str | list[dict[str, str]], system: str | None) -> list[dict[str, str]]:
-    """Return the messages of a prompt, or those given."""
-    if isinstance(prompt, str):
-        if not prompt.strip():
-            raise DanaCallError("the prompt is empty")
-        said = [{"role": "user", "content": prompt}]
-    elif isinstance(prompt, list) and prompt:
-        said = []
-        for item in prompt:
-            role, content = (
-                (item.get("role"), item.get("content")) if isinstance(item, dict) else (None, None)
-            )
-            if not isinstance(role, str) or not isinstance(content, str):
-                raise TypeError(format_type_error(item, "dict with role and content", "a message"))
-            said.append({"role": role, "content": content})
-    else:
-        raise TypeError(format_type_error(prompt, "str or list of messages", "argument 'prompt'"))
-    return [{"role": "system", "content": system}, *said] if system else said
-
-
-def _deadline(timeout: float | Timeouts | None) -> float | None:
-    if isinstance(timeout, Timeouts):
-        timeout = timeout.total
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(format_type_error(timeout, float, "argument 'timeout'"))
-    return time.monotonic() + max(0.0, timeout)
-
-
-def _text(response: Response, asking: Asking) -> ReasoningResult[str]:
-    return ReasoningResult(
-        response.text,
-        usage=asking.used,
-        model=response.model,
-        cached=response.cached,
-        attempts=response.attempts,
-    )
-
-
-def _told(asking: Asking, error: Exception) -> DanaError:
-    """Return what to raise: a timeout of ours, or what the provider said."""
-    if isinstance(error, _TIMEOUTS) and asking.request.remaining() == 0:
-        return _late(asking)
-    return told(asking.provider, error)
-
-
-def _late(asking: Asking) -> ModelError:
-    name = f" {asking.model!r}" if asking.model else ""
-    return ModelError(f"the model{name} gave no answer within the timeout", attempts=int(asking._asked))
 
 
 def _unwrapped(error: DanaCallError) -> DanaError:
