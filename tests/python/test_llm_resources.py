@@ -31,7 +31,17 @@ from opendxa.dana.exceptions import (
     TokenLimitError,
     TypeConversionError,
 )
-from opendxa.dana.llm import LLMPool, OpenAICompatible, Price, Prices, Request, Response, Scripted, Timeouts
+from opendxa.dana.llm import (
+    Anthropic,
+    LLMPool,
+    OpenAICompatible,
+    Price,
+    Prices,
+    Request,
+    Response,
+    Scripted,
+    Timeouts,
+)
 from opendxa.dana.types import ReasoningResult
 
 
@@ -394,6 +404,21 @@ def test_closing_a_stream_in_the_middle_ends_the_request() -> None:
         assert llm.pool.stats.busy == 0
         assert next(left, None) is None
         event.set()
+
+
+def test_what_was_told_of_a_stream_that_was_closed_counts() -> None:
+    event = threading.Event()
+    with (
+        ModelServer(Reply("forty-two", wait_between=event)) as server,
+        Dana(llm=Anthropic("m", server.root), prices={"m": (1.0, 1.0)}) as d,
+        d.get_llm() as llm,
+    ):
+        with llm.stream("?") as stream:
+            next(stream)
+        event.set()
+        assert (llm.usage.input_tokens, llm.usage.output_tokens) == (7, 1)
+        assert (llm.usage.model_calls, llm.usage.failed_attempts) == (1, 0)
+        assert d.usage.cost == pytest.approx(8 / 1e6)
 
 
 def test_a_stream_that_breaks_is_not_begun_again() -> None:

@@ -146,6 +146,7 @@ class AsyncDana:
         self._closed = True
         if self._process != os.getpid():
             return
+        self.models.close()
         session, self._session = self._session, None
         if session is not None and self._host is not None:
             self._life.closed()

@@ -229,13 +229,13 @@ class Host:
         options = payload["options"]
         name = options.pop(RECEIPT, None)
         receipt = self.models.receipts.get(name) if isinstance(name, str) else None
+        request, models = Request.from_ask(payload, deadline=turn.deadline), self.models
         try:
             provider = Mock() if options.get("use_mock") else self.provider()
+            asking = Asking(provider, request, models.ledger, models.view)
         except Exception as error:
             raise ModelError(WITHHELD) from error
-        request = Request.from_ask(payload, deadline=turn.deadline)
-        models = self.models
-        question = _Question(self, turn, receipt, Asking(provider, request, models.ledger, models.view))
+        question = _Question(self, turn, receipt, asking)
         if getattr(provider, "instant", False):
             return question.ask()
         if is_awaited(provider):

@@ -131,6 +131,11 @@ class Models:
             if name is not None:
                 del self.receipts[name]
 
+    def close(self) -> None:
+        """Let go of the answers that only this session could ask for."""
+        if self._view is not None:
+            self._view.close()
+
     @property
     def cache(self) -> ReasoningCache | None:
         """The session's cache, None when it has none."""

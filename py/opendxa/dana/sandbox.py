@@ -349,6 +349,7 @@ class _SessionInterface:
         self._end()
         if self._process == os.getpid():
             self._host.close()
+            self._host.models.close()
 
     def register(self, name: str, function: Callable[..., Any], background: bool | None = None) -> None:
         """Let programs call a Python function, from the next turn on; see `Dana.register`."""

@@ -6,14 +6,15 @@ goes out waits for its place, is admitted, and is booked however it ends.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opendxa.dana import telemetry
 from opendxa.dana.exceptions import DanaError, ModelError
 from opendxa.dana.result import Usage
 
-from .provider import Response, as_response, asked_model, generate
+from .provider import Meter, Response, as_response, asked_model, generate
 from .transport import redacted
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Asking:
         pool: LLMPool | None = None,
     ) -> None:
         self.provider = provider
-        self.request = request
+        self._meter = Meter()
+        self.request = replace(request, meter=self._meter)
         self.model = asked_model(provider, request)
         self.used = Usage()
         self._ledger = ledger
@@ -88,11 +90,13 @@ class Asking:
                 with telemetry.chat(self.provider, self.request) as answered:
                     self._admit()
                     response: Response | None = None
-                    async for piece in _pieces(self.provider, self.request):
-                        if isinstance(piece, Response):
-                            response = answered(piece)
-                        else:
-                            yield piece
+                    # Closed here, so that the request is over before its place is free.
+                    async with aclosing(_pieces(self.provider, self.request)) as pieces:
+                        async for piece in pieces:
+                            if isinstance(piece, Response):
+                                response = answered(piece)
+                            else:
+                                yield piece
                     if response is None:
                         raise ModelError(f"the stream of {self.provider!r} ended without a Response")
         except BaseException as error:
@@ -162,8 +166,14 @@ class Asking:
         return response
 
     def _failed(self, error: BaseException) -> None:
-        if self.went_out:
-            self.used = self._ledger.failed(self.model, error)
+        if not self.went_out:
+            return
+        took = error if isinstance(error, ModelError) else self._meter
+        failed = took.attempts
+        if not isinstance(error, Exception):  # who gives up says nothing about the try under way
+            failed = max(0, failed - 1)
+        tokens = took.input_tokens, took.output_tokens
+        self.used = self._ledger.book(self.model, self.model, failed, *tokens)
 
 
 def told(provider: object, error: Exception) -> DanaError:
@@ -174,7 +184,7 @@ def told(provider: object, error: Exception) -> DanaError:
     return ModelError(f"the provider {provider!r} failed: {type(error).__name__}: {text}")
 
 
-async def _pieces(provider: Any, request: Request) -> AsyncIterator[str | Response]:
+async def _pieces(provider: Any, request: Request) -> AsyncGenerator[str | Response, None]:
     """Hand out the pieces of an answer; a provider that cannot stream gives one."""
     stream = getattr(provider, "stream", None)
     if not callable(stream):

@@ -129,10 +129,8 @@ class ReasoningCache:
 
     def clear(self, namespace: str | None = None) -> None:
         """Forget everything, or one namespace, and the figures; on disk what is in this cache's namespace."""
+        self._leave(namespace)
         with self._lock:
-            for key, entry in list(self._entries.items()):
-                if namespace is None or entry.namespace == namespace:
-                    self._drop(key)
             self._hits = self._misses = self._evictions = self._joined = self._disk_hits = 0
         if self._store is not None and namespace in (None, self.namespace):
             self._store.clear(self.namespace or "")
@@ -224,6 +222,13 @@ class ReasoningCache:
             self._entries[key] = _Entry(value, namespace, size, time.monotonic() - age)
             self._bytes += size
         return True
+
+    def _leave(self, namespace: str | None) -> None:
+        """Drop the entries of a namespace, or all."""
+        with self._lock:
+            for key, entry in list(self._entries.items()):
+                if namespace is None or entry.namespace == namespace:
+                    self._drop(key)
 
     def _evict(self, number: int) -> None:
         """Drop the entries that are worth least."""
@@ -394,6 +399,11 @@ class View:
     def save(self, key: str, response: Response) -> None:
         """Store an answer on disk."""
         self.cache._save(key, {"text": response.text, "model": response.model})
+
+    def close(self) -> None:
+        """Forget the answers that nobody can ask for any more: those of a session that is over."""
+        if self.cache.namespace is None:
+            self.cache._leave(self.namespace)
 
     def clear(self) -> None:
         """Forget the answers of this namespace, and the figures."""

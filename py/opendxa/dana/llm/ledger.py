@@ -79,27 +79,17 @@ class Ledger:
     def answered(self, asked: str, response: Response) -> Usage:
         """Book an answer; return its part."""
         if response.cached:
-            return self._book(Usage(cached_answers=1))
-        return self.tokens(
+            return self._note(Usage(cached_answers=1))
+        return self.book(
             asked, response.model, response.attempts - 1, response.input_tokens, response.output_tokens
         )
 
-    def failed(self, asked: str, error: BaseException) -> Usage:
-        """Book a question that got no answer; return its part."""
-        return self.tokens(
-            asked,
-            asked,
-            getattr(error, "attempts", 0),
-            getattr(error, "input_tokens", 0),
-            getattr(error, "output_tokens", 0),
-        )
-
-    def tokens(self, asked: str, answered: str, failed: int, input_tokens: int, output_tokens: int) -> Usage:
-        """Book a question that reached a model."""
+    def book(self, asked: str, answered: str, failed: int, input_tokens: int, output_tokens: int) -> Usage:
+        """Book a question that reached a model, and the tries that failed; return its part."""
         cost = 0.0
         if self._prices is not None:
             cost = self._prices.cost(asked, answered, input_tokens, output_tokens)
-        return self._book(
+        return self._note(
             Usage(
                 model_calls=1,
                 failed_attempts=failed,
@@ -109,9 +99,9 @@ class Ledger:
             )
         )
 
-    def _book(self, usage: Usage) -> Usage:
+    def _note(self, usage: Usage) -> Usage:
         with self._lock:
             self._used += usage
         if self._within is not None:
-            self._within._book(usage)
+            self._within._note(usage)
         return usage

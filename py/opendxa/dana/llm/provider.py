@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from .transport import Timeouts
 
-__all__ = ["ModelError", "Provider", "Request", "Response", "generate"]
+__all__ = ["Meter", "ModelError", "Provider", "Request", "Response", "generate"]
+
+
+@dataclass
+class Meter:
+    """What a question took so far: for one that is given up in the middle."""
+
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Request:
     deadline: float | None = None
     #: The caller's time limits for this question, where they are not the provider's.
     timeouts: Timeouts | None = None
+    #: Where a provider notes what the question took so far.
+    meter: Meter | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_ask(cls, payload: Mapping[str, Any], deadline: float | None = None) -> Request:

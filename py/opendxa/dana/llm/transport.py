@@ -18,7 +18,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from .provider import ModelError, Request, Response
+from .provider import Meter, ModelError, Request, Response
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,19 +55,6 @@ class Timeouts:
     between_tokens: float | None = 30.0
     #: For everything, retries included.
     total: float | None = 120.0
-
-
-@dataclass
-class _Tally:
-    """Tries and tokens of one question."""
-
-    attempts: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def totals(self) -> dict[str, int]:
-        """Return the figures by name."""
-        return dict(vars(self))
 
 
 @dataclass
@@ -254,7 +241,8 @@ class Server:
         model = self.chosen(request)
         body = self._body(request, model)
         timeouts = request.timeouts if request.timeouts is not None else self._timeouts
-        tally, clock = _Tally(), _Clock(timeouts, request.remaining(), self._stream)
+        tally = request.meter if request.meter is not None else Meter()
+        clock = _Clock(timeouts, request.remaining(), self._stream)
         wait, retries, unconstrained, handed_out = _FIRST_WAIT, 0, False, False
         while True:
             tally.attempts += 1
@@ -454,17 +442,17 @@ class Server:
         text = f"{self._name()}: {redacted(problem, self._secrets)}"
         return ModelError(text + (f"\nHint: {hint}" if hint else ""), status=status)
 
-    def _final(self, error: ModelError, tally: _Tally, reason: str = "") -> ModelError:
+    def _final(self, error: ModelError, tally: Meter, reason: str = "") -> ModelError:
         """Return the last error with the figures of all tries."""
         tries = f" ({tally.attempts} tries)" if tally.attempts > 1 else ""
         first, newline, rest = str(error).partition("\n")
         reason = f"; {reason}" if reason else ""
-        return ModelError(f"{first}{reason}{tries}{newline}{rest}", status=error.status, **tally.totals())
+        return ModelError(f"{first}{reason}{tries}{newline}{rest}", status=error.status, **vars(tally))
 
-    def _too_late(self, late: _Late, tally: _Tally) -> ModelError:
+    def _too_late(self, late: _Late, tally: Meter) -> ModelError:
         text = f"{self._name()} gave no answer within {late.seconds:g} s in all"
         hint = "raise Timeouts(total=...) or Limits(wall_time=...)"
-        return ModelError(f"{text}\nHint: {hint}", **tally.totals())
+        return ModelError(f"{text}\nHint: {hint}", **vars(tally))
 
     def _name(self) -> str:
         """Name the model and the server, without what a URL may carry besides."""
