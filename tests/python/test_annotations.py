@@ -150,6 +150,22 @@ def test_a_struct_has_the_fields_defaults_and_notes_of_its_class() -> None:
     )
 
 
+def test_defaults_that_python_makes_are_none() -> None:
+    assert describe(Tree).source == (
+        "struct Tree:\n"
+        "    label: str\n"
+        "    children: list[Tree] | None = None\n"
+        "    parent: Tree | None = None\n"
+    )
+    assert "year: int | None = None" in describe(Movie).source
+    assert "tags: list[str] | None = None" in describe(Wheel).source
+    with Dana() as dana:
+        value = dana.execute_string(
+            describe(Tree).source + "Tree(label='a', children=[Tree(label='b')])"
+        ).result
+    assert build(Tree, value) == Tree("a", [Tree("b")])
+
+
 @pytest.mark.parametrize("kind", [Shape, Tree, Box[int], Wheel, Pair, Movie, Price, Order, dict[str, Order]])
 def test_dana_takes_the_definitions_twice(kind: Any) -> None:
     source = describe(kind).source

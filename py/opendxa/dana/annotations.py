@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Union
 from uuid import UUID
 
 from .exceptions import TypeConversionError
-from .records import ABSENT, Field, Record, record_of
+from .records import ABSENT, MADE, Field, Record, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -304,9 +304,8 @@ class _Writer:
         annotation = self.annotation(item.type, bound, lenient=record.lenient)
         default = ""
         if item.default is not ABSENT:
-            literal = _literal(item.default)
-            if literal is None:  # made anew for each object, by Python
-                literal = "None"
+            # What is made anew for each object is Python's to make.
+            literal = "None" if item.default is MADE else _literal(item.default) or "None"
             if literal == "None" and annotation != "any":
                 annotation = _joined([annotation, "None"])
             default = f" = {literal}"

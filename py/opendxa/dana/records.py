@@ -23,7 +23,7 @@ from .exceptions import TypeConversionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["ABSENT", "Field", "Record", "record_of"]
+__all__ = ["ABSENT", "MADE", "Field", "Record", "record_of"]
 
 
 class _Absent(Enum):
