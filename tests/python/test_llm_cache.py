@@ -351,6 +351,20 @@ def test_an_answer_that_did_not_fit_is_forgotten(isolated: bool) -> None:
         assert d.execute_string(program).result == [3]
 
 
+def test_conversations_are_kept_whole() -> None:
+    script = Scripted(["one", "two", "three"])
+    said = [{"role": "user", "content": "?"}]
+    more = [*said, {"role": "assistant", "content": "one"}, {"role": "user", "content": "And then?"}]
+    with Dana(llm=script, cache=True) as d, d.get_llm() as llm:
+        for _ in range(2):
+            assert (llm.generate(said), llm.generate(more)) == ("one", "two")
+        assert list(llm.stream(more)) == ["two"]
+        again = [*more[:2], {"role": "user", "content": cache_module.AGAIN + "it is no number"}]
+        assert list(llm.stream(again)) == ["three"]
+        with pytest.raises(ModelError, match="asked for one more"):
+            llm.generate(said)
+
+
 def test_failures_are_not_kept() -> None:
     script = Scripted([ModelError("down"), "up", " "])
     with Dana(llm=script, cache=True) as d:

@@ -79,7 +79,9 @@ class Asking:
     async def stream(self) -> AsyncGenerator[str | Response, None]:
         """Ask and hand out the answer piece by piece; the last item is the `Response`."""
         key = self._key()
-        if self._view is not None and key is not None and not key[1]:
+        if self._view is not None and key is not None and key[1]:
+            await self._view.forget_async(key[0])
+        elif self._view is not None and key is not None:
             known = await self._view.known_async(key[0])
             if known is not None:
                 yield known.text
@@ -102,7 +104,7 @@ class Asking:
         except BaseException as error:
             self._failed(error)
             raise
-        if self._view is not None and key is not None and self._view.keep(key[0], response):
+        if self._view is not None and key is not None and not key[1] and self._view.keep(key[0], response):
             await self._view.save_async(key[0], response)
         yield self._answered(response)
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReasoningCache", "View", "checked"]
 
+#: How a question begins that Dana asks again.
+AGAIN: Final = "That reply cannot be used: "
 #: Bytes an entry takes besides key and value.
 _OVERHEAD: Final = 256
 #: The questions this code is asking: asking one of them again inside would wait for itself.
@@ -301,8 +303,8 @@ class View:
         """
         told = getattr(provider, "cache_identity", None)
         options = {name: value for name, value in request.options.items() if name != "model"}
-        first = next((at for at, item in enumerate(request.messages) if item["role"] == "assistant"), None)
-        messages = request.messages if first is None else request.messages[:first]
+        again = _is_again(request.messages)
+        messages = request.messages[:-2] if again else request.messages
         question: list[Any] = [
             self.namespace,
             told if isinstance(told, str) else identity(provider),
@@ -313,7 +315,7 @@ class View:
             request.schema,
         ]
         key = digest(question)
-        return None if key is None else (key, first is not None)
+        return None if key is None else (key, again)
 
     def forget(self, key: str) -> None:
         """Forget an answer that did not fit."""
@@ -492,6 +494,15 @@ def checked(cache: object) -> ReasoningCache | None:
     if isinstance(cache, ReasoningCache):
         return cache
     raise TypeError(format_type_error(cache, "ReasoningCache or bool", "argument 'cache'"))
+
+
+def _is_again(messages: list[dict[str, str]]) -> bool:
+    """Whether Dana asks once more because it could not use a reply: the last message but one."""
+    return (
+        len(messages) > 2
+        and messages[-2]["role"] == "assistant"
+        and messages[-1]["content"].startswith(AGAIN)
+    )
 
 
 def _waited() -> ModelError:
