@@ -574,12 +574,18 @@ with Dana(llm=model, cache=ReasoningCache(path={str(file)!r}, namespace="tests")
     with Dana(llm=model, cache=ReasoningCache(path=file, namespace="others")) as d:
         assert d.reason("?") == "second"
     cache.clear()
-    with Dana(llm=model, cache=ReasoningCache(path=file, namespace="tests")) as d:
+    cache = ReasoningCache(path=file, namespace="tests")
+    with Dana(llm=model, cache=cache) as d:
         assert d.reason("?") == "second"
+        assert d.cache is cache
+    with Dana() as d:
+        assert d.cache is None
 
     async def main() -> None:
         async with AsyncDana(llm=model, cache=ReasoningCache(path=file, namespace="tests")) as d:
             assert (await d.reason("?", details=True)).cached
+            assert d.cache is not None
+            assert d.cache.get_stats()["disk_hit_count"] == 1
 
     asyncio.run(main())
 

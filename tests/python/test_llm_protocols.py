@@ -126,8 +126,10 @@ def test_a_schema_is_dropped_when_refused(kind: str) -> None:
         provider = PROVIDERS[kind](server)
         assert generate(provider, request).text == '{"x": 7}'
         assert not {"response_format", "format", "tools", "tool_choice"} & set(server.requests[1])
+        identity = PROVIDERS[kind](server).cache_identity
         generate(provider, request)
         assert not {"response_format", "format", "tools", "tool_choice"} & set(server.requests[2])
+        assert provider.cache_identity == identity, "what was learnt is none of the question"
 
 
 def test_retry_after_is_honoured(kind: str) -> None:

@@ -455,6 +455,11 @@ class AsyncDana:
         return report.not_isolated(self._fallback_reason, self._wish.level)
 
     @property
+    def cache(self) -> ReasoningCache | None:
+        """The cache of answers, None when nothing is remembered."""
+        return self.models.cache
+
+    @property
     def usage(self) -> Usage:
         """What all turns so far used, tokens of failed attempts included."""
         from .result import Usage  # noqa: PLC0415 - loaded when it is asked for

@@ -452,6 +452,11 @@ class Dana:
         return self._sandbox
 
     @property
+    def cache(self) -> ReasoningCache | None:
+        """The cache of answers, None when nothing is remembered."""
+        return self._settings["cache"]  # type: ignore[no-any-return]
+
+    @property
     def usage(self) -> Usage:
         """What all turns so far used, tokens of failed attempts included."""
         return self.sandbox.usage

@@ -163,7 +163,7 @@ class Server:
         self._secrets = [secret for secret in (*secrets, *hidden) if secret and len(secret) > 3]
         self._timeouts = timeouts if timeouts is not None else Timeouts()
         self._max_retries = max_retries
-        self._schema = schema
+        self._schema = self._asked_schema = schema
         self._stream = stream
         self._max_tokens = max_tokens
         self._clients: dict[int, tuple[asyncio.AbstractEventLoop, httpx.AsyncClient]] = {}
@@ -174,7 +174,7 @@ class Server:
     @property
     def cache_identity(self) -> str:
         """What a cache tells this provider apart by, besides the model."""
-        return f"{type(self).__name__} {self.base_url} {self._schema!r} {self._max_tokens}"
+        return f"{type(self).__name__} {self.base_url} {self._asked_schema!r} {self._max_tokens}"
 
     # What a protocol says
 
