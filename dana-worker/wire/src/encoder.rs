@@ -2,7 +2,7 @@
 //! budget accepts; what the reader would refuse is an error here, before it leaves.
 
 use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
-use crate::literal::Literal;
+use crate::literal::{LITERAL_COST, Literal};
 use crate::marker::*;
 use crate::name::is_name;
 use crate::put::*;
@@ -249,7 +249,8 @@ impl<'b> Encoder<'b> {
             return Err(Violation::Tagged { kind: kind.name(), at: self.position() });
         }
         self.string(text.len())?;
-        self.leaf(if literal.is_nan() { Place::Nan } else { Place::Scalar }, text.len(), text.len() + 16)?;
+        let place = if literal.is_nan() { Place::Nan } else { Place::Scalar };
+        self.leaf(place, text.len() + LITERAL_COST, text.len() + 16)?;
         put_tagged(self.out, kind.tag(), 1);
         put_str(self.out, &text);
         Ok(())

@@ -36,16 +36,16 @@ class FromOpenAI:
         self, client: Any, model: str, *, schema: bool = True, models: Iterable[str] = (), **settings: Any
     ) -> None:
         self.model = model
-        self.models = [model, *(name for name in models if name != model)]
+        self.models: list[str] = [model, *(name for name in models if name != model)]
         self._client = client
         self._schema = schema
         self._settings = settings
         #: `generate` only makes a coroutine, and needs no thread to wait in.
-        self.is_async = type(client).__name__.startswith("Async")
+        self.is_async: bool = type(client).__name__.startswith("Async")
         url = getattr(client, "base_url", None)
-        self.base_url = str(url) if url is not None else ""
+        self.base_url: str = str(url) if url is not None else ""
         place = redacted(self.base_url) if self.base_url else identity(client)
-        self.cache_identity = f"openai {place} {schema} {sorted(map(repr, settings.items()))}"
+        self.cache_identity: str = f"openai {place} {schema} {sorted(map(repr, settings.items()))}"
 
     def generate(self, request: Request) -> Any:
         """Ask through the client."""
@@ -103,12 +103,12 @@ class FromLiteLLM:
         self, model: str, *, schema: bool = True, models: Iterable[str] = (), **settings: Any
     ) -> None:
         self.model = model
-        self.models = [model, *(name for name in models if name != model)]
+        self.models: list[str] = [model, *(name for name in models if name != model)]
         self._schema = schema
         self._settings = settings
-        self.provider_name = model.partition("/")[0] if "/" in model else "litellm"
+        self.provider_name: str = model.partition("/")[0] if "/" in model else "litellm"
         shown = {key: value for key, value in settings.items() if "key" not in key and "token" not in key}
-        self.cache_identity = f"litellm {schema} {sorted(map(repr, shown.items()))}"
+        self.cache_identity: str = f"litellm {schema} {sorted(map(repr, shown.items()))}"
 
     async def generate(self, request: Request) -> Response:
         """Ask through the package."""

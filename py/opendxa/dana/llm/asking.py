@@ -49,9 +49,9 @@ class Asking:
     ) -> None:
         self.provider = provider
         self._meter = Meter()
-        self.request = replace(request, meter=self._meter)
-        self.model = asked_model(provider, request)
-        self.used = Usage()
+        self.request: Request = replace(request, meter=self._meter)
+        self.model: str = asked_model(provider, request)
+        self.used: Usage = Usage()
         self._ledger = ledger
         self._view = view
         self._pool = pool

@@ -49,7 +49,7 @@ class Store:
     """The file. It is opened by each process that uses it, when it does."""
 
     def __init__(self, path: str | os.PathLike[str], max_bytes: int) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path: Path = Path(path).expanduser().absolute()
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._process = os.getpid()

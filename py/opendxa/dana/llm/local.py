@@ -69,9 +69,9 @@ class Local:
         self._startup_timeout = startup_timeout
         self._timeouts = timeouts
         self._client: tuple[_Server, OpenAICompatible] | None = None
-        self.model = self._model.stem if self._model is not None else PACKAGED
+        self.model: str = self._model.stem if self._model is not None else PACKAGED
         #: What a cache tells it apart by: the file is what answers.
-        self.cache_identity = f"local {self._model.absolute()}" if self._model is not None else "local"
+        self.cache_identity: str = f"local {self._model.absolute()}" if self._model is not None else "local"
 
     @staticmethod
     def installed() -> bool:

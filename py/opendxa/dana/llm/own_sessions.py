@@ -57,8 +57,8 @@ class Inner:
         self._resource = weakref.proxy(resource)
         self._deadline: float | None = None
         self._timeouts: Timeouts | None = None
-        self.model = getattr(resource.provider, "model", "")
-        self.models = getattr(resource.provider, "models", [])
+        self.model: str = getattr(resource.provider, "model", "")
+        self.models: Any = getattr(resource.provider, "models", [])
         self._usage: Usage | None = None
 
     def begin(self, timeout: float | Timeouts | None) -> None:

@@ -63,7 +63,7 @@ class _Resource:
         Limits(tokens=tokens, model_calls=model_calls, cost=cost)  # refuses what makes no sense
         self.provider = provider
         #: Shared with other resources of the same session, unless it was given.
-        self.pool = pool if pool is not None else LLMPool()
+        self.pool: LLMPool = pool if pool is not None else LLMPool()
         self._view = view
         self._ledger = Ledger(tokens, model_calls, cost, prices, within=session)
         self._closed = False

@@ -91,7 +91,7 @@ class _Clock:
 
     def __init__(self, timeouts: Timeouts, remaining: float | None, tokens: bool) -> None:
         limits = [limit for limit in (timeouts.total, remaining) if limit is not None]
-        self.total = min(limits) if limits else None
+        self.total: float | None = min(limits) if limits else None
         self.timeouts = timeouts
         self._tokens = tokens
         self._start = self._begin = time.monotonic()
@@ -156,8 +156,8 @@ class Server:
             raise ValueError(f"a model server's base URL begins with http:// or https://, got {shown!r}")
         self.model = model
         #: What programs may choose with ``set_model``.
-        self.models = [model, *(name for name in models if name != model)]
-        self.base_url = base_url.rstrip("/")
+        self.models: list[str] = [model, *(name for name in models if name != model)]
+        self.base_url: str = base_url.rstrip("/")
         self._headers = dict(headers)
         hidden = [value for name, value in self._headers.items() if _SECRET_HEADERS.search(name)]
         self._secrets = [secret for secret in (*secrets, *hidden) if secret and len(secret) > 3]
