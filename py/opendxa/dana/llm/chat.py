@@ -28,7 +28,7 @@ __all__ = ["deadline", "failure", "late", "question", "result", "too_late"]
 
 _OPTIONS: Final = frozenset({"system_message", "format", "model", *PASSED_ON})
 #: What waiting for too long is, in every version of Python.
-_TIMEOUTS: Final = (TimeoutError, FutureTimeoutError, AsyncTimeoutError)
+_TIMEOUTS: Final[tuple[type[Exception], ...]] = (TimeoutError, FutureTimeoutError, AsyncTimeoutError)
 
 
 def question(
