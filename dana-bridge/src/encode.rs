@@ -224,8 +224,6 @@ impl<'a, 'py> Sender<'a, 'py> {
             self.function(function)
         } else if let Ok(bytes) = value.cast::<PyByteArray>() {
             Ok(self.encoder.bytes(&bytes.to_vec())?)
-        } else if self.table(value)? {
-            Ok(())
         } else {
             self.other(value)
         }
@@ -255,7 +253,12 @@ impl<'a, 'py> Sender<'a, 'py> {
         let py = value.py();
         match crossing::outgoing(self.session, value) {
             Ok(stands) if stands.is(py.NotImplemented()) => {
-                Err(Unsendable::value(unsendable_name(value)?, value))
+                // A registered type comes before a table that it is.
+                if self.table(value)? {
+                    Ok(())
+                } else {
+                    Err(Unsendable::value(unsendable_name(value)?, value))
+                }
             }
             Ok(stands) => self.value(&stands),
             Err(error) if raise::is_conversion(py, &error) => Err(Unsendable::Refused {
