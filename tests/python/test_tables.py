@@ -725,7 +725,17 @@ def test_types_that_were_never_given_are_refused(of: str, dtype: str, cells: Any
 
 
 @pytest.mark.parametrize(
-    "note", ["{", "[]", "[" * 100_000, "5", '{"of": "pandas", "labels": 5}', '{"of": "pandas", "index": []}']
+    "note",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"of": []}',
+        "{}",
+        "5",
+        '{"of": "pandas", "labels": 5}',
+        '{"of": "pandas", "index": []}',
+    ],
 )
 def test_notes_that_were_never_given_are_refused(note: str) -> None:
     from opendxa.dana.tables import Malformed, incoming

@@ -128,7 +128,7 @@ def _read(text: str) -> dict[str, Any]:
         known = json.loads(text)
     except (ValueError, RecursionError):
         known = None
-    if not isinstance(known, dict):
+    if not isinstance(known, dict) or not isinstance(known.get("of"), str):
         raise Malformed("a table with a note that it was not given")
     return known
 
