@@ -55,6 +55,13 @@ def test_fixed_caps() -> None:
     assert constant(f"{lang}/vm/unwind.rs", "TRACE") == 60
     assert (sources.MAX_TEXTS, sources.MAX_TEXT) == (32, 131_072)
     assert (sources.MAX_NAMES, sources.MAX_PATHS) == (1000, 4)
+    assert constant(f"{wire}/table.rs", "COLUMNS") == 16_384
+    assert constant(f"{wire}/table.rs", "LABEL_BYTES") == 4096
+    assert constant(f"{lang}/value/grid_text.rs", "MODEL_BYTES") == 16 * 2**10
+    assert constant(f"{lang}/reason/options.rs", "DATA_BYTES") == 32 * 2**10
+    assert constant(f"{lang}/value/grid_text.rs", "ROWS") == 20
+    assert constant(f"{lang}/value/grid_text.rs", "COLUMNS") == 20
+    assert constant(f"{lang}/value/grid_text.rs", "CELL") == 40
     assert background.MOST_THREADS == 64
     assert resources.MOST_OPEN == 256
     assert MAX_SOURCE == 4 * 2**20
