@@ -193,9 +193,9 @@ def test_a_frame_of_all_types_is_sliced_and_joined_in_a_program(d: Dana) -> None
     assert list(row) == list(COLUMNS)
     assert row["Int16"] == 3
     assert row["category"] == "x"
-    assert row["datetime[ns]"] == "1969-12-31T00:00:00"
-    assert row["Paris"] == "2024-06-30T22:00:00+00:00"
-    assert row["timedelta"] == 10800.0
+    assert row["datetime[ns]"] == dt.datetime(1969, 12, 31)
+    assert row["Paris"] == dt.datetime(2024, 6, 30, 22, tzinfo=dt.timezone.utc)
+    assert row["timedelta"] == dt.timedelta(hours=3)
     assert value(d, "t[1]['Int64']") is None
     assert value(d, "t[1]['UTC']") is None
 
