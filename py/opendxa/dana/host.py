@@ -308,26 +308,26 @@ class _Question:
         response: Response | None = None
         try:
             response = self._asking.ask()
+            return response.text
         except ModelLimitError:
             raise
         except Exception as error:
             raise ModelError(WITHHELD) from error
         finally:
             self._book(response)
-        return response.text
 
     async def ask_async(self) -> str:
         """Ask a provider that waits without a thread."""
         response: Response | None = None
         try:
             response = await self._asking.ask_async()
+            return response.text
         except ModelLimitError:
             raise
         except Exception as error:
             raise ModelError(WITHHELD) from error
         finally:
             self._book(response)
-        return response.text
 
     def _book(self, response: Response | None) -> None:
         used = self._asking.used

@@ -194,7 +194,7 @@ async def _pieces(provider: Any, request: Request) -> AsyncGenerator[str | Respo
         yield response.text
         yield response
         return
-    pieces = stream(request)
+    pieces: Any = stream(request)
     if not hasattr(pieces, "__aiter__"):
         raise ModelError(f"the stream of {provider!r} is not an async iterator")
     try:
