@@ -118,7 +118,7 @@ class AsyncDana:
         self._settings = arguments.settings
         self._wish = arguments.wish
         self.limits: Limits = limits if limits is not None else USUAL
-        self.models = Models(llm, self.limits, self._settings["prices"], self._settings["cache"])
+        self.models: Models = Models(llm, self.limits, self._settings["prices"], self._settings["cache"])
         #: The structs that were defined for `reason`, and the session they were defined in.
         self._defined: tuple[AsyncSession | None, set[str]] = (None, set())
         self._process = os.getpid()

@@ -56,7 +56,7 @@ class Asking:
         self._view = view
         self._pool = pool
         #: Whether it went out to the provider.
-        self.went_out = False
+        self.went_out: bool = False
 
     def ask(self) -> Response:
         """Ask and wait."""

@@ -38,7 +38,7 @@ class FromCallable:
         self._function = function
         #: `generate` only makes a coroutine, and needs no thread to wait in.
         self.is_async: bool = is_async(function)
-        self.cache_identity = f"callable {name}" if name is not None else identity(function)
+        self.cache_identity: str = f"callable {name}" if name is not None else identity(function)
 
     def generate(self, request: Request) -> Any:
         """Answer by calling the function."""
