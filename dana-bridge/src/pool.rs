@@ -117,8 +117,9 @@ struct State {
     tally: Tally,
 }
 
-/// How much of the processors' time those who found no spare need for starting workers of their own: a bucket that runs
-/// out at a steady rate. Starting spares beside them would take from them what it is meant to save.
+/// How much of the processors' time goes into starting workers, spares or not: a bucket that runs out at a steady rate.
+/// When it is full whoever finds no spare starts a worker anyway, and another one beside it would take from it what it is
+/// meant to save.
 #[derive(Default)]
 struct Pressure {
     level: Duration,
@@ -126,8 +127,8 @@ struct Pressure {
 }
 
 impl Pressure {
-    /// The part of the processors' time that may go into such starts while spares are started too.
-    const SHARE: f64 = 0.6;
+    /// The part of the processors' time that may go into starts while some of them are spares'.
+    const SHARE: f64 = 0.7;
     /// The bucket's level from which on no spare is started, and its size.
     const HIGH: Duration = Duration::from_millis(4);
     const FULL: Duration = Duration::from_millis(12);
@@ -333,7 +334,7 @@ pub(crate) fn warm(recipe: &Arc<Recipe>, count: usize) -> Result<usize, Unready>
     }
 }
 
-/// Somebody who found no spare has started a worker, which took so long.
+/// A worker was started, which took so long.
 pub(crate) fn count_start(time: Duration) {
     POOL.get().lock().pressure.add(time, Instant::now());
 }

@@ -207,10 +207,8 @@ impl Candidate {
 
     /// The worker, once [`Candidate::step`] said that it is ready.
     pub(crate) fn ready(self) -> Result<Recruit, Unready> {
-        let Candidate { purpose, begun, leash, link, report, turns, .. } = self;
-        if purpose == Purpose::Session {
-            pool::count_start(begun.elapsed());
-        }
+        let Candidate { begun, leash, link, report, turns, .. } = self;
+        pool::count_start(begun.elapsed());
         Ok(Recruit { leash, link, report: report.ok_or(Stop::Gone)?, turns })
     }
 
