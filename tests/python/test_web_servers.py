@@ -24,8 +24,9 @@ import pytest
 from hosts import all_end, eventually, ticks, watched, workers
 
 CLIENTS = 6
-#: Requests at most, so that a test cannot go on for ever.
-MOST = 3000
+#: Requests at most: numbers of processes must not come round while a worker that serves twice is looked for.
+#: uvicorn takes seconds to notice that a process was killed; the other one serves thousands meanwhile.
+MOST = 10_000
 
 GUNICORN = [
     "gunicorn",
@@ -60,6 +61,8 @@ class Server:
         #: Set when it is told to end: whoever gets no answer now does not ask again.
         self.stopping = False
         self._seen: set[int] = set()
+        #: What clients found wrong: they ask no more then.
+        self.wrong: list[BaseException] = []
 
     def children(self) -> list[int]:
         pid = self.process.pid
@@ -93,7 +96,7 @@ class Server:
     def load(self) -> Iterator[None]:
         """Have several clients ask, one request each at a time."""
         stop = threading.Event()
-        wrong: list[BaseException] = []
+        wrong = self.wrong
 
         def client() -> None:
             while not stop.is_set() and not wrong:
@@ -119,7 +122,8 @@ class Server:
         assert not wrong, wrong
 
     def until(self, true: Callable[[], object]) -> None:
-        eventually(lambda: true() or self.process.poll() is not None)
+        eventually(lambda: true() or self.wrong or self.process.poll() is not None)
+        assert not self.wrong, self.wrong
         assert self.process.poll() is None, "the server has ended"
 
 
