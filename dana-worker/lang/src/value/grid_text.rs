@@ -156,6 +156,7 @@ fn quoted(cell: &str) -> String {
 fn cell_text(column: &Column, row: usize) -> Result<String, Raise> {
     match column.cell(row)? {
         Value::None => Ok(String::new()),
+        Value::Literal(literal) => literal.display(),
         value => match value.as_text() {
             Some(text) => Ok(text::beginning(&text, MODEL_CELL + 1).to_owned()),
             None => repr::shown(&value),
