@@ -119,7 +119,7 @@ class AsyncDana:
         self._wish = arguments.wish
         self.limits: Limits = limits if limits is not None else USUAL
         self.models: Models = Models(llm, self.limits, self._settings["prices"], self._settings["cache"])
-        #: The structs that were defined for `reason`, and the session they were defined in.
+        #: The names of structs that were defined for Python's types, and the session they were defined in.
         self._defined: tuple[AsyncSession | None, set[str]] = (None, set())
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -299,7 +299,7 @@ class AsyncDana:
 
         with self.models.receipt(details) as (name, receipt):
             inquiry = Inquiry(prompt, checked, returns, name)
-            await self._define_types(inquiry.source)
+            await self._define((await self._ready())[0], inquiry.definitions)
             done, value = False, None
             while not done:
                 done, value = inquiry.value(await self._reason(*inquiry.arguments))
@@ -314,17 +314,6 @@ class AsyncDana:
             from .sandbox import prefixed  # noqa: PLC0415 - loaded when something failed
 
             raise prefixed("Dana reasoning failed: ", error) from error.__cause__
-
-    async def _define_types(self, source: str) -> None:
-        """Have the session know structs, once."""
-        session, _ = await self._ready()
-        if self._defined[0] is not session:
-            self._defined = (session, set())
-        if source and source not in self._defined[1]:
-            error = (await self.execute_string(source, "<types>")).error
-            if error is not None:
-                raise error
-            self._defined[1].add(source)
 
     def get_llm_async(
         self,
@@ -424,10 +413,15 @@ class AsyncDana:
         return self._types
 
     async def _define(self, session: AsyncSession, definitions: Mapping[str, str]) -> None:
-        """Define the structs that the session does not have."""
-        missing = [text for name, text in definitions.items() if not await _has(session, name)]
+        """Define the structs that the session does not have, once."""
+        if self._defined[0] is not session:
+            self._defined = (session, set())
+        known = self._defined[1]
+        new = [name for name in definitions if name not in known]
+        missing = [definitions[name] for name in new if not await _has(session, name)]
         if missing:
-            await session.run("".join(missing), "<bind>", None)
+            await session.run("".join(missing), "<types>", None)
+        known.update(new)
 
     # What is known
 

@@ -121,7 +121,7 @@ class _SessionInterface:
             shelf = Shelf(kinds)
         named = {**named_functions(functions), **(members or {})} if functions or members else {}
         self._host = Host(Models(llm, self.limits, prices, cache), named, search_paths, echo, shelf)
-        #: The structs that were defined for `inquire`, and the session they were defined in.
+        #: The names of structs that were defined for Python's types, and the session they were defined in.
         self._defined: tuple[Session | None, set[str]] = (None, set())
         if self._host.functions:
             check_count(dict(self._host.table))
@@ -243,9 +243,11 @@ class _SessionInterface:
 
     def reason(self, prompt: str, options: dict[str, Any] | None = None) -> Any:
         """Ask the model; the program's own `reason` builds the question and reads the answer."""
-        checked = reason_options.check(options)
+        return self._reason(prompt, reason_options.check(options))
+
+    def _reason(self, prompt: str, options: dict[str, Any]) -> Any:
         try:
-            return self.execute_function("reason", (prompt, checked))
+            return self.execute_function("reason", (prompt, options))
         except LimitExceededError:
             raise
         except DanaCallError as error:
@@ -258,32 +260,11 @@ class _SessionInterface:
         checked = reason_options.check(options)
         with self._host.models.receipt(details) as (name, receipt):
             inquiry = Inquiry(prompt, checked, returns, name)
-            self._define_types(inquiry.source)
+            self._define(self._ready(), inquiry.definitions)
             done, value = False, None
             while not done:
-                try:
-                    answer = self.execute_function("reason", inquiry.arguments)
-                except LimitExceededError:
-                    raise
-                except DanaCallError as error:
-                    raise prefixed("Dana reasoning failed: ", error) from error
-                done, value = inquiry.value(answer)
+                done, value = inquiry.value(self._reason(*inquiry.arguments))
             return receipt.result(value) if details else value
-
-    def _define_types(self, source: str) -> None:
-        """Have the session know structs, once."""
-        session = self._ready()
-        if self._defined[0] is not session:
-            self._defined = (session, set())
-        if source and source not in self._defined[1]:
-            self.exec_source(source, "<types>")
-            self._defined[1].add(source)
-
-    def exec_source(self, source: str, filename: str) -> None:
-        """Run Dana source text; a failure is raised."""
-        error = self.execute_string(source, filename).error
-        if error is not None:
-            raise error
 
     @property
     def models(self) -> Models:
@@ -384,10 +365,15 @@ class _SessionInterface:
         return self._types
 
     def _define(self, session: Session, definitions: Mapping[str, str]) -> None:
-        """Define the structs that the session does not have."""
-        missing = [text for name, text in definitions.items() if not _has(session, name)]
+        """Define the structs that the session does not have, once."""
+        if self._defined[0] is not session:
+            self._defined = (session, set())
+        known = self._defined[1]
+        new = [name for name in definitions if name not in known]
+        missing = [definitions[name] for name in new if not _has(session, name)]
         if missing:
-            session.run("".join(missing), "<bind>")
+            session.run("".join(missing), "<types>")
+        known.update(new)
 
     def restart_subprocess(self) -> None:
         """End the session and open a new one; its state is lost, what it used stays counted."""

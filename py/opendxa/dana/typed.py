@@ -11,10 +11,13 @@ chance, made of what they hold.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .annotations import Description, build, describe
 from .exceptions import DanaCallError, TypeConversionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Inquiry"]
 
@@ -38,9 +41,9 @@ class Inquiry:
             self._options["returns"] = self._said.annotation
 
     @property
-    def source(self) -> str:
-        """The structs that the session must know."""
-        return self._said.source if self._said is not None else ""
+    def definitions(self) -> Mapping[str, str]:
+        """The structs that the session must know, by name."""
+        return self._said.structs if self._said is not None else {}
 
     @property
     def arguments(self) -> tuple[str, dict[str, Any]]:
