@@ -649,6 +649,21 @@ def test_a_fork_uses_the_file_too(file: Path) -> None:
     assert cache.get("child") == 2
 
 
+def test_two_caches_of_a_process_use_one_file(file: Path) -> None:
+    first = ReasoningCache(path=file, namespace="n")
+    first.put("before", None, 1)
+    second = ReasoningCache(path=file, namespace="n")
+    # The last process to close the file takes its journal away: this one is still there.
+    script = "import sys; from opendxa.dana.llm import ReasoningCache as C; C(path=sys.argv[1], namespace='')"
+    subprocess.run([sys.executable, "-c", f"{script}.close()", str(file)], check=True)
+    assert file.with_name("answers.db-wal").exists()
+    assert first.put("after", None, 2)
+    assert second.get("after") == 2
+    second.close()
+    first.close()
+    assert ReasoningCache(path=file, namespace="n").get("after") == 2
+
+
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "pages"])
 def test_a_damaged_file_is_put_aside(file: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     cache = ReasoningCache(path=file, namespace="n")

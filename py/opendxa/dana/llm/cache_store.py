@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -226,18 +227,18 @@ class Store:
     def _own(self) -> tuple[int, int]:
         """See that the file is there, ours, and nobody else's; return which one it is."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.path, flags, 0o600)
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, flags, 0o600))
+            # One that was there is only looked at: closing it would drop the locks that other connections of
+            # this process have on it.
+            facts = self.path.lstat()
         except OSError as error:
             problem = error.strerror or str(error)
             raise ResourceError(f"the cache {self.path} cannot be opened: {problem}") from error
-        try:
-            facts = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise ResourceError(f"the cache {self.path} is not a file")
+            raise ResourceError(f"the cache {self.path} cannot be opened: it is not a file")
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
             raise ResourceError(
                 f"the cache {self.path} may be read or written by others, who could plant answers\n"
