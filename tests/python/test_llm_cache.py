@@ -687,6 +687,19 @@ def test_a_damaged_file_is_put_aside(file: Path, damage: str, caplog: pytest.Log
     assert ReasoningCache(path=file, namespace="n").get("new") == "answer"
 
 
+def test_a_damaged_file_that_cannot_be_put_aside_costs_no_question(file: Path) -> None:
+    cache = ReasoningCache(path=file, namespace="n")
+    cache.put("before", None, "answer")
+    cache.close()
+    file.write_bytes(b"not a database" * 500)
+    (file.with_name("answers.db.damaged") / "full").mkdir(parents=True)
+    with pytest.raises(ResourceError, match="cannot be put aside"):
+        ReasoningCache(path=file, namespace="n")
+    with Dana(llm="scripted:fine", cache=cache) as d:
+        assert "fine" in d.reason("Is it?")
+        assert d.reason("Is it?", details=True).cached
+
+
 def test_a_file_damaged_while_it_is_used(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = ReasoningCache(path=file, namespace="n")
     for number in range(700):  # more than a connection keeps in memory

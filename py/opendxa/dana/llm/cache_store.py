@@ -216,7 +216,11 @@ class Store:
             database.close()
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            self._put_aside(error)
+            if not self._put_aside(error):
+                raise ResourceError(
+                    f"the cache {self.path} is damaged ({error}) and cannot be put aside\n"
+                    "Hint: delete the file, or choose another path"
+                ) from error
             return self._opened()
         except BaseException:
             database.close()
@@ -246,8 +250,8 @@ class Store:
             )
         return facts.st_dev, facts.st_ino
 
-    def _put_aside(self, error: Exception) -> None:
-        """Rename a damaged file, if it is still the one that was opened."""
+    def _put_aside(self, error: Exception) -> bool:
+        """Rename a damaged file, if it is still the one that was opened; False when it cannot be."""
         self._let_go()
         try:
             facts = self.path.lstat()
@@ -264,6 +268,8 @@ class Store:
                     Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         except OSError as problem:
             _log.warning("the damaged cache %s cannot be put aside: %s", self.path, problem)
+            return False
+        return True
 
     def _let_go(self) -> None:
         import sqlite3  # noqa: PLC0415
