@@ -737,6 +737,24 @@ def test_a_file_others_may_touch_is_refused(file: Path, mode: int) -> None:
         ReasoningCache(path=file, namespace="n")
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_journal_others_may_touch_is_refused(file: Path, suffix: str) -> None:
+    ReasoningCache(path=file, namespace="n").close()
+    beside = Path(f"{file}{suffix}")
+    beside.touch()
+    beside.chmod(0o666)
+    with pytest.raises(ResourceError, match="may be read or written by others"):
+        ReasoningCache(path=file, namespace="n")
+    beside.unlink()
+    beside.symlink_to(file)
+    with pytest.raises(ResourceError, match="may be read or written by others"):
+        ReasoningCache(path=file, namespace="n")
+    beside.unlink()
+    file.parent.chmod(0o1777)
+    with pytest.raises(ResourceError, match="a folder that everybody may write to"):
+        ReasoningCache(path=file, namespace="n")
+
+
 def test_other_files_are_refused_and_left_alone(file: Path, tmp_path: Path) -> None:
     file.parent.mkdir()
     link = tmp_path / "link.db"

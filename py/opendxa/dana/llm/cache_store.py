@@ -33,6 +33,8 @@ _APPLICATION: Final = 0x44414E41
 _VERSION: Final = 1
 #: Seconds to wait for another process that writes.
 _PATIENCE: Final = 2.0
+#: What SQLite keeps beside the file.
+_JOURNALS: Final = ("-journal", "-wal", "-shm")
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY,
@@ -248,7 +250,28 @@ class Store:
                 f"the cache {self.path} may be read or written by others, who could plant answers\n"
                 f"Hint: chmod 600 {self.path}, or choose another path"
             )
+        self._see_beside()
         return facts.st_dev, facts.st_ino
+
+    def _see_beside(self) -> None:
+        """See that nobody else can have a part in the journals, which are read as the file itself is."""
+        folder = self.path.parent
+        if folder.stat().st_mode & 0o002:
+            raise ResourceError(
+                f"the cache {self.path} is in a folder that everybody may write to, who could plant answers\n"
+                f"Hint: choose a folder of your own below {folder}"
+            )
+        for suffix in _JOURNALS:
+            beside = Path(f"{self.path}{suffix}")
+            try:
+                facts = beside.lstat()
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+                raise ResourceError(
+                    f"the cache's {beside} may be read or written by others, who could plant answers\n"
+                    "Hint: delete it, or choose another path"
+                )
 
     def _put_aside(self, error: Exception) -> bool:
         """Rename a damaged file, if it is still the one that was opened; False when it cannot be."""
@@ -264,7 +287,7 @@ class Store:
                     error,
                     aside,
                 )
-                for suffix in ("-journal", "-wal", "-shm"):
+                for suffix in _JOURNALS:
                     Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         except OSError as problem:
             _log.warning("the damaged cache %s cannot be put aside: %s", self.path, problem)
