@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gzip
 import os
 import threading
 import time
@@ -122,6 +123,15 @@ def test_retries_end() -> None:
     assert caught.value.attempts == 3
     assert caught.value.status == 503
     assert "(3 tries)" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_an_answer_that_is_packed_is_not_unpacked(status: int) -> None:
+    packed = gzip.compress(gzip.compress(b" " * 50_000_000))
+    reply = Reply(status=status, raw=packed, headers={"Content-Encoding": "gzip, gzip"})
+    with ModelServer(reply) as server, pytest.raises(ModelError, match=r"is packed \(gzip, gzip\)"):
+        ask(server)
+    assert [sent["accept-encoding"] for sent in server.headers] == ["identity"]
 
 
 def test_tokens_of_failed_tries_count() -> None:

@@ -296,6 +296,10 @@ class Server:
             call = client.build_request("POST", self._url(model), json=body, timeout=connecting)
             reply = await clock.within(client.send(call, stream=True))
             try:
+                # Nothing bounds what a few bytes unfold to, and answers that are packed were not asked for.
+                packed = reply.headers.get("content-encoding", "identity")
+                if packed.lower() != "identity":
+                    raise self._error(f"the answer is packed ({packed[:50]})", status=reply.status_code)
                 if reply.status_code != 200:
                     raise await self._refusal(reply, clock, answer)
                 async with aclosing(self._read(reply, clock, answer)) as pieces:
@@ -334,7 +338,7 @@ class Server:
                 self._clients.pop(key, None)
         client = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=self._timeouts.connect),
-            headers=self._headers,
+            headers={"accept-encoding": "identity", **self._headers},
             # Loading certificates takes longer than a call on this machine.
             verify=self.base_url.startswith("https://"),
             trust_env=not self._on_loopback(),
