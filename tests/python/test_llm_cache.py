@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from opendxa.dana import AsyncDana, Dana, Limits
 from opendxa.dana.exceptions import ModelError, ResourceError
 from opendxa.dana.llm import (
     FromCallable,
+    LLMPool,
     OpenAICompatible,
     ReasoningCache,
     Request,
     Response,
     Scripted,
+    Timeouts,
 )
 from opendxa.dana.llm import cache as cache_module
 from opendxa.dana.llm.cache_key import digest
@@ -486,6 +489,36 @@ def test_a_failure_is_told_to_all_who_wait_and_a_cancellation_to_nobody(
         assert sum(session.usage.failed_attempts for session in sessions) == 3
         for session in sessions:
             await session.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("own", ["pool", "timeouts"])
+def test_who_waits_does_not_share_the_askers_own_limits(own: str) -> None:
+    async def main() -> None:
+        cache, failing = ReasoningCache(namespace="all"), asyncio.Event()
+
+        async def model(messages: object, options: object) -> str:
+            if own == "timeouts" and not failing.is_set():
+                failing.set()
+                await asyncio.sleep(0.2)
+                raise ModelError("no first token in time")
+            return "answer"
+
+        pool = LLMPool(size=1, wait=0.2)
+        with Dana(llm=model, cache=cache) as d, Dana(llm=model, cache=cache) as e:
+            async with (
+                d.get_llm_async(pool=pool) as first,
+                e.get_llm_async() as second,
+                AsyncExitStack() as held,
+            ):
+                if own == "pool":
+                    await held.enter_async_context(pool.place_async())
+                leader = asyncio.create_task(first.generate("same", timeout=Timeouts(first_token=0.2)))
+                await asyncio.sleep(0.05)
+                assert await second.generate("same") == "answer"
+                with pytest.raises(ModelError):
+                    await leader
 
     asyncio.run(main())
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-from opendxa.dana.exceptions import ModelError
+from opendxa.dana.exceptions import ModelBusyError, ModelError
 from opendxa.dana.types import format_type_error
 
 from .cache_key import digest, prompt_key
@@ -451,8 +451,7 @@ class View:
             if self.keep(key, response):
                 self.save(key, response)
         except ModelError as error:
-            # One that ran into its own session's end says nothing about the question.
-            outcome = error if request.remaining() != 0 else None
+            outcome = _shared(error, request)
             raise
         else:
             return response
@@ -475,7 +474,7 @@ class View:
             if self.keep(key, response):
                 await asyncio.to_thread(self.save, key, response)
         except ModelError as error:
-            outcome = error if request.remaining() != 0 else None
+            outcome = _shared(error, request)
             raise
         else:
             return response
@@ -503,6 +502,12 @@ def _is_again(messages: list[dict[str, str]]) -> bool:
         and messages[-2]["role"] == "assistant"
         and messages[-1]["content"].startswith(AGAIN)
     )
+
+
+def _shared(error: ModelError, request: Request) -> ModelError | None:
+    """Return a failure for those who wait; one of the asker's own time or place says nothing to them."""
+    own = isinstance(error, ModelBusyError) or request.timeouts is not None or request.remaining() == 0
+    return None if own else error
 
 
 def _waited() -> ModelError:
