@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gzip
+import json
 import os
 import threading
 import time
@@ -132,6 +133,24 @@ def test_an_answer_that_is_packed_is_not_unpacked(status: int) -> None:
     with ModelServer(reply) as server, pytest.raises(ModelError, match=r"is packed \(gzip, gzip\)"):
         ask(server)
     assert [sent["accept-encoding"] for sent in server.headers] == ["identity"]
+
+
+@pytest.mark.parametrize(("status", "before"), [(401, 190), (200, 190), (401, 490)])
+def test_half_a_key_is_not_shown_either(status: int, before: int) -> None:
+    key = "abcdef0123456789abcdef0123456789"
+    text = "y" * before + key
+    raw = json.dumps({"error": {"message": text}}).encode() if before > 200 else text.encode()
+    with ModelServer(Reply(status=status, raw=raw)) as server, pytest.raises(ModelError) as caught:
+        generate(OpenAICompatible("m", server.url, key, max_retries=0), QUESTION)
+    assert "yyy" in str(caught.value)
+    assert "abcdef" not in str(caught.value)
+
+
+@pytest.mark.parametrize("year", ["9" * 20, "2030 00:00:00 +" + "9" * 20])
+def test_a_rest_that_is_no_time_is_none(year: str) -> None:
+    slow = Reply("slow down", status=429, headers={"Retry-After": f"Mon, 01 Jan {year} 00:00:00 GMT"})
+    with ModelServer(slow, Reply("ok")) as server:
+        assert ask(server).text == "ok"
 
 
 def test_tokens_of_failed_tries_count() -> None:

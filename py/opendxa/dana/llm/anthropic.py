@@ -95,7 +95,7 @@ class Anthropic(Server):
     def _event(self, data: dict[str, Any], answer: Answer) -> str:
         kind = data.get("type")
         if kind == "error":
-            raise Retry(self._error(f"the stream reported an error: {message(data)}"))
+            raise Retry(self._error(f"the stream reported an error: {message(data, self._secrets)}"))
         if kind == "message_start":
             begun = data.get("message") or {}
             answer.model = str(begun.get("model") or "")
@@ -117,7 +117,7 @@ class Anthropic(Server):
         inputs = [json.dumps(block.get("input")) for block in blocks if block.get("type") == "tool_use"]
         texts = [str(block.get("text")) for block in blocks if block.get("type") == "text"]
         if not inputs and not texts:
-            raise Retry(self._error(f"the answer holds no text: {str(data)[:200]}"))
+            raise Retry(self._error(f"the answer holds no text: {self._shown(str(data))}"))
         answer.parts += inputs[:1] or texts
 
     def _finish(self, request: Request, text: str) -> str:

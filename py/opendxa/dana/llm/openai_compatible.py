@@ -91,7 +91,7 @@ class OpenAICompatible(Server):
 
     def _event(self, data: dict[str, Any], answer: Answer) -> str:
         if data.get("error"):
-            raise Retry(self._error(f"the stream reported an error: {message(data)}"))
+            raise Retry(self._error(f"the stream reported an error: {message(data, self._secrets)}"))
         answer.model = str(data.get("model") or answer.model)
         self._book(data, answer)
         choice = first(data.get("choices"))
@@ -105,7 +105,7 @@ class OpenAICompatible(Server):
         self._book(data, answer)
         content = (first(data.get("choices")).get("message") or {}).get("content")
         if not isinstance(content, str):
-            raise Retry(self._error(f"the answer holds no text: {str(data)[:200]}"))
+            raise Retry(self._error(f"the answer holds no text: {self._shown(str(data))}"))
         answer.parts.append(content)
 
     def _book(self, data: dict[str, Any], answer: Answer) -> None:

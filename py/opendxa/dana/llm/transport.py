@@ -37,6 +37,8 @@ _LONGEST_WAIT: Final = 8.0
 _LONGEST_RETRY_AFTER: Final = 120.0
 #: Largest answer that is read, in bytes.
 _MAX_ANSWER: Final = 16 * 2**20
+#: Most characters that are read of a refusal.
+_MAX_REFUSAL: Final = 65536
 #: What looks like a key, wherever a server repeats it.
 _KEYS: Final = re.compile(r"(?i)\b(?:sk|pk|rk|gsk|xai)[-_][\w-]{8,}|\bbearer\s+\S+")
 #: Headers whose values nobody may see.
@@ -407,9 +409,9 @@ class Server:
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise Retry(self._error(f"the answer is not JSON: {text[:200]!r}")) from error
+            raise Retry(self._error(f"the answer is not JSON: {self._shown(text)!r}")) from error
         if not isinstance(data, dict):
-            raise Retry(self._error(f"the answer is not a JSON object: {text[:200]!r}"))
+            raise Retry(self._error(f"the answer is not a JSON object: {self._shown(text)!r}"))
         return data
 
     # Errors
@@ -417,7 +419,7 @@ class Server:
     async def _refusal(self, reply: httpx.Response, clock: _Clock, answer: Answer) -> Exception:
         """Return the error for an answer that is not 200."""
         text, pieces = "", reply.aiter_text()
-        while len(text) < 65536 and (piece := await clock.within(_next(pieces))) is not None:
+        while len(text) < _MAX_REFUSAL and (piece := await clock.within(_next(pieces))) is not None:
             text += piece
         data: dict[str, Any] = {}
         with suppress(ValueError, RecursionError):
@@ -425,7 +427,7 @@ class Server:
             data = parsed if isinstance(parsed, dict) else {}
         self._book(data, answer)
         status = reply.status_code
-        told = message(data) or text[:200].strip() or reply.reason_phrase
+        told = message(data, self._secrets) or self._shown(text).strip() or reply.reason_phrase
         error = self._error(f"HTTP {status}: {told}", self._hint(status), status)
         if status in _RETRIED or status == 400:
             return Retry(error, _retry_after(reply.headers))
@@ -440,6 +442,10 @@ class Server:
             404: "check the base URL and the model's name",
             429: "the server limits requests; wait, or lower the load",
         }.get(status)
+
+    def _shown(self, text: str) -> str:
+        """Return the beginning of a text; half a key would not be known for one, so keys go first."""
+        return redacted(text[:_MAX_REFUSAL], self._secrets)[:200]
 
     def _error(self, problem: str, hint: str | None = None, status: int | None = None) -> ModelError:
         """Say what the server did."""
@@ -493,12 +499,11 @@ def count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def message(data: dict[str, Any]) -> str:
+def message(data: dict[str, Any], secrets: Iterable[str] = ()) -> str:
     """Find the text of an error in what servers send."""
     error = data.get("error")
-    if isinstance(error, dict):
-        return str(error.get("message") or error)[:500]
-    return str(error or data.get("message") or "")[:500]
+    told = error.get("message") or error if isinstance(error, dict) else error or data.get("message") or ""
+    return redacted(str(told)[:_MAX_REFUSAL], secrets)[:500]
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -514,6 +519,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
     from email.utils import parsedate_to_datetime  # noqa: PLC0415
 
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     return None
