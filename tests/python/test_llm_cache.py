@@ -288,6 +288,21 @@ def test_what_belongs_to_the_question() -> None:
     assert answers(twin, different[0]) == ["answer 1"], "so does its name"
 
 
+def test_models_that_a_function_lists_are_told_apart() -> None:
+    class Many:
+        model = "a"
+
+        def models(self) -> list[str]:
+            return ["a", "b"]
+
+        def generate(self, request: Request) -> str:
+            return f"by {request.options.get('model', 'a')}"
+
+    with Dana(llm=Many(), cache=True, echo=False) as d:
+        program = 'x = llm("q")\nset_model("b")\ny = llm("q")\n[x, y]'
+        assert d.execute_string(program).result == ["by a", "by b"]
+
+
 def test_callables_are_told_apart() -> None:
     cache = ReasoningCache(namespace="all")
     asked = []

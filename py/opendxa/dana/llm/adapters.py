@@ -107,7 +107,7 @@ class FromLiteLLM:
         self._schema = schema
         self._settings = settings
         self.provider_name: str = model.partition("/")[0] if "/" in model else "litellm"
-        shown = {key: value for key, value in settings.items() if "key" not in key and "token" not in key}
+        shown = {key: value for key, value in settings.items() if not key.endswith(("key", "token"))}
         self.cache_identity: str = f"litellm {schema} {sorted(map(repr, shown.items()))}"
 
     async def generate(self, request: Request) -> Response:

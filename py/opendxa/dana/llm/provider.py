@@ -128,8 +128,9 @@ def asked_model(provider: object, request: Request) -> str:
     """Return the name of the model a question goes to, empty where the provider does not say."""
     model = getattr(provider, "model", None)
     chosen, models = request.options.get("model"), getattr(provider, "models", None)
-    # A function that lists them may take its time.
-    if isinstance(chosen, str) and isinstance(models, list | tuple) and chosen in models:
+    # A function that lists them may take its time; what it makes of the name is the provider's business.
+    listed = callable(models) or (isinstance(models, list | tuple) and chosen in models)
+    if isinstance(chosen, str) and listed:
         return chosen
     if isinstance(model, str):
         return model
