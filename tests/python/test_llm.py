@@ -29,6 +29,7 @@ from opendxa.dana.llm import (
     generate,
     resolve,
 )
+from opendxa.dana.llm.transport import _Clock, _Late
 
 QUESTION = Request(messages=[{"role": "user", "content": "Is it?"}], options={"temperature": 0.0})
 
@@ -151,6 +152,22 @@ def test_a_rest_that_is_no_time_is_none(year: str) -> None:
     slow = Reply("slow down", status=429, headers={"Retry-After": f"Mon, 01 Jan {year} 00:00:00 GMT"})
     with ModelServer(slow, Reply("ok")) as server:
         assert ask(server).text == "ok"
+
+
+def test_what_is_no_token_does_not_make_the_wait_for_one_longer() -> None:
+    async def main() -> None:
+        async def soon() -> None:
+            await asyncio.sleep(0.03)
+
+        clock = _Clock(Timeouts(between_tokens=0.1, total=None), None, tokens=True)
+        for _ in range(5):
+            await clock.within(soon())
+            clock.started()
+        for _ in range(5):
+            await clock.within(soon())
+
+    with pytest.raises(_Late, match="between_tokens"):
+        asyncio.run(main())
 
 
 def test_tokens_of_failed_tries_count() -> None:

@@ -98,6 +98,8 @@ class _Clock:
         self._tokens = tokens
         self._start = self._begin = time.monotonic()
         self._talking = False
+        #: Seconds waited since the last token: what is no token does not make the wait for one longer.
+        self._waited = 0.0
 
     def begin(self) -> None:
         """A try begins."""
@@ -107,6 +109,7 @@ class _Clock:
     def started(self) -> None:
         """Take note of a token."""
         self._talking = True
+        self._waited = 0.0
 
     def left(self) -> float | None:
         """Seconds left for everything."""
@@ -118,7 +121,8 @@ class _Clock:
 
         name = "between_tokens" if self._talking else "first_token"
         seconds: float | None = getattr(self.timeouts, name) if self._tokens else None
-        spent = 0.0 if self._talking else time.monotonic() - self._begin
+        begin = time.monotonic()
+        spent = self._waited if self._talking else begin - self._begin
         limit = None if seconds is None else max(0.0, seconds - spent)
         left = self.left()
         if left is not None and (limit is None or left < limit):
@@ -127,6 +131,8 @@ class _Clock:
             return await asyncio.wait_for(awaitable, limit)
         except asyncio.TimeoutError:
             raise _Late(name, seconds or 0.0) from None
+        finally:
+            self._waited += time.monotonic() - begin
 
 
 class Server:
