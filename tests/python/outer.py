@@ -190,6 +190,7 @@ def main() -> None:
     for level in ("none", "filtered"):
         with Dana(isolation=level, echo=False) as d:
             d.execute_string("1")
+            d.execute_string("1 / 0")
     logging.disable()
 
     with tempfile.TemporaryDirectory() as folder:
