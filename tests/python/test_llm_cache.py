@@ -301,6 +301,10 @@ def test_models_that_a_function_lists_are_told_apart() -> None:
     with Dana(llm=Many(), cache=True, echo=False) as d:
         program = 'x = llm("q")\nset_model("b")\ny = llm("q")\n[x, y]'
         assert d.execute_string(program).result == ["by a", "by b"]
+    with Dana(llm=Many(), limits=Limits(cost=1.0), prices={"a": (1.0, 1.0)}, echo=False) as d:
+        refused = d.execute_string('set_model("b")\nllm("q") + ""')
+        assert "gave no answer" in str(refused.error), "a model without a price is not asked"
+        assert d.usage.model_calls == 0
 
 
 def test_callables_are_told_apart() -> None:

@@ -30,6 +30,7 @@ from opendxa.dana.llm import (
     generate,
     resolve,
 )
+from opendxa.dana.llm.transport import count
 
 QUESTION = Request(
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it?"}],
@@ -345,6 +346,20 @@ def test_litellm(litellm: list[dict[str, Any]]) -> None:
         generate(FromLiteLLM("broken"), QUESTION)
     assert caught.value.status == 401
     assert "sk-abc" not in str(caught.value)
+
+
+def test_settings_tell_models_of_litellm_apart() -> None:
+    def known(**settings: Any) -> str:
+        return FromLiteLLM("groq/small", **settings).cache_identity
+
+    assert known(max_tokens=1) != known(max_tokens=2)
+    assert known(api_key="one") == known(api_key="two")
+    assert "secret" not in known(api_key="secret", aws_session_token="secret")
+
+
+def test_absurd_numbers_of_tokens() -> None:
+    assert count(10**4000) == 10**12
+    assert [count(value) for value in (-1, True, "7", None, 7)] == [0, 0, 0, 0, 7]
 
 
 def test_litellm_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

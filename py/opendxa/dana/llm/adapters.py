@@ -199,7 +199,7 @@ def _response(completion: Any, model: str) -> Response:
     data = completion if isinstance(completion, dict) else completion.model_dump()
     content = (first(data.get("choices")).get("message") or {}).get("content")
     if not isinstance(content, str):
-        raise ModelError(f"the model {model!r}: the answer holds no text: {str(data)[:200]}")
+        raise ModelError(f"the model {model!r}: the answer holds no text: {redacted(str(data))[:200]}")
     return Response(content, str(data.get("model") or model), *_tokens(data))
 
 

@@ -39,6 +39,8 @@ _LONGEST_RETRY_AFTER: Final = 120.0
 _MAX_ANSWER: Final = 16 * 2**20
 #: Most characters that are read of a refusal.
 _MAX_REFUSAL: Final = 65536
+#: Most tokens of one answer that are counted: what a server says beyond is no number of tokens.
+_MOST_TOKENS: Final = 10**12
 #: What looks like a key, wherever a server repeats it.
 _KEYS: Final = re.compile(r"(?i)\b(?:sk|pk|rk|gsk|xai)[-_][\w-]{8,}|\bbearer\s+\S+")
 #: Headers whose values nobody may see.
@@ -368,15 +370,18 @@ class Server:
         """Read an answer, streamed or whole; no piece may be late, and all together must be bounded."""
         events = self._framed(reply.headers.get("content-type", ""))
         pieces = reply.aiter_text()
-        size, rest = 0, ""
+        size = 0
+        #: Pieces of what is not whole yet, a line or the answer: however many they are, they are joined once.
+        held: list[str] = []
         while (piece := await clock.within(_next(pieces))) is not None:
             size += len(piece)
             if size > _MAX_ANSWER:
                 raise self._error(f"the answer is longer than {_MAX_ANSWER} bytes")
-            rest += piece
-            if events is None:
+            held.append(piece)
+            if events is None or "\n" not in piece:
                 continue
-            *lines, rest = rest.split("\n")
+            *lines, rest = "".join(held).split("\n")
+            held = [rest]
             for line in lines:
                 text = self._line(line, events, answer, clock)
                 if text:
@@ -384,11 +389,11 @@ class Server:
                 elif text is None:
                     return
         if events is None:
-            self._whole(self._json(rest), answer)
+            self._whole(self._json("".join(held)), answer)
             answer.finished = True
             yield "".join(answer.parts)
             return
-        text = self._line(rest, events, answer, clock)
+        text = self._line("".join(held), events, answer, clock)
         if text:
             yield text
         if text is not None and not answer.finished:
@@ -501,8 +506,8 @@ async def _next(pieces: AsyncIterator[str]) -> str | None:
 
 
 def count(value: Any) -> int:
-    """Read a number of tokens."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """Read a number of tokens; what no model can have read is cut, so that it can be counted with."""
+    return min(max(value, 0), _MOST_TOKENS) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def message(data: dict[str, Any], secrets: Iterable[str] = ()) -> str:
