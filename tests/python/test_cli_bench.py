@@ -65,8 +65,8 @@ def test_for_people() -> None:
         Row("Memory", "worker", "B", 2.5 * 2**20),
     ]
     machine = {
-        "version": "1", "processor": "a \x1b[31m processor", "processors": 2, "kernel": "Linux 6", "python": "3.11",
-        "isolation": "landlocked", "load": 0.2,
+        "version": "1", "processor": "a \x1b[31m processor", "processors": 2, "kernel": "Linux 6",
+        "python": "3.11", "isolation": "landlocked", "load": 0.2,
     }  # fmt: skip
     bench._tell(Terminal(screen), rows, machine, 12.3)
     told = screen.getvalue()
