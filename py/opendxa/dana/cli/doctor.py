@@ -222,7 +222,7 @@ def _tell_layers(terminal: Terminal, report: IsolationReport, verbose: bool) -> 
 def _below(terminal: Terminal, begins: str, column: int, text: str, colour: str) -> None:
     """Write text behind `begins`, which fills `column` columns; on a terminal, the rest goes below it."""
     room = max(terminal.width - column, 30)
-    pieces = wrap(text, room) if terminal.interactive and text else [text]
+    pieces = wrap(text, room, break_on_hyphens=False) if terminal.interactive and text else [text]
     for number, piece in enumerate(pieces):
         shown = terminal.paint(piece, colour) if colour else visible(piece)
         terminal.line(((" " * column if number else begins) + shown).rstrip())

@@ -11,7 +11,7 @@ ADDS: Final = {
     "process": "a process of its own; this alone is not called isolated",
     "filtered": "only the system calls that computing needs, no privileges, limits",
     "landlocked": "files, ports and signals refused a second time (the default)",
-    "namespaced": "an empty root directory, no network, no users",
+    "namespaced": "an empty root directory, no network, one user",
     "contained": "a control group, a user or a process namespace of its own",
 }
 STOPS: Final = {
