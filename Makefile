@@ -10,9 +10,12 @@ PEER := pydantic-monty>=1.4,<2
 PLOTS := matplotlib>=3.10,<4
 # pyright's package holds the checker, a program for Node.js; where there is none on the machine the extra brings one.
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.414,<1.2'
+# mkdocs 2 is another program, without plugins. mkdocs-material, which says so at each start, gets fixes until May 2027; its
+# makers' successor (zensical) is to read mkdocs.yml as it is.
+SITE := 'mkdocs>=1.6.1,<2' 'mkdocs-material>=9.6.20,<10' 'mkdocstrings>=1,<2' 'mkdocstrings-python>=2,<3'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint audit bench instructions security-results vm soak fuzz wheel clean
+.PHONY: help demo test test-rust test-python lint audit docs bench instructions security-results vm soak fuzz wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -30,7 +33,7 @@ test-rust:
 test-python: $(VENV)/model $(VENV)/node/installed
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/lint ## every formatter, linter and type checker
+lint: $(VENV)/lint docs ## every formatter, linter and type checker; the strict build of the site
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
@@ -41,6 +44,9 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 	$(BIN)/pyright
 	. $(BIN)/activate && pyright --ignoreexternal --verifytypes opendxa.dana >/dev/null \
 	  || { pyright --ignoreexternal --verifytypes opendxa.dana; exit 1; }
+
+docs: $(VENV)/site ## build the site of the documentation into target/site; a broken link or anchor is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
 	cargo deny check
@@ -104,6 +110,11 @@ $(VENV)/node/installed: $(VENV)/created
 # The interpreter that others compare with, and what draws the plots.
 $(VENV)/bench: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check '$(PEER)' '$(PLOTS)'
+	@touch $@
+
+# ruff writes the signatures.
+$(VENV)/site: $(VENV)/lint
+	$(BIN)/pip install --quiet --disable-pip-version-check $(SITE)
 	@touch $@
 
 $(VENV)/lint: $(VENV)/installed

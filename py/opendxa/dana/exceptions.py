@@ -104,10 +104,6 @@ __all__ = [
     "WorkerKilledError",
     "WorkerLostError",
     "WorkerOutOfMemoryError",
-    "from_crash",
-    "from_exhaustion",
-    "from_fault",
-    "from_reentry",
 ]
 
 
