@@ -15,10 +15,7 @@ LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.414,<1.2'
 SITE := 'mkdocs>=1.6.1,<2' 'mkdocs-material>=9.6.20,<10' 'mkdocstrings>=1,<2' 'mkdocstrings-python>=2,<3'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-<<<<<<< HEAD
-.PHONY: help demo test test-rust test-python lint audit docs bench instructions security-results vm soak fuzz wheel clean
-=======
-.PHONY: help demo test test-rust test-python lint audit bench instructions security-results vm soak fuzz wheel release clean
+.PHONY: help demo test test-rust test-python lint audit docs bench instructions security-results vm soak fuzz wheel release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
