@@ -84,6 +84,7 @@ class DanaMiddleware:
         self.app: App = app
         self.service: Service = Service(
             limits=limits if isinstance(limits, Limits) else None,
+            limits_known=not callable(limits),
             **settings,
         )
         self._tenant = checked_function(tenant, "tenant")

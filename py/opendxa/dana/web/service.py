@@ -110,6 +110,7 @@ class Service:
         on_usage: Callable[[str | None, Usage], None] | None = None,
         drain: float = 30.0,
         limits: Limits | None = None,
+        limits_known: bool = True,
         **session: Any,
     ) -> None:
         for name, value in (("problems", problems), ("messages", messages)):
@@ -144,6 +145,7 @@ class Service:
         self.on_usage: Callable[[str | None, Usage], None] | None = on_usage
         self.drain: float = drain
         self.limits: Limits | None = limits
+        self._limits_known = limits_known
         #: What isolated the session that was opened at the start; None before.
         self.isolation: IsolationReport | None = None
         self._llm = session.pop("llm", None)
@@ -158,15 +160,20 @@ class Service:
     # Start and stop
 
     def start(self) -> None:
-        """Set the pool up and fill it; open a session to see that one can be had. It waits for that."""
-        self.configure()
-        self._stopping = False
+        """Open a session to see that one can be had, then set the pool up and fill it. It waits for that.
+
+        Where each request has limits of its own, which workers will be wanted is not known before: the pool
+        fills from the first request on.
+        """
         from opendxa.dana.dana_module import Dana  # noqa: PLC0415 - loaded when an application starts
 
         with Dana(**self._session, limits=self.limits, llm=self._model()) as d:
             self.isolation = d.isolation
+        self.configure()
+        self._stopping = False
         # What fell back has said so, loudly, and has no workers to keep ready.
-        if self.pool is not None and self.pool.min_idle and self.isolation.fallback_reason is None:
+        isolated = self.isolation.fallback_reason is None
+        if self.pool is not None and self.pool.min_idle and isolated and self._limits_known:
             wanted = {name: self._session[name] for name in _KINDS if name in self._session}
             pools.warm(self.pool.min_idle, **wanted, limits=self.limits)
 
