@@ -33,7 +33,9 @@ class Answer:
 
     @property
     def is_problem(self) -> bool:
-        return self.headers["content-type"] == "application/problem+json" and self.json["status"] == self.status
+        return (
+            self.headers["content-type"] == "application/problem+json" and self.json["status"] == self.status
+        )
 
 
 class Server:
@@ -77,9 +79,11 @@ class Server:
         return self.process.wait(timeout=60)
 
     def children(self) -> list[int]:
-        pid = self.process.pid
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        found: list[int] = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+                found += map(int, (task / "children").read_text().split())
+        return found
 
     def hosts(self) -> list[int]:
         """The processes that may have workers."""

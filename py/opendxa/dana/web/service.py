@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from opendxa.dana.resources import Resource
     from opendxa.dana.result import Usage
 
-__all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit"]
+__all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit", "checked_function"]
 
 #: Tenants whose caches are kept; the one unused for longest makes room.
 _MOST_CACHES: Final = 256
@@ -230,6 +230,11 @@ class Service:
             self.tenants.enter(tenant)
         return Visit(tenant, limits, arguments)
 
+    def seen(self, report: IsolationReport) -> None:
+        """Remember what isolates sessions of this process, from the first one on."""
+        if self.isolation is None:
+            self.isolation = report
+
     def leave(self, visit: Visit, usage: Usage | None) -> None:
         """Let a request go; `usage` is what its session used."""
         if visit.tenant is not None:
@@ -281,6 +286,7 @@ class Service:
             self._process = os.getpid()
             self._lock = threading.Lock()
             self.tenants.after_fork()
+            self.isolation = None
 
 
 _sharing = threading.Lock()
@@ -294,6 +300,13 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def checked_function(function: Any, name: str) -> Any:
+    """Refuse what cannot be called."""
+    if function is not None and not callable(function):
+        raise TypeError(f"Expected a function, got {type(function).__name__} at argument '{name}'")
+    return function
 
 
 def _check_count(name: str, value: object, *, optional: bool) -> None:
