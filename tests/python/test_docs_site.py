@@ -106,8 +106,10 @@ def test_every_page_is_in_the_navigation() -> None:
 #: Modules that anybody may import; `cli` has its commands, which docs/CLI.md describes.
 PUBLIC = [
     "opendxa.dana",
+    "opendxa.dana.asgi",
     "opendxa.dana.corpus",
     "opendxa.dana.exceptions",
+    "opendxa.dana.fastapi",
     "opendxa.dana.imports",
     "opendxa.dana.isolation",
     "opendxa.dana.llm",
