@@ -6,18 +6,21 @@ marked, never dropped. Pygments finds it by the names ``dana`` and ``na``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pygments.lexer import RegexLexer, bygroups, include, words
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["DanaLexer"]
 
 #: Words with a meaning of their own, but for those that name values.
 KEYWORDS: Final = (
     "agent", "agent_blueprint", "as", "assert", "break", "continue", "def", "elif", "else", "except",
-    "finally", "for", "from", "if", "import", "interface", "lambda", "pass", "raise", "resource", "return", "struct",
-    "sync", "try", "while", "with", "workflow",
+    "finally", "for", "from", "if", "import", "interface", "lambda", "pass", "raise", "resource",
+    "return", "struct", "sync", "try", "while", "with", "workflow",
 )  # fmt: skip
 #: Operators that are words.
 WORD_OPERATORS: Final = ("and", "in", "is", "not", "or")
@@ -32,19 +35,21 @@ TYPES: Final = (
 )  # fmt: skip
 #: Functions of the language; a test compares them with a session's own list.
 BUILTINS: Final = (
-    "abs", "add_four", "add_one", "add_three", "add_two", "all", "any", "basic_max", "basic_min", "basic_sum",
-    "bool", "capitalize_words", "case", "cast", "chr", "context_aware_reason", "dict", "enumerate",
-    "factorial", "feedback", "filter", "float", "get_resource", "int", "is_even", "is_odd", "isinstance", "len", "list",
-    "llm", "log", "log_calls", "log_level", "log_with_prefix", "map", "max", "min", "noop", "ord", "poet",
-    "print", "range", "reason", "repeat", "reversed", "round", "set", "set_model", "sorted", "str", "sum",
-    "sum_range", "table", "title_case", "tuple", "type", "use", "validate_args", "zip",
+    "abs", "add_four", "add_one", "add_three", "add_two", "all", "any", "basic_max", "basic_min",
+    "basic_sum", "bool", "capitalize_words", "case", "cast", "chr", "context_aware_reason", "dict",
+    "enumerate", "factorial", "feedback", "filter", "float", "get_resource", "int", "is_even", "is_odd",
+    "isinstance", "len", "list", "llm", "log", "log_calls", "log_level", "log_with_prefix", "map",
+    "max", "min", "noop", "ord", "poet", "print", "range", "reason", "repeat", "reversed", "round",
+    "set", "set_model", "sorted", "str", "sum", "sum_range", "table", "title_case", "tuple", "type",
+    "use", "validate_args", "zip",
 )  # fmt: skip
 ERRORS: Final = (
-    "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "ConnectionError", "EOFError",
-    "Exception", "FileNotFoundError", "FloatingPointError", "IOError", "ImportError", "IndexError",
-    "KeyError", "LookupError", "ModuleNotFoundError", "NameError", "NotImplementedError", "OSError", "OverflowError",
-    "PermissionError", "RecursionError", "RuntimeError", "SandboxError", "StateError", "StopIteration",
-    "TimeoutError", "TypeError", "UnicodeError", "ValueError", "ZeroDivisionError",
+    "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "ConnectionError",
+    "EOFError", "Exception", "FileNotFoundError", "FloatingPointError", "IOError", "ImportError",
+    "IndexError", "KeyError", "LookupError", "ModuleNotFoundError", "NameError", "NotImplementedError",
+    "OSError", "OverflowError", "PermissionError", "RecursionError", "RuntimeError", "SandboxError",
+    "StateError", "StopIteration", "TimeoutError", "TypeError", "UnicodeError", "ValueError",
+    "ZeroDivisionError",
 )  # fmt: skip
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -107,9 +112,9 @@ class DanaLexer(RegexLexer):  # type: ignore[misc, unused-ignore]
     """The lexer that Pygments uses for Dana."""
 
     name: ClassVar[str] = "Dana"
-    aliases: ClassVar[list[str]] = ["dana", "na"]
-    filenames: ClassVar[list[str]] = ["*.na"]
-    mimetypes: ClassVar[list[str]] = ["text/x-dana"]
+    aliases: ClassVar[Sequence[str]] = ["dana", "na"]
+    filenames: ClassVar[Sequence[str]] = ["*.na"]
+    mimetypes: ClassVar[Sequence[str]] = ["text/x-dana"]
 
     tokens: ClassVar[dict[str, list[Any]]] = {
         "root": [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import nullcontext, redirect_stdout
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     has_main = _MAIN.search(source) is not None
     if values and not has_main:
         raise _without_main(name, values)
-    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     # A document has what was printed in it.
     printed = StringIO() if options.json else None
