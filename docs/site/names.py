@@ -71,9 +71,8 @@ def linked(item: griffe.Object) -> str:
         return f'<autoref identifier="{target}" optional><code>{match[1]}</code></autoref>'
 
     def page(match: re.Match[str]) -> str:
-        if not (DOCS / f"{match[1]}.md").exists():
-            raise FileNotFoundError(f"{item.path} names {match[0]}")
-        return f'<a href="../{match[1]}.html">{match[1]}.md</a>'
+        found = (DOCS / f"{match[1]}.md").exists()
+        return f'<a href="../{match[1]}.html">{match[1]}.md</a>' if found else match[0]
 
     text = item.docstring.value if item.docstring is not None else ""
     kept = [part for part in text.split("\n\n") if not part.startswith("Left out:")]

@@ -106,14 +106,19 @@ def test_every_page_is_in_the_navigation() -> None:
 #: Modules that anybody may import; `cli` has its commands, which docs/CLI.md describes.
 PUBLIC = [
     "opendxa.dana",
+    "opendxa.dana.asgi",
     "opendxa.dana.corpus",
+    "opendxa.dana.django",
     "opendxa.dana.exceptions",
+    "opendxa.dana.fastapi",
+    "opendxa.dana.flask",
     "opendxa.dana.imports",
     "opendxa.dana.isolation",
     "opendxa.dana.llm",
     "opendxa.dana.otel",
     "opendxa.dana.pool",
     "opendxa.dana.pytest_plugin",
+    "opendxa.dana.ray",
     "opendxa.dana.sandbox",
     "opendxa.dana.types",
 ]
