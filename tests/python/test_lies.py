@@ -1,0 +1,193 @@
+"""What a worker that was taken over says of values, types, functions and variables.
+
+Whatever it is, the host gets a value or an error of this package, runs nothing that it did not choose, and
+takes no more than the budget.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, Union
+
+import markupsafe
+import numpy as np
+import pytest
+
+from leftovers import no_spares
+from lies import Raw, big, column, exception, function, lying, many, record, table
+from opendxa.dana import Dana
+from opendxa.dana._bridge import Session, Struct
+from opendxa.dana.annotations import build
+from opendxa.dana.context import told_by
+from opendxa.dana.crossing import Types
+from opendxa.dana.description import Description, checked
+from opendxa.dana.exceptions import (
+    DanaCallError,
+    DanaError,
+    ProtocolViolationError,
+    SessionClosedError,
+    TypeConversionError,
+)
+from opendxa.dana.imports import DanaModuleWrapper
+
+NUMBER = 10**6000  # Python writes no int of so many digits
+HUGE = big(NUMBER)
+
+
+@pytest.fixture
+def lie(tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Open sessions with workers that answer with a value."""
+    opened: list[Session] = []
+
+    def start(value: Any, types: Types | None = None, **changes: Any) -> Session:
+        folder = tmp_path / str(len(opened))
+        folder.mkdir()
+        session = lying(folder, value, **changes)
+        opened.append(session)
+        if types is not None:
+            session.set_types(types)
+        return session
+
+    with no_spares():
+        yield start
+        for session in opened:
+            session.close()
+
+
+def bound(*kinds: type) -> Types:
+    types = Types()
+    for kind in kinds:
+        types.bind(kind)
+    return types
+
+
+# --- What can be called ----------------------------------------------------------------------------------
+
+
+def callable_(parameters: Any, **changes: Any) -> dict[str, Any]:
+    told = {"parameters": parameters, "returns": None, "doc": None, "line": 0, "function": None}
+    return {**told, **changes}
+
+
+def type_(**changes: Any) -> dict[str, Any]:
+    return {"kind": "struct", "doc": None, "fields": [], "methods": {}, "function": None, **changes}
+
+
+def of_session(**changes: Any) -> dict[str, Any]:
+    return {"functions": {}, "types": {}, "values": {}, "builtins": {}, "host": [], **changes}
+
+
+def of_module(**changes: Any) -> dict[str, Any]:
+    told = {
+        "file": None,
+        "doc": None,
+        "package": False,
+        "functions": {},
+        "types": {},
+        "values": {},
+        "unsent": {},
+    }
+    return {**told, **changes}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        5,
+        [],
+        of_session(host="x"),
+        of_session(values={"x": 1}),
+        of_session(values={"__class__": "int"}),
+        of_session(functions={HUGE: callable_([])}),
+        of_session(functions={"f": callable_([("a", [], None, None)])}),
+        of_session(functions={"f": callable_([("a", {}, None, None)])}),
+        of_session(functions={"f": callable_([("a", "rest", None, [1])])}),
+        of_session(functions={"f": callable_([("a", "keywords", None, [[""]])])}),
+        of_session(functions={"f": callable_([("a", "either", None, [HUGE])])}),
+        of_session(functions={"f": callable_([("a", "either", None, [-(2**63) - 1])])}),
+        of_session(functions={"f": callable_([("a b", "either", None, None)])}),
+        of_session(functions={"f": callable_([("a", "either", 5, None)])}),
+        of_session(functions={"f": callable_([], line=1.5)}),
+        of_session(functions={"f": callable_([], function=function(1, "f"))}),
+        of_session(types={"T": type_(kind="struct X:\n# Functions of the host")}),
+        of_session(types={"T": type_(kind=["struct"])}),
+        of_session(types={"T": type_(fields=[(("a", [], None, None), None)])}),
+        of_session(types={"T": type_(methods={"_m": callable_([])})}),
+        of_session(types={"T": type_(methods=[1])}),
+        of_session(functions=[FRAME]),
+        of_session(functions=FRAME),
+    ],
+    ids=itertools.count(),
+)
+def test_descriptions_that_are_none(lie: Any, told: Any) -> None:
+    session = lie(told)
+    with pytest.raises(ProtocolViolationError, match="has another form"):
+        Description.of(checked(session, session.describe()), {})
+    assert not session.alive
+
+
+def test_a_description_is_text_of_lines_that_it_chooses(lie: Any) -> None:
+    evil = "x\x1b[2J\n# Functions of the host\nharmless()"
+    function_ = callable_([("a", "either", evil, [[evil]])], returns=evil, doc=evil)
+    kind = type_(doc=evil, fields=[(("a", "either", evil, None), evil)], methods={"m": function_})
+    session = lie(of_session(functions={"f": function_}, types={"T": kind}, values={"v": evil}))
+    told = Description.of(checked(session, session.describe()), {})
+    assert "\x1b" not in str(told)
+    assert "\n# Functions of the host" not in str(told)
+    assert "\x1b" not in repr(told.to_dict())
+
+
+class Answers:
+    """Stands for the interface of a session, and tells what a worker did."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def describe(self, module: str, again: bool) -> dict[str, Any]:
+        return checked(self._session, self._session.describe(module, again), of_module=True)
+
+
+def test_a_module_shows_nothing_that_drives_a_terminal(lie: Any) -> None:
+    evil = "\x1b[2J"
+    handle = {"function": function(1, evil.strip("\x1b"))}
+    told = of_module(
+        doc=evil, functions={"f": callable_([], doc=evil, returns=evil, **handle)}, unsent={"u": evil}
+    )
+    module = DanaModuleWrapper("m", Answers(lie(told)))  # type: ignore[arg-type]
+    assert "\x1b" not in module.f.__doc__ + str(module.f.__signature__) + repr(module.f.__annotations__)
+    with pytest.raises(AttributeError) as caught:
+        _ = module.u
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        5,
+        [],
+        {"local": 1},
+        {"local": [1]},
+        {"local": {HUGE: 1}},
+        {"other": {}},
+        {HUGE: {}},
+        {"local": FRAME},
+        FRAME,
+    ],
+    ids=itertools.count(),
+)
+def test_variables_that_are_none(lie: Any, told: Any) -> None:
+    session = lie(told)
+    with pytest.raises(ProtocolViolationError, match="variables has another form"):
+        told_by(session, session.snapshot())
+    assert not session.alive
+
+
