@@ -70,6 +70,47 @@ def bound(*kinds: type) -> Types:
     return types
 
 
+# --- Structs are data ------------------------------------------------------------------------------------
+
+
+def test_no_field_of_a_struct_is_asked_by_numpy_for_memory() -> None:
+    secret = np.frombuffer(b"a secret of the host", np.uint8).copy()
+    where = {"data": (secret.ctypes.data, False), "shape": (20,), "typestr": "|u1", "version": 3}
+    for name in ("__array_interface__", "__array_struct__", "__array__", "__buffer__", "__dlpack__"):
+        it = Struct("Q", {name: where})
+        for array in (np.asarray(it), np.array([it]), np.array([it, it], dtype=object)):
+            assert array.dtype == object
+
+
+def test_a_program_cannot_name_memory_or_markup() -> None:
+    """No worker needs to be taken over for this: a program names its fields as it likes."""
+    fields = ["__array_interface__", "__html__", "_repr_html_", "_ipython_display_", "__deepcopy__", "_x"]
+    source = "struct Q:\n" + "".join(f"    {name}: any\n" for name in fields) + "    x: int\n"
+    with Dana(echo=False) as d:
+        made = d.execute_string(f"{source}f = lambda :: '<script>'\nQ(f, f, f, f, f, f, 1)\n").result
+        assert markupsafe.escape(made) == markupsafe.escape(repr(made))
+        for name in fields:
+            assert not hasattr(made, name)
+            assert name not in dir(made)
+            with pytest.raises(AttributeError, match="get_field"):
+                setattr(made, name, 1)
+            assert callable(made.get_field(name))
+            made.set_field_value(name, 5)
+            assert made.get_field(name) == made.attributes[name] == made.to_dict()[name] == 5
+        assert (made.x, "x" in dir(made)) == (1, True)
+
+
+@pytest.mark.parametrize("of", ["numpy", "pandas"])
+def test_no_struct_in_a_table_is_asked_for_memory(lie: Any, of: str) -> None:
+    importlib.import_module(of)
+    secret = np.frombuffer(b"a secret of the host", np.uint8).copy()
+    where = {"data": (secret.ctypes.data, False), "shape": (20,), "typestr": "|u1", "version": 3}
+    it = record("Q", {"__array_interface__": where})
+    told = table(1, [column("v", "x", "uint64")], f'{{"of":"{of}"}}', True, [[it]])
+    with pytest.raises(ProtocolViolationError, match=r"other (types|values) than"):
+        lie(told).run("x")
+
+
 # --- What can be called ----------------------------------------------------------------------------------
 
 
