@@ -111,6 +111,151 @@ def test_no_struct_in_a_table_is_asked_for_memory(lie: Any, of: str) -> None:
         lie(told).run("x")
 
 
+# --- What is bound ---------------------------------------------------------------------------------------
+
+
+class Colour(Enum):
+    RED = 1
+    PAIR = (1, 2)
+
+
+@dataclass
+class Point:
+    x: int
+
+
+FRAME = table(2, [column("i", "a", "int64", bytes(16))])
+ARRAY = table(2, [column("i", "a", "int64", bytes(16))], '{"of":"numpy"}', True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (HUGE, 3),
+        ("RED", FRAME),
+        ("RED", ARRAY),
+        ("PAIR", (ARRAY, 2)),
+        ([1], HUGE),
+        ("__class__", 5),
+        (None, None),
+    ],
+    ids=itertools.count(),
+)
+def test_members_of_an_enum_that_are_none(lie: Any, name: Any, value: Any) -> None:
+    session = lie(record("Colour", {"name": name, "value": value}), bound(Colour))
+    with pytest.raises(TypeConversionError, match="Expected one of"):
+        session.run("x")
+    assert session.alive
+
+
+def test_a_key_of_any_size_names_a_place(lie: Any) -> None:
+    keys: list[Any] = [NUMBER, "k" * 1_000_000, (NUMBER, 1), 5]
+    session = lie([record("Other", {}), {key: [record("Other", {})] for key in keys}], bound(Point))
+    assert list(session.run("x")[0][1]) == keys
+    session = lie([{HUGE: [record("Point", {"x": "\x1b[2J"})]}], bound(Point))
+    with pytest.raises(TypeConversionError, match=r"got str at value\[0\]\[a large int\]\[0\]\.x"):
+        session.run("x")
+
+
+def test_what_is_told_of_a_value_is_short_and_drives_no_terminal(lie: Any) -> None:
+    @dataclass
+    class Strict:
+        name: str
+
+        def __post_init__(self) -> None:
+            raise ValueError(f"no: {self.name}")
+
+    @dataclass
+    class Holder:
+        it: Strict
+
+    for evil in ("\x1b[2J", "\u202e", "\x1b" * 1_000_000):
+        for value in (
+            record("Strict", {"name": evil}),
+            record("Holder", {"it": {"name": "a", evil: 1, HUGE: 2}}),
+        ):
+            with pytest.raises(TypeConversionError) as caught:
+                lie(value, bound(Strict, Holder)).run("x")
+            assert str(caught.value).isprintable()
+            assert len(str(caught.value)) < 10_000
+
+
+@dataclass
+class Add:
+    left: Expression
+    right: Expression
+
+
+@dataclass
+class Multiply:
+    left: Expression
+    right: Expression
+
+
+Expression = Union[Add, Multiply, int]  # noqa: UP007 - read where ``|`` cannot name what comes later
+
+
+@pytest.mark.parametrize("leaf", [1, "wrong", None])
+@pytest.mark.parametrize("struct", [True, False])
+def test_unions_in_unions_are_tried_once(struct: bool, leaf: Any) -> None:
+    """Each level would double the work: 2 to the power of 60 tries were an end of the host's thread."""
+    value: Any = leaf
+    for _ in range(60):
+        fields = {"left": value, "right": 1}
+        value = Struct("Multiply", fields) if struct else fields
+    if leaf == 1:
+        made = build(Expression, value)
+        assert type(made) is (Multiply if struct else Add)
+        assert type(made.left.left) is type(made)
+        return
+    with pytest.raises(TypeConversionError):
+        build(Expression, value)
+
+
+def test_what_fits_only_another_member_is_found() -> None:
+    @dataclass
+    class Narrow:
+        inner: Any
+        mark: int
+
+    @dataclass
+    class Broad:
+        inner: Any
+        mark: str
+
+    either = Narrow | Broad
+    Narrow.__annotations__["inner"] = Broad.__annotations__["inner"] = either | None
+    value: Any = None
+    for _ in range(60):
+        value = {"inner": value, "mark": "text"}
+    made = build(either, value)
+    for _ in range(60):
+        assert type(made) is Broad
+        made = made.inner
+    assert made is None
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (set[int], [at * (2**61 - 1) for at in range(20_000)]),
+        (frozenset[Decimal], [str(at * (2**61 - 1)) for at in range(20_000)]),
+        (dict[Decimal, int], {str(at * (2**61 - 1)): 1 for at in range(20_000)}),
+    ],
+)
+def test_members_that_collide_are_refused(hint: Any, value: Any) -> None:
+    """Python takes quadratic time for them, and no deadline holds where an object is made of what came."""
+    with pytest.raises(TypeConversionError, match="different ones have the same hash"):
+        build(hint, value)
+
+
+def test_members_that_are_many_are_not() -> None:
+    assert build(set[int], list(range(50_000)) * 2) == set(range(50_000))
+    assert build(dict[Decimal, int], {str(at): at for at in range(5000)})[Decimal(4)] == 4
+    with pytest.raises(TypeConversionError, match="unhashable"):
+        build(set[Any], [[1]])
+
+
 # --- What can be called ----------------------------------------------------------------------------------
 
 
