@@ -377,3 +377,40 @@ def test_variables_that_are_none(lie: Any, told: Any) -> None:
     assert not session.alive
 
 
+# --- Memory and time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(exception("E", ""), 700_000), (exception("E", "\x01" * 100_000), 420), (table(0, []), 165_000)],
+)
+def test_small_words_for_large_objects_are_charged(lie: Any, value: Raw, count: int) -> None:
+    """An exception is hundreds of bytes in Python and eight in a frame, a table of pandas thousands."""
+    with pytest.raises(ProtocolViolationError, match="memory"):
+        lie(many(value, count)).run("x")
+
+
+PEAK = """
+import resource, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from lies import exception, lying
+message = "\\x01" * 1_500_000
+session = lying(Path({folder!r}), [exception("E", message)] * 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert len(session.run("x")[0]) == 20
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+session.close()
+"""
+
+
+def test_an_exception_takes_what_it_is_charged_for(tmp_path: Path) -> None:
+    """Its message is told with escapes: a generator over its characters alone took forty times its size."""
+    code = textwrap.dedent(PEAK.format(path=sys.path, folder=str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 640, "MiB for 30 MB of messages, charged with 480"
+
+
