@@ -414,3 +414,34 @@ def test_an_exception_takes_what_it_is_charged_for(tmp_path: Path) -> None:
     assert int(done.stdout) < 640, "MiB for 30 MB of messages, charged with 480"
 
 
+# --- Users' own mishaps ----------------------------------------------------------------------------------
+
+
+def test_an_exception_that_cannot_be_told() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def fail() -> None:
+        raise MuteError
+
+    with Dana(functions=[fail], echo=False) as d:
+        error = d.execute_string("fail()").error
+        assert isinstance(error, DanaCallError)
+        assert isinstance(error.__cause__, MuteError)
+
+
+def test_the_name_of_a_model_is_short() -> None:
+    """Names are compared with those that there are, which takes as long as they are."""
+
+    class Models:
+        models = ("one-model", "another-model")
+
+        def complete(self, request: Any) -> Any:
+            raise AssertionError
+
+    with Dana(llm=Models(), echo=False) as d:
+        result = d.execute_string("set_model('x' * 20000000)")
+        assert isinstance(result.error, DanaError)
+        assert "at most 255 characters" in str(result.error)
+        assert not isinstance(result.error, SessionClosedError)
