@@ -107,7 +107,8 @@ def in_one_column(library: str, name: str, values: list[Any], make: Callable[[],
 
 def _check_spread(library: str, name: str, values: list[Any]) -> None:
     """Refuse dicts of so many different keys that a few bytes of them would take all memory."""
-    dicts, keys, rest = 0, set(), [values]
+    dicts, rest = 0, [values]
+    keys: set[str] = set()
     while rest:
         for item in rest.pop():
             if type(item) is dict:
