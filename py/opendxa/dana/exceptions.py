@@ -23,6 +23,7 @@ DanaError
 │   │   └── LLMRateLimitError, LLMAuthenticationError, LLMContextLengthError
 │   │   └── ModelBusyError     as many questions as may be were under way for too long
 │   ├── PoolExhaustedError     as many workers as there may be were busy for too long
+│   │   └── TenantBusyError    as many sessions as one tenant of a web service may have are open
 │   └── ResourceCallError      a call failed for that reason; it is a DanaCallError too
 ├── SecurityError              the host refused what was asked of it
 ├── StateError                 there is no such scope of variables
@@ -31,6 +32,7 @@ DanaError
 │   └── WorkerOutOfMemoryError, WorkerKilledError, SandboxViolationError, WorkerLostError
 ├── ProtocolViolationError     the worker sent what it must not send, and was ended: the session is over
 ├── SessionClosedError         the session was closed, or is not this process's
+├── BodyTooLargeError          a request to a web service was larger than it takes
 └── HostError                  stands for an exception of the host that could not be pickled
 ```
 
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentError",
     "AskLimitError",
+    "BodyTooLargeError",
     "ConfigurationError",
     "CostLimitError",
     "CpuLimitError",
@@ -94,16 +97,13 @@ __all__ = [
     "SessionClosedError",
     "StateError",
     "StepLimitError",
+    "TenantBusyError",
     "TokenLimitError",
     "TypeConversionError",
     "WorkerCrashedError",
     "WorkerKilledError",
     "WorkerLostError",
     "WorkerOutOfMemoryError",
-    "from_crash",
-    "from_exhaustion",
-    "from_fault",
-    "from_reentry",
 ]
 
 
@@ -332,6 +332,10 @@ class PoolExhaustedError(ResourceError):
     """As many workers as there may be were busy for too long: see `opendxa.dana.PoolConfig`."""
 
 
+class TenantBusyError(PoolExhaustedError):
+    """As many sessions as one tenant of a web service may have at once are open: wait for one to end."""
+
+
 class SecurityError(DanaError):
     """The host refused what was asked of it.
 
@@ -396,6 +400,10 @@ class ProtocolViolationError(DanaError):
 
 class SessionClosedError(DanaError):
     """The session was closed, its worker has ended, or it belongs to the process this one was forked from."""
+
+
+class BodyTooLargeError(DanaError):
+    """The body of a request to a web service is larger than it takes: see ``max_body`` in docs/WEB.md."""
 
 
 # Names of the older package. What they told apart is told by `DanaCallError.kind` and by `ModelError.status`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from inspect import isawaitable
@@ -22,7 +23,7 @@ from .result import Usage
 from .sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .models import Models, Receipt
     from .resources import Shelf
 
-__all__ = ["Host", "Turn"]
+__all__ = ["Host", "Turn", "printing"]
 
 Value = TypeVar("Value")
 
@@ -40,6 +41,23 @@ CHOOSE: Final = "set_model"
 
 #: The turns that the running code answers for: using their sessions would wait for ever.
 _asked_by: ContextVar[tuple[Turn, ...]] = ContextVar("dana_asked_by", default=())
+
+
+#: Who besides the result hears what programs print that are begun in this context.
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("dana_listener", default=None)
+
+
+@contextmanager
+def printing(listener: Callable[[str], None]) -> Iterator[None]:
+    """Have a function hear what programs print, piece by piece, that are begun in this context meanwhile.
+
+    It is called where the session is heard: on the event loop, or on another thread.
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 #: Returns them; empty for code that no program asked for.
@@ -204,6 +222,9 @@ class Host:
     def output(self, turn: Turn, text: str) -> None:
         """Take what the program printed."""
         turn.output.append(text)
+        listener = _listener.get()
+        if listener is not None:
+            listener(text)
         if self.echo and sys.stdout is not None:
             sys.stdout.write(text)
             sys.stdout.flush()
