@@ -44,10 +44,10 @@ Value = TypeVar("Value")
 
 
 class AsyncClusterSession(face.Face):
-    """One session on a node; `DanaCluster.async_session` makes it. ``async with``, `open` or its first use opens it.
+    """One session on a node; `DanaCluster.async_session` makes it.
 
-    What is known of it without waiting (`isolation`, `usage`, ...) is what the node said with its last answer;
-    `refresh` asks anew.
+    It is opened by ``async with``, by `open`, or by its first use. What is known of it without waiting
+    (`isolation`, `usage`, ...) is what the node said with its last answer; `refresh` asks anew.
     """
 
     def __init__(self, core: Core, loop: ClientLoop, limits: Limits, *, echo: bool, send_code: bool) -> None:
@@ -193,7 +193,7 @@ class AsyncClusterSession(face.Face):
         self._untold.append(("register", self._registered(name, function, background)))
 
     def bind(self, python_type: type[T]) -> type[T]:
-        """Have structs come back as objects of a class, which the node must have too, from the next turn on."""
+        """Have structs come back as objects of a class, from the next turn on; see `ClusterSession.bind`."""
         self._untold.append(("bind", self._bound(python_type)))
         return python_type
 

@@ -1,7 +1,7 @@
 """The client's own event loop, on a thread: leases are renewed there whatever the application does.
 
-Rule: it belongs to one process and one cluster, and ends with it. Whoever stops waiting cancels what they waited
-for.
+Rule: it belongs to one process and one cluster, and ends with it. Whoever stops waiting cancels what they
+waited for.
 """
 
 from __future__ import annotations

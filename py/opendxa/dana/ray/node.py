@@ -170,7 +170,8 @@ class Node:
         try:
             dana = AsyncDana(**opening.made(unpack(settings, "what the session is opened with")))
             for name, data in later:
-                await _DOES[name](dana, *unpack(data, "what was registered"))
+                arguments, _ = unpack(data, "what was registered")
+                await _DOES[name](dana, *arguments)
             await dana.open()
             opened = _Session(dana)
             if self._clients.get(client) is not here or session not in here.places:

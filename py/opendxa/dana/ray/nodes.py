@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Node", "Nodes"]
 
 #: Seconds between two looks at the cluster at most; a fifth of the lease if that is less.
-_TICK: Final = 2.0
+_TICK: Final = 1.0
+#: Seconds that the actor of a node may take to start before the node counts as one that does not answer.
+_STARTING: Final = 60.0
 #: Calls an actor works on at once besides one a session: signs of life, questions for places.
 _FURTHER_CALLS: Final = 1000
 #: Seconds that a question for room stays with a node.
@@ -62,6 +64,11 @@ class Node:
         #: Done when this life is over, with the reason.
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.asking = False
+
+    @property
+    def starting(self) -> bool:
+        """Whether the actor has not answered yet."""
+        return self.incarnation is None
 
     def over(self, reason: str) -> None:
         """This life is over."""
@@ -108,6 +115,7 @@ class Nodes:
         self._num_cpus = num_cpus
         self._resource = resource
         self._nodes: dict[str, Node] = {}
+        self._began = monotonic()
         self._line = asyncio.Lock()
         self._changed = asyncio.Event()
         self._numbers = count(1)
@@ -221,8 +229,8 @@ class Nodes:
             return f"it has dana-bridge {theirs.version}, this client {mine.version}"
         if theirs != mine:
             return (
-                f"its actor was made by a client with other settings ({theirs.pool}, secrets={theirs.secrets!r}); "
-                "use the same, or another name for this DanaCluster"
+                f"its actor was made by a client with other settings ({theirs.pool}, "
+                f"secrets={theirs.secrets!r}); use the same, or another name for this DanaCluster"
             )
         return ""
 
@@ -236,6 +244,7 @@ class Nodes:
 
     async def place(self, session: str) -> Node:
         """Promise a place to a session on the node with the fewest; wait while there is none anywhere."""
+        await self._some_node()
         end = monotonic() + self.settings.pool.acquire_timeout
         found = None if self._line.locked() else await self._try(session)
         if found is not None:
@@ -243,6 +252,19 @@ class Nodes:
         with suppress(asyncio.TimeoutError):
             return await asyncio.wait_for(self._wait(session), max(0.0, end - monotonic()))
         raise self._refusal()
+
+    async def _some_node(self) -> None:
+        """Wait while no node is ready, and one may soon be: actors that start take seconds."""
+        end = self._began + _STARTING
+        while not any(not node.problem for node in self._nodes.values()):
+            starting = any(
+                node.starting and monotonic() - node.heard < _STARTING for node in self._nodes.values()
+            )
+            if not starting and (self._nodes or monotonic() > end):
+                return
+            self._changed.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _TICK)
 
     async def _wait(self, session: str) -> Node:
         """Wait in line; who is first asks the nodes."""
@@ -324,6 +346,7 @@ class Nodes:
         nodes = []
         for node, one in zip(asked, told, strict=True):
             if isinstance(one, dict):
+                node.sessions = one["sessions"]
                 nodes.append(NodeStats(node_id=node.node_id, address=node.address, **one))
             elif isinstance(one, WorkerLostError):
                 not_ready[node.node_id] = str(one).partition("\n")[0]

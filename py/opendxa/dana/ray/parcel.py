@@ -31,7 +31,7 @@ def pack(value: object, what: str) -> bytes:
 
 
 def unpack(data: bytes, what: str) -> Any:
-    """Return the value that bytes stand for; what needs code that is not here raises `TypeConversionError`."""
+    """Return the value that bytes stand for, or raise `TypeConversionError` where its code is not here."""
     try:
         return cloudpickle.loads(data)
     except Exception as error:
@@ -42,7 +42,7 @@ def unpack(data: bytes, what: str) -> Any:
 
 
 def harmless(error: BaseException, depth: int = 0) -> BaseException:
-    """Return an error as it may be sent: all of this package's, of others what can hold no key but in its text.
+    """Return an error as it may be sent: of those that are not this package's, little more than the text.
 
     What stands behind a model's failure stays on the node: its text was made to show no key.
     """
