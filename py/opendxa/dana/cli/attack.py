@@ -116,7 +116,11 @@ def _document(level: IsolationLevel, outcomes: Sequence[Outcome]) -> dict[str, o
 
 
 def _tell(terminal: Terminal, level: IsolationLevel, outcomes: Sequence[Outcome], verbose: bool) -> None:
+    kind = None
     for outcome in outcomes:
+        if outcome.row.kind != kind:
+            kind = outcome.row.kind
+            terminal.line(terminal.paint(kind, "bold"))
         verdict = terminal.paint(f"{outcome.verdict:<11}", COLOUR[outcome.verdict])
         terminal.line(f"{outcome.row.number:>4}  {verdict}  {outcome.row.attack}")
         if verbose or outcome.verdict in ("got through", "failed"):
@@ -129,7 +133,9 @@ def _tell(terminal: Terminal, level: IsolationLevel, outcomes: Sequence[Outcome]
     for reason, numbers in untried.items():
         terminal.line(f"Not tried ({reason}): {', '.join(numbers)}")
     counts = Counter(outcome.verdict for outcome in outcomes)
-    parts = [terminal.paint(f"{counts[verdict]} {verdict}", colour) for verdict, colour in COLOUR.items()
+    # Red is for what is there: that nothing got through is good news.
+    parts = [terminal.paint(f"{counts[verdict]} {verdict}", colour if counts[verdict] else "green")
+             for verdict, colour in COLOUR.items()
              if counts[verdict] or verdict in ("withstood", "got through")]  # fmt: skip
     seconds = sum(outcome.seconds for outcome in outcomes)
     tried = terminal.paint(f"{len(outcomes)} rows", "bold")
