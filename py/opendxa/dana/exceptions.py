@@ -6,7 +6,7 @@ caret, the calls that led there, and a hint if there is one. Its `__traceback__`
 calls; its `__notes__` say what the text does not: what a limit counted, where else to look. Every error can
 be pickled and copied with its attributes.
 
-```
+```text
 DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
 │   ├── ParseError             the text is no Dana program; nothing of it ran
