@@ -10,9 +10,12 @@ PEER := pydantic-monty>=1.4,<2
 PLOTS := matplotlib>=3.10,<4
 # pyright's package holds the checker, a program for Node.js; where there is none on the machine the extra brings one.
 LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.414,<1.2'
+# mkdocs 2 is another program, without plugins. mkdocs-material, which says so at each start, gets fixes until May 2027; its
+# makers' successor (zensical) is to read mkdocs.yml as it is.
+SITE := 'mkdocs>=1.6.1,<2' 'mkdocs-material>=9.6.20,<10' 'mkdocstrings>=1,<2' 'mkdocstrings-python>=2,<3'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint audit bench instructions security-results vm soak fuzz wheel clean
+.PHONY: help demo test test-rust test-python lint audit docs bench instructions security-results vm soak fuzz wheel release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -30,7 +33,7 @@ test-rust:
 test-python: $(VENV)/model $(VENV)/node/installed
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/lint ## every formatter, linter and type checker
+lint: $(VENV)/lint docs ## every formatter, linter and type checker; the strict build of the site
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
@@ -41,6 +44,9 @@ lint: $(VENV)/lint ## every formatter, linter and type checker
 	$(BIN)/pyright
 	. $(BIN)/activate && pyright --ignoreexternal --verifytypes opendxa.dana >/dev/null \
 	  || { pyright --ignoreexternal --verifytypes opendxa.dana; exit 1; }
+
+docs: $(VENV)/site ## build the site of the documentation into target/site; a broken link or anchor is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 audit: ## licences, sources and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny)
 	cargo deny check
@@ -71,8 +77,11 @@ fuzz: $(VENV)/installed ## fuzz the host's and the worker's decoders (FUZZ_RUNS=
 	cd dana-worker/lang && cargo +nightly fuzz run --fuzz-dir fuzz -s none requests -- -runs=$(FUZZ_RUNS) -max_len=1024
 	$(BIN)/python tests/soak/hostile.py 5000
 
-wheel: ## build the wheel into dist/
+wheel: ## build the wheel for this machine into dist/
 	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .
+
+release: $(VENV)/release ## build what is published into dist/release, from its own sdist, and check every promise about it
+	$(BIN)/python tests/release/check.py dist/release
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) target dist py/opendxa/dana/bin py/opendxa/dana/*.so
@@ -82,10 +91,13 @@ $(VENV)/created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Always from a built wheel, never from the source tree: what is tested is what users install.
+# Always from a built wheel, never from the source tree, linked as the published one: what is tested is what users install.
 $(VENV)/installed: $(VENV)/created $(SOURCES)
 	@echo "==> building and installing dana-bridge (a few minutes the first time)"
-	$(BIN)/pip install --disable-pip-version-check '.[test,local]'
+	rm -f dist/dana_bridge-*.whl
+	DANA_MANYLINUX=2_28 $(BIN)/pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/dana_bridge-*.whl
+	$(BIN)/pip install --disable-pip-version-check "$$(echo dist/dana_bridge-*.whl)[test,local]"
 	@touch $@
 
 $(VENV)/model: $(VENV)/installed
@@ -104,6 +116,15 @@ $(VENV)/node/installed: $(VENV)/created
 # The interpreter that others compare with, and what draws the plots.
 $(VENV)/bench: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check '$(PEER)' '$(PLOTS)'
+	@touch $@
+
+# ruff writes the signatures.
+$(VENV)/site: $(VENV)/lint
+	$(BIN)/pip install --quiet --disable-pip-version-check $(SITE)
+	@touch $@
+
+$(VENV)/release: $(VENV)/created
+	$(BIN)/pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=6,<8' 'auditwheel>=6.4,<7'
 	@touch $@
 
 $(VENV)/lint: $(VENV)/installed

@@ -3,37 +3,56 @@
 One standard command (`pip install .`, `pip wheel .`) gives a wheel that holds both halves, the extension and
 the `dana-worker` binary. The worker is linked statically against musl; where that target cannot be had, set
 `DANA_WORKER_TARGET=x86_64-unknown-linux-gnu` (or the aarch64 one) to link against a static glibc instead.
+
+The extension is linked against the C library of the machine that builds, and the wheel is for that machine
+(`linux_x86_64`). `DANA_MANYLINUX=2_28` links it, with zig's linker from PyPI, against glibc 2.28 and calls the wheel
+`manylinux_2_28`: that is how wheels for others are made. maturin refuses the name where a symbol is newer. No path of
+the building machine is in them, so that two folders or machines with one toolchain build the same programs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import maturin
+import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "py" / "opendxa" / "dana" / "bin" / "dana-worker"
+BILL = ROOT / "target" / "sbom" / "dana-bridge.cdx.json"
 TARGET_SWITCH = "DANA_WORKER_TARGET"
+MANYLINUX_SWITCH = "DANA_MANYLINUX"
 
 prepare_metadata_for_build_wheel = maturin.prepare_metadata_for_build_wheel
-get_requires_for_build_wheel = maturin.get_requires_for_build_wheel
 get_requires_for_build_editable = maturin.get_requires_for_build_editable
 get_requires_for_build_sdist = maturin.get_requires_for_build_sdist
 prepare_metadata_for_build_editable = maturin.prepare_metadata_for_build_editable
 build_sdist = maturin.build_sdist
 
 
+def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """Return what else is needed: zig, where the wheel is to run with an older C library."""
+    more = ["ziglang>=0.13,<0.18"] if os.environ.get(MANYLINUX_SWITCH) else []
+    return [*maturin.get_requires_for_build_wheel(config_settings), *more]
+
+
 def build_wheel(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     """Build the wheel with the worker inside; returns the wheel's file name."""
+    if os.environ.get(MANYLINUX_SWITCH):
+        forget_paths()
     build_worker()
-    return str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
+    write_bill()
+    settings = with_platform(config_settings)
+    return str(maturin.build_wheel(wheel_directory, settings, metadata_directory))
 
 
 def build_editable(
@@ -41,12 +60,37 @@ def build_editable(
 ) -> str:
     """Build an editable install; the worker is put beside the sources."""
     build_worker()
+    write_bill()
     return str(maturin.build_editable(wheel_directory, config_settings, metadata_directory))
+
+
+def with_platform(settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the settings of a build with the platform that the environment asks for."""
+    platform_tag = os.environ.get(MANYLINUX_SWITCH)
+    if not platform_tag:
+        return settings
+    arguments = [*maturin.get_maturin_pep517_args(settings), "--zig", "--compatibility", f"manylinux_{platform_tag}"]
+    return {**(settings or {}), "build-args": shlex.join(arguments)}
+
+
+def forget_paths() -> None:
+    """Have the compiler write other names for the folders of this machine into what it makes."""
+    cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+    told = [f"--remap-path-prefix={folder}={name}" for folder, name in ((cargo_home, "cargo"), (ROOT, "dana-bridge"))]
+    os.environ["RUSTFLAGS"] = " ".join([os.environ.get("RUSTFLAGS", ""), *told]).strip()
+
+
+def write_bill() -> Path:
+    """Write the bill of materials that goes into the wheel; returns where."""
+    BILL.parent.mkdir(parents=True, exist_ok=True)
+    bill = shipped.bill_of_materials(shipped.components(worker_target().partition("-")[0]))
+    BILL.write_text(json.dumps(bill, indent=1), encoding="utf-8")
+    return BILL
 
 
 def build_worker() -> Path:
     """Compile the static worker and copy it into the package; returns where it was put."""
-    target = os.environ.get(TARGET_SWITCH) or f"{platform.machine()}-unknown-linux-musl"
+    target = worker_target()
     ensure_target(target)
     environment = dict(os.environ)
     if target.endswith("-gnu"):
@@ -69,6 +113,11 @@ def build_worker() -> Path:
     fresh.chmod(0o755)
     fresh.replace(BUNDLED)
     return BUNDLED
+
+
+def worker_target() -> str:
+    """Return what the worker is compiled for."""
+    return os.environ.get(TARGET_SWITCH) or f"{platform.machine()}-unknown-linux-musl"
 
 
 def ensure_target(target: str) -> None:

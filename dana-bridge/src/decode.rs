@@ -118,6 +118,11 @@ impl<'a, 'py> Receiver<'a, 'py> {
         })
     }
 
+    /// Estimated bytes of memory of the values.
+    pub(crate) fn charged(&self) -> usize {
+        self.reader.charged()
+    }
+
     /// Whether any of the values was, or held, a struct.
     pub(crate) fn has_structs(&self) -> bool {
         self.structs
@@ -139,7 +144,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
     fn set(&mut self, count: usize) -> Result<Bound<'py, PyAny>, Stop> {
         self.containers += 1;
         let set = PySet::empty(self.py)?;
-        for _ in 0..count {
+        for index in 0..count {
+            self.pace.among(index);
             set.add(self.value()?)?;
         }
         self.all_distinct(set.len(), count)?;
@@ -150,7 +156,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
         self.containers += 1;
         // One by one: members can be chosen so that this takes long.
         let mut set = PyFrozenSetBuilder::new(self.py)?;
-        for _ in 0..count {
+        for index in 0..count {
+            self.pace.among(index);
             set.add(self.value()?)?;
         }
         let set = set.finalize();
@@ -161,7 +168,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
     fn dict(&mut self, count: usize) -> Result<Bound<'py, PyDict>, Stop> {
         self.containers += 1;
         let dict = PyDict::new(self.py);
-        for _ in 0..count {
+        for index in 0..count {
+            self.pace.among(index);
             let key = self.value()?;
             dict.set_item(key, self.value()?)?;
         }

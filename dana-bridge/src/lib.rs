@@ -92,4 +92,10 @@ mod _bridge {
     fn taken(name: &str) -> Option<&'static str> {
         dana_lang::library::taken(name)
     }
+
+    /// Whether a source typed so far is complete, or wrong whatever may follow; False: more lines are needed.
+    #[pyo3::pyfunction]
+    fn is_complete(py: Python<'_>, source: &str) -> bool {
+        py.detach(|| dana_lang::syntax::is_complete(source))
+    }
 }

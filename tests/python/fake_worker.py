@@ -699,6 +699,13 @@ def act_asks(which: str) -> None:
         refused = outcomes(4)
         send({"Output": ["refused"]})
         done(number, [refused, outcomes(22)])
+    elif which == "heavy":
+        # A letter that costs four bytes in Python, as far as the host knows.
+        for _ in range(3):
+            ask("\u00e9" * 30_000_000)
+        refused = outcomes(1)
+        send({"Output": ["refused"]})
+        done(number, [refused, outcomes(2)])
     elif which == "failed":
         ask()
         send({"Failed": [number, ["ValueError", "enough", *NOTHING], USAGE]})

@@ -7,14 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
 
+import opendxa.dana
 from opendxa.dana import IsolationLevel
-from opendxa.dana.cli import attack, doctor
-from opendxa.dana.cli.main import main
+from opendxa.dana.cli.main import COMMANDS, main
 from opendxa.dana.cli.terminal import Terminal
 from opendxa.dana.corpus import TABLE, GotThroughError, Ground, Row, carry_out, select
 from opendxa.dana.exceptions import IsolationUnavailableError
@@ -171,7 +172,54 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert left.value.code == 0
     told = capsys.readouterr().out
-    assert all(command.NAME in told for command in (doctor, attack))
+    for name in COMMANDS:
+        command = import_module(f"opendxa.dana.cli.{name}")
+        assert f"  {command.NAME} " in told
+        assert command.HELP in told
+        assert name == command.NAME
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: dana-bridge {name} ")
+    assert "examples:" in told
+    assert "exit status:" in told
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["rum"], "there is no command 'rum'; did you mean run?"),
+        (["frobnicate"], "there is no command 'frobnicate'\n"),
+        (["--versoin"], "there is no option --versoin; did you mean --version?"),
+        (["doctor", "--requir", "none"], "there is no option --requir; did you mean --require?"),
+        (["doctor", "now"], "one word too many: 'now'"),
+        (["\x1b[31mrun"], "there is no command '\\x1b[31mrun'"),
+    ],
+)
+def test_what_is_not_understood(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert not shown.out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"dana-bridge {opendxa.dana.__version__}\n"
 
 
 class Screen(io.StringIO):
@@ -189,3 +237,12 @@ def test_colour_and_progress_only_for_eyes(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("NO_COLOR", "1")
     assert Terminal(screen).paint("x", "red") == "x"
     assert Terminal(io.StringIO()).paint("x", "red") == "x"
+
+
+def test_text_of_programs_does_not_drive_the_terminal() -> None:
+    screen = Screen()
+    assert Terminal(screen).paint("a\x1b]0;b\x07\u202e", "red") == "a\\x1b]0;b\\x07\\u202e".join(
+        Terminal(screen).paint("|", "red").split("|")
+    )
+    Terminal(screen).progress(1, 2, "a\x1b[2J\nb")
+    assert "a\\x1b[2J b" in screen.getvalue()

@@ -6,6 +6,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
+# pytester forgets what a run inside this process loaded, the package that it is an attribute of does not.
+import opendxa.dana.corpus  # noqa: F401
+
 pytest_plugins = ["pytester"]
 
 

@@ -26,7 +26,9 @@ mod token;
 mod violation;
 
 pub use body::{Header, Opening, open, open_bytes, write_header};
-pub use budget::{Budget, MAX_DEPTH, NODE_COST, PACKED_COST};
+pub use budget::{
+    Budget, EXCEPTION_COST, EXCEPTION_TEXT_COST, MAX_DEPTH, NODE_COST, PACKED_COST, TABLE_COST,
+};
 pub use build::BUILD;
 pub use caps::{
     CAUSES, Capped, FUNCTIONS, HANDLES, KEYWORDS, LAYERS, LINE_BYTES, MESSAGE_BYTES, MESSAGES, TEXT_BYTES,

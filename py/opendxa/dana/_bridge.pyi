@@ -9,6 +9,7 @@ __all__ = [
     "Function",
     "Session",
     "Struct",
+    "is_complete",
     "pool_configure",
     "pool_empty",
     "pool_stats",
@@ -23,6 +24,7 @@ FUNCTIONS: int
 NAME_BYTES: int
 
 def taken(name: str) -> str | None: ...
+def is_complete(source: str) -> bool: ...
 def restore_structs() -> None: ...
 def pool_configure(
     *, min_idle: int, max_workers: int, acquire_timeout: float, idle_timeout: float, eager: bool

@@ -24,7 +24,7 @@ from .web.events import Event, event_stream, program_events
 from .web.exchange import Exchange, Inbox, Message, Receive, Scope, Send
 from .web.health import metrics, readiness
 from .web.problems import Problem, log, problem_of
-from .web.service import Service, ServiceSettings
+from .web.service import Service, ServiceSettings, checked_function
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
@@ -84,6 +84,7 @@ class DanaMiddleware:
         self.app: App = app
         self.service: Service = Service(
             limits=limits if isinstance(limits, Limits) else None,
+            limits_known=not callable(limits),
             **settings,
         )
         self._tenant = checked_function(tenant, "tenant")
@@ -299,10 +300,3 @@ def _declared(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value[:20])
     return 0
-
-
-def checked_function(function: Any, name: str) -> Any:
-    """Refuse what cannot be called."""
-    if function is not None and not callable(function):
-        raise TypeError(f"Expected a function, got {type(function).__name__} at argument '{name}'")
-    return function

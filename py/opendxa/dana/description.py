@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .exceptions import ProtocolViolationError
-from .fault import visible
-from .signatures import MODULE, SESSION, Written, check, parameters, signature
+from .fault import one_line, visible
+from .signatures import MODULE, SESSION, Written, check, documentation, parameters, signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ class Type:
     """A type of the program: its fields and methods."""
 
     name: str
-    #: ``struct``, ``resource``, ``agent_blueprint`` or ``workflow``.
+    #: ``struct``, ``resource``, ``agent`` or ``workflow``.
     kind: str
     #: Fields as they are written: ``price: float = 1.0``.
     fields: tuple[str, ...]
@@ -85,7 +85,7 @@ class Description:
         return cls(
             functions=_callees(told["functions"]),
             types=tuple(_type(name, kind) for name, kind in sorted(told["types"].items())),
-            values=dict(sorted(told["values"].items())),
+            values={name: one_line(kind) for name, kind in sorted(told["values"].items())},
             host_functions=tuple(_host_callee(name, own[name]) for name in sorted(own)),
             python_modules=_python_modules(functions),
             resources=_resources(functions),
@@ -145,7 +145,7 @@ def _callees(told: Mapping[str, Any]) -> tuple[Callee, ...]:
 
 
 def _callee(name: str, told: dict[str, Any]) -> Callee:
-    return Callee(name, _written(signature(told)), told["doc"])
+    return Callee(name, _written(signature(told)), documentation(told))
 
 
 def _written(known: inspect.Signature) -> str:
@@ -169,8 +169,8 @@ def _type(name: str, told: dict[str, Any]) -> Type:
     comments = [comment for _, comment in told["fields"]]
     fields = []
     for parameter, comment in zip(parameters(listed), comments, strict=True):
-        fields.append(_field(parameter) + (f"  # {comment}" if comment else ""))
-    return Type(name, told["kind"], tuple(fields), _callees(told["methods"]), told["doc"])
+        fields.append(_field(parameter) + (f"  # {one_line(comment)}" if comment else ""))
+    return Type(name, told["kind"], tuple(fields), _callees(told["methods"]), documentation(told))
 
 
 def _host_callee(name: str, function: HostFunction) -> Callee:

@@ -104,10 +104,6 @@ __all__ = [
     "WorkerKilledError",
     "WorkerLostError",
     "WorkerOutOfMemoryError",
-    "from_crash",
-    "from_exhaustion",
-    "from_fault",
-    "from_reentry",
 ]
 
 
@@ -465,7 +461,7 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
 
     Besides, ``behind`` is the host's exception that it comes from, and ``usage`` what the turn took.
     """
-    from .fault import read  # noqa: PLC0415 - loaded when there is a fault
+    from .fault import read, said  # noqa: PLC0415 - loaded when there is a fault
 
     fault = read(data)
     kind: type[DanaCallError] = ParseError if fault.syntax else DanaCallError
@@ -479,8 +475,9 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
     if behind is not None:
         if isinstance(behind, ResourceError) and kind is DanaCallError:
             kind = ResourceCallError
-        if str(behind) not in text:
-            text += f"\nCaused by {type(behind).__name__}: {behind}"
+        told = said(behind)
+        if told not in text:
+            text += f"\nCaused by {type(behind).__name__}: {told}"
         notes.append("The Python exception behind it, with its own traceback, is this error's __cause__.")
     error = kind(text)
     error.fault = fault

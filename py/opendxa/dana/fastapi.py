@@ -38,6 +38,7 @@ from .web.exchange import Exchange
 from .web.health import METRICS_TYPE, metrics, readiness
 from .web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from .web.problems import ROWS, problem_of
+from .web.service import checked_function
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -77,9 +78,9 @@ def dana_lifespan(
 
     A lifespan of your own goes on round it: ``async with dana_lifespan(...)(app): yield``.
     """
-    asgi.checked_function(tenant, "tenant")
+    checked_function(tenant, "tenant")
     if not isinstance(limits, Limits):
-        asgi.checked_function(limits, "limits")
+        checked_function(limits, "limits")
     # Settings that make no sense are refused here, not when a server starts.
     middleware = DanaMiddleware(
         _no_application,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Fault", "Span", "TraceFrame", "describe_trace", "place", "read", "visible"]
+__all__ = ["Fault", "Span", "TraceFrame", "describe_trace", "one_line", "place", "read", "said", "visible"]
 
 _WORD: Final = re.compile(r"\w+")
 #: Longest piece of a source line that is shown, in characters; longer lines are cut around the caret.
@@ -24,6 +24,10 @@ _EXCERPT_WIDTH: Final = 160
 _TRACE_SHOWN: Final = 40
 #: Most times that a call repeated at the same place, as in a recursion, is shown in a row.
 _REPEATS_SHOWN: Final = 3
+#: Characters that are escaped at once.
+_PIECE: Final = 4096
+#: Most characters of what an exception says that are repeated.
+_SAID: Final = 4000
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,28 @@ def visible(text: str) -> str:
     """Escape control characters: text from a program must not drive the reader's terminal."""
     if text.isprintable():
         return text
+    # In pieces: a text as large as an answer may be would take many times its memory, character by character.
+    return "".join(_visible(text[at : at + _PIECE]) for at in range(0, len(text), _PIECE))
+
+
+def one_line(text: str) -> str:
+    """Do the same, and escape what ends a line: it cannot pass for two."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def said(error: BaseException) -> str:
+    """Return what an exception says, which may be made of what a program sent; it may even fail to."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(it cannot be told)"
+    return visible(text if len(text) <= _SAID else text[:_SAID] + "...")
+
+
+def _visible(piece: str) -> str:
+    if piece.isprintable():
+        return piece
     return "".join(
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode("ascii")
-        for char in text
+        for char in piece
     )

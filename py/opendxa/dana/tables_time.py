@@ -8,10 +8,17 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
-__all__ = ["NOTHING", "aware", "naive", "span"]
+__all__ = ["NOTHING", "ZONE", "aware", "naive", "span"]
 
 #: The ticks of no time.
 NOTHING: Final = -(1 << 63)
+
+#: What a time zone of a table may be called: an offset, or a name as the database of time zones has them. Some
+#: libraries open a file where a name is a path, or says that it is `dateutil`'s.
+ZONE: Final = (
+    r"(?:UTC)?[+\-]\d\d:\d\d(?::\d\d)?"
+    r"|(?!dateutil/)[A-Za-z][A-Za-z0-9_+\-]{0,31}(?:/[A-Za-z0-9_+\-]{1,32}){0,3}"
+)
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECONDS: Final = {"us": 1, "ms": 1_000, "s": 1_000_000, "D": 86_400_000_000}

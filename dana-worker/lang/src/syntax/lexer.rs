@@ -19,6 +19,8 @@ pub(super) struct Tokens {
     pub(super) fault: Option<SyntaxFault>,
     /// Set when the text ended inside a bracket: where that was opened.
     pub(super) unclosed: Option<u32>,
+    /// Set when the text ended inside triple quotes: more lines could close them.
+    pub(super) open_text: bool,
 }
 
 /// Columns a tab counts.
@@ -46,11 +48,16 @@ pub(super) fn lex(text: &str, room: Room<'_>) -> Option<Tokens> {
     };
     let outcome = lexer.run();
     let mut unclosed = None;
+    let mut open_text = false;
     let mut starved = false;
     let fault = outcome.err().map(|stop| match stop {
         Stop::Fault(fault) => *fault,
         Stop::Unclosed(at, fault) => {
             unclosed = Some(at);
+            *fault
+        }
+        Stop::OpenText(fault) => {
+            open_text = true;
             *fault
         }
         Stop::Memory => {
@@ -64,7 +71,7 @@ pub(super) fn lex(text: &str, room: Room<'_>) -> Option<Tokens> {
     let kind = if fault.is_some() { Kind::Fault } else { Kind::End };
     let at = lexer.at as u32;
     lexer.tokens.push(Token { kind, start: at, end: at });
-    Some(Tokens { list: lexer.tokens, fault, unclosed })
+    Some(Tokens { list: lexer.tokens, fault, unclosed, open_text })
 }
 
 struct Lexer<'s> {
@@ -103,6 +110,7 @@ enum Bracket {
 enum Stop {
     Fault(Box<SyntaxFault>),
     Unclosed(u32, Box<SyntaxFault>),
+    OpenText(Box<SyntaxFault>),
     Memory,
 }
 
@@ -486,6 +494,9 @@ impl Lexer<'_> {
             SyntaxFault::new(format!("this {what} is never closed"), Span::new(start, self.at as u32));
         let quotes = self.text[start as usize..].trim_start_matches(|c: char| c.is_ascii_alphabetic());
         let triple = quotes.starts_with("\"\"\"") || quotes.starts_with("'''");
+        if triple && self.fstrings.iter().all(|open| open.triple) {
+            return Stop::OpenText(Box::new(fault));
+        }
         stop(if triple { fault } else { fault.hint("text over several lines goes between triple quotes") })
     }
 

@@ -16,7 +16,7 @@ mod tree;
 pub use ast::{Module, Tree};
 pub use error::{ParseError, SyntaxFault};
 pub use name::{Name, Names};
-pub use parser::{parse, parse_within};
+pub use parser::{is_complete, parse, parse_within};
 pub use span::{Position, Source, Span};
 
 /// Whether a word is reserved, with or without a meaning.

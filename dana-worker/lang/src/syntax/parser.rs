@@ -55,6 +55,35 @@ pub fn parse_within(source: &str, room: Room<'_>) -> Result<Module, ParseError> 
     }
 }
 
+/// Whether a source that is being typed line by line is all there, or wrong already: nothing that follows could mend it.
+///
+/// As in Python, a block stays open until a blank line. What is missing more than that (a bracket, a quote, a block,
+/// the `def` of a decorator, the `except` of a `try`) is missing whatever lines are blank.
+pub fn is_complete(source: &str) -> bool {
+    if source.len() > MAX_SOURCE {
+        return true;
+    }
+    let Some(tokens) = lex(source, &|| usize::MAX) else { return true };
+    let mut parser = Parser::new(source, &tokens, &|| usize::MAX);
+    let parsed = parser.module();
+    match (parser.peek(), parsed) {
+        (Kind::Fault, Err(_)) => tokens.unclosed.is_none() && !tokens.open_text,
+        // Blocks that the end of the text closes are not closed yet.
+        (Kind::End | Kind::Dedent, Err(fault))
+            if fault.span == parser.token().span() && fault.span.start as usize == source.len() =>
+        {
+            false
+        }
+        (Kind::End, _) => {
+            let layout = |kind| matches!(kind, Kind::End | Kind::Newline);
+            let last = tokens.list.iter().rev().find(|token| !layout(token.kind));
+            let in_block = last.is_some_and(|token| token.kind == Kind::Dedent);
+            !in_block || source.rsplit('\n').next().is_some_and(|line| line.trim().is_empty())
+        }
+        _ => true,
+    }
+}
+
 /// Tells how many bytes may still be taken.
 pub type Room<'r> = &'r dyn Fn() -> usize;
 

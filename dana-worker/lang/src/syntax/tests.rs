@@ -1,7 +1,7 @@
 //! Texts and the trees or errors they must give.
 
 use super::dump::dump;
-use super::{ParseError, Source, parse, parse_within};
+use super::{ParseError, Source, is_complete, parse, parse_within};
 
 fn tree_of(source: &str) -> String {
     match parse(source) {
@@ -609,4 +609,100 @@ fn a_source_that_needs_too_much_memory_is_refused() {
         assert!(parse_within(&source, &|| 1 << 26).is_ok());
     }
     assert!(parse_within("x = 1", &|| 1 << 12).is_ok());
+}
+
+/// What is typed so far, and whether more lines are needed.
+#[test]
+fn complete_or_wrong_or_open() {
+    let complete = [
+        "",
+        "  ",
+        "# a comment",
+        "x = 1",
+        "x = 1;",
+        "x = [1,\n2]",
+        "x = [1,\n\n2]",
+        "x = '''a\nb'''",
+        "def f(x) = g | h",
+        "agent A",
+        "if x:\n  y\n",
+        "if x:\n  y\n  ",
+        "if x:\n  y\n\n",
+        "if x:\n  # nothing\n",
+        "if x:\n  y\nz = 1",
+        "try:\n  x\nexcept:\n  y\n",
+        "@d\ndef f():\n  x\n",
+        // wrong already
+        "x =",
+        "if x",
+        "if x:\n  y z",
+        "f(1 2",
+        "x = (\n1 2",
+        "x = )",
+        "x = 'a",
+        "f'{x",
+        r#"f"""{f'{x"#,
+        r#"f"{'''x"#,
+        "return 1",
+        "  x",
+        "if x:\n    y\n  z",
+        "x = $",
+        "struct P:\n  x: int\n  x: int\n",
+        "struct P:\n  pass\n",
+        "def f(x) = ",
+        "lambda x: x",
+        "@d x",
+    ];
+    let open = [
+        "x = [1,",
+        "x = [1,\n",
+        "f(",
+        "x = {\n\n",
+        "x = {'a': (1, [",
+        "x = '''a",
+        "x = '''a\n\n",
+        "x = '''a\\",
+        "f'''a",
+        "f'''a {x",
+        "f'''a {x\n",
+        "f'''a {\"\"\"x\n",
+        "f'''a {x:>",
+        "if x:",
+        "if x:\n",
+        "if x:\n\n\n",
+        "if x: # why",
+        "if x:\n  y",
+        "if x:\n  # nothing",
+        "if x:\n  y\nelse:",
+        "if x:\n  if y:\n    z",
+        "for x in y:\n  z = [\n",
+        "def f():",
+        "def f(",
+        "def f():\n  return 1",
+        "def f():\n  if x:\n",
+        "@d",
+        "@d\n",
+        "@d(1)\n@e",
+        "@d\n\n",
+        "try:",
+        "try:\n  x",
+        "try:\n  x\n",
+        "try:\n  x\nexcept:\n",
+        "try:\n  x\nfinally:",
+        "with a as b:",
+        "while true:\n",
+        "struct P:",
+        "struct P:\n  '''A point.'''",
+        "struct P:\n  x: int",
+        "struct P:\n  def f(self):",
+        "interface I:\n",
+        "agent A(B):",
+        "x = lambda y :: [",
+    ];
+    for (sources, wanted) in [(&complete[..], true), (&open[..], false)] {
+        for source in sources {
+            assert_eq!(is_complete(source), wanted, "{source:?}");
+            assert_eq!(is_complete(&source.replace('\n', "\r\n")), wanted, "{source:?} with CRLF");
+        }
+    }
 }

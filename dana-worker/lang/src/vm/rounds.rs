@@ -140,7 +140,11 @@ impl Vm {
     fn refuel(&mut self, spent: u64, watch: &mut dyn Watch) -> Result<Option<Exit>, Raise> {
         work::charge(spent)?;
         memory::reserve(0)?;
-        if self.services.output.len() >= 4096 {
+        let steps = work::steps();
+        let pulse = steps < self.pulsed || steps - self.pulsed >= PULSE;
+        // What was printed before a long computation is seen while it goes on, and is not lost when it is stopped.
+        let printed = self.services.output.len();
+        if printed >= 4096 || (pulse && printed > 0) {
             let text = std::mem::take(&mut self.services.output);
             if let ControlFlow::Break(reason) = watch.output(&text) {
                 return Ok(Some(Exit::Stopped(reason)));
@@ -151,8 +155,7 @@ impl Vm {
         {
             return Ok(Some(Exit::Stopped(reason)));
         }
-        let steps = work::steps();
-        if steps < self.pulsed || steps - self.pulsed >= PULSE {
+        if pulse {
             self.pulsed = steps;
             let (file, line) = self.line();
             if let ControlFlow::Break(reason) = watch.pulse(steps, file.as_deref(), line) {

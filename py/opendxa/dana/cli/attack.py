@@ -22,10 +22,23 @@ if TYPE_CHECKING:
     from ..corpus import Outcome
     from ..isolation import IsolationLevel
 
-__all__ = ["HELP", "NAME", "arguments", "run"]
+__all__ = ["EPILOG", "HELP", "NAME", "arguments", "run"]
 
 NAME = "attack"
 HELP = "try the attack corpus on the installed worker"
+EPILOG = """\
+Forbidden system calls are forced into locked workers, their memory is searched for planted secrets, and
+programs that mean harm are run. Nothing of it harms this machine when the walls hold; some rows need root.
+
+examples:
+  sudo dana-bridge attack
+  dana-bridge attack 15 21 28                  some rows; --list shows what they are
+  dana-bridge attack --isolation contained     another level than landlocked
+  dana-bridge attack --junit attack.xml        for a CI system
+
+exit status:
+  0  all of it withstood    1  something got through, failed, or the level cannot be had    2  wrong usage
+"""
 COLOUR = {"withstood": "green", "got through": "red", "failed": "red", "not tried": "yellow"}
 
 

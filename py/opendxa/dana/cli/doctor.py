@@ -21,10 +21,22 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from ..isolation import IsolationLevel, IsolationReport
 
-__all__ = ["HELP", "NAME", "Trial", "arguments", "examine", "run"]
+__all__ = ["EPILOG", "HELP", "NAME", "Trial", "arguments", "examine", "run"]
 
 NAME = "doctor"
 HELP = "show which isolation can be had here, and why not more"
+EPILOG = """\
+A worker is started at every level, from none < process < filtered < landlocked < namespaced < contained,
+and what is shown is what the kernel says of it. Sessions are landlocked unless they ask for another level.
+
+examples:
+  dana-bridge doctor
+  dana-bridge doctor --require landlocked     for a start script or a health check
+  dana-bridge doctor --json | jq .level
+
+exit status:
+  0  done    1  the required level cannot be had    2  wrong usage
+"""
 
 
 @dataclass(frozen=True)

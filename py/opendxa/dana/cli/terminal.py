@@ -1,4 +1,8 @@
-"""Text for people: coloured on a terminal, plain elsewhere and where NO_COLOR is set."""
+"""Text for people: coloured on a terminal, plain elsewhere and where NO_COLOR is set.
+
+Rule: what is painted or shown beside a progress bar may come from programs; its control characters are shown,
+not sent.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,21 @@ import shutil
 import sys
 from typing import TextIO
 
+from .usage import visible
+
 __all__ = ["Terminal"]
 
-COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+COLOURS = {
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "cyan": "36",
+    "bold": "1",
+    "dim": "2",
+    "bold red": "1;31",
+}
+BAR = 24
 
 
 class Terminal:
@@ -17,7 +33,7 @@ class Terminal:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
-        self.interactive: bool = self._stream.isatty()
+        self.interactive: bool = self._stream is not None and self._stream.isatty()
         self._coloured = (
             self.interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         )
@@ -27,22 +43,30 @@ class Terminal:
         """Columns."""
         return shutil.get_terminal_size().columns
 
+    @property
+    def draws(self) -> bool:
+        """Whether more than ASCII can be written."""
+        return (getattr(self._stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
     def paint(self, text: str, colour: str) -> str:
         """Return the text in a colour, or as it is."""
-        return f"\033[{COLOURS[colour]}m{text}\033[0m" if self._coloured else text
+        text = visible(text)
+        return f"\033[{COLOURS[colour]}m{text}\033[0m" if self._coloured and text else text
 
     def line(self, text: str = "") -> None:
         """Write a line."""
-        self._stream.write(text + "\n")
+        if self._stream is not None:  # Python has no stream where the descriptor was closed
+            self._stream.write(text + "\n")
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Show how far something has come, on one line that is written again; nothing where nobody looks."""
         if not self.interactive:
             return
-        filled = 24 * done // max(total, 1)
-        bar = "#" * filled + "-" * (24 - filled)
-        shown = f"[{bar}] {done}/{total} {text}"[: max(self.width - 1, 20)]
-        self._stream.write(f"\r\033[K{shown}")
+        filled = BAR * done // max(total, 1)
+        full, empty = ("\u2501", "\u2500") if self.draws else ("#", "-")
+        bar = self.paint(full * filled, "green") + self.paint(empty * (BAR - filled), "dim")
+        told = visible(f"{done}/{total} {text}".replace("\n", " ").replace("\t", " "))
+        self._stream.write(f"\r\033[K{bar} {told[: max(self.width - BAR - 2, 8)]}")
         self._stream.flush()
 
     def end_progress(self) -> None:

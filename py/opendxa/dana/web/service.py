@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from opendxa.dana.resources import Resource
     from opendxa.dana.result import Usage
 
-__all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit"]
+__all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit", "checked_function"]
 
 #: Tenants whose caches are kept; the one unused for longest makes room.
 _MOST_CACHES: Final = 256
@@ -110,6 +110,7 @@ class Service:
         on_usage: Callable[[str | None, Usage], None] | None = None,
         drain: float = 30.0,
         limits: Limits | None = None,
+        limits_known: bool = True,
         **session: Any,
     ) -> None:
         for name, value in (("problems", problems), ("messages", messages)):
@@ -144,6 +145,7 @@ class Service:
         self.on_usage: Callable[[str | None, Usage], None] | None = on_usage
         self.drain: float = drain
         self.limits: Limits | None = limits
+        self._limits_known = limits_known
         #: What isolated the session that was opened at the start; None before.
         self.isolation: IsolationReport | None = None
         self._llm = session.pop("llm", None)
@@ -158,15 +160,20 @@ class Service:
     # Start and stop
 
     def start(self) -> None:
-        """Set the pool up and fill it; open a session to see that one can be had. It waits for that."""
-        self.configure()
-        self._stopping = False
+        """Open a session to see that one can be had, then set the pool up and fill it. It waits for that.
+
+        Where each request has limits of its own, which workers will be wanted is not known before: the pool
+        fills from the first request on.
+        """
         from opendxa.dana.dana_module import Dana  # noqa: PLC0415 - loaded when an application starts
 
         with Dana(**self._session, limits=self.limits, llm=self._model()) as d:
             self.isolation = d.isolation
+        self.configure()
+        self._stopping = False
         # What fell back has said so, loudly, and has no workers to keep ready.
-        if self.pool is not None and self.pool.min_idle and self.isolation.fallback_reason is None:
+        isolated = self.isolation.fallback_reason is None
+        if self.pool is not None and self.pool.min_idle and isolated and self._limits_known:
             wanted = {name: self._session[name] for name in _KINDS if name in self._session}
             pools.warm(self.pool.min_idle, **wanted, limits=self.limits)
 
@@ -223,6 +230,11 @@ class Service:
             self.tenants.enter(tenant)
         return Visit(tenant, limits, arguments)
 
+    def seen(self, report: IsolationReport) -> None:
+        """Remember what isolates sessions of this process, from the first one on."""
+        if self.isolation is None:
+            self.isolation = report
+
     def leave(self, visit: Visit, usage: Usage | None) -> None:
         """Let a request go; `usage` is what its session used."""
         if visit.tenant is not None:
@@ -274,6 +286,7 @@ class Service:
             self._process = os.getpid()
             self._lock = threading.Lock()
             self.tenants.after_fork()
+            self.isolation = None
 
 
 _sharing = threading.Lock()
@@ -287,6 +300,13 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def checked_function(function: Any, name: str) -> Any:
+    """Refuse what cannot be called."""
+    if function is not None and not callable(function):
+        raise TypeError(f"Expected a function, got {type(function).__name__} at argument '{name}'")
+    return function
 
 
 def _check_count(name: str, value: object, *, optional: bool) -> None:

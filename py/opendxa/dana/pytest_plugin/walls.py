@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .corpus import Outcome
-    from .isolation import IsolationLevel, IsolationReport
+    from ..corpus import Outcome
+    from ..isolation import IsolationLevel, IsolationReport
 
 __all__ = ["DanaAttack", "DanaIsolation", "dana_attack", "dana_isolation"]
 
@@ -32,7 +32,7 @@ class DanaIsolation:
 
     def at(self, level: IsolationLevel | str, **settings: Any) -> IsolationReport:
         """Return the report of a fresh session that was asked for `level` and accepts any worker."""
-        from .dana_module import Dana  # noqa: PLC0415 - loaded with the first session
+        from ..dana_module import Dana  # noqa: PLC0415 - loaded with the first session
 
         with Dana(isolation=level, min_isolation="process", echo=False, **settings) as d:
             return d.isolation
@@ -40,7 +40,7 @@ class DanaIsolation:
     def require(self, level: IsolationLevel | str, *layers: str, **settings: Any) -> IsolationReport:
         """Fail the test unless a fresh session reaches `level` and has these layers, too."""
         __tracebackhide__ = True
-        from .exceptions import DanaError  # noqa: PLC0415
+        from ..exceptions import DanaError  # noqa: PLC0415
 
         try:
             report = self.at(level, **settings)
@@ -64,7 +64,7 @@ class DanaAttack:
         cannot be tried here is returned as ``not tried``.
         """
         __tracebackhide__ = True
-        from .corpus import Ground, carry_out, select  # noqa: PLC0415 - loaded with the first attack
+        from ..corpus import Ground, carry_out, select  # noqa: PLC0415 - loaded with the first attack
 
         with Ground(**settings) as ground:
             outcomes = list(carry_out(select(rows), ground))

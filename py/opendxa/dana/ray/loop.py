@@ -1,0 +1,74 @@
+"""The client's own event loop, on a thread: leases are renewed there whatever the application does.
+
+Rule: it belongs to one process and one cluster, and ends with it. Whoever stops waiting cancels what they
+waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opendxa.dana.exceptions import SessionClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["ClientLoop"]
+
+Value = TypeVar("Value")
+
+
+class ClientLoop:
+    """A running event loop and its thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="dana-cluster", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Value]) -> Value:
+        """Wait for something on this thread; Ctrl-C cancels it."""
+        future = self._begin(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def wait(self, work: Coroutine[Any, Any, Value]) -> Value:
+        """Wait for something in the caller's task; cancelling the task cancels it."""
+        return await asyncio.wrap_future(self._begin(work))
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Have something done, and do not wait; nothing is done once the loop has ended."""
+        if not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(work)
+            except RuntimeError:
+                return  # closed in between
+
+    def stop(self) -> None:
+        """End what runs, and the thread."""
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._cancel_all)
+        self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def _begin(self, work: Coroutine[Any, Any, Value]) -> Future[Value]:
+        if self._loop.is_closed():
+            work.close()
+            raise SessionClosedError("the DanaCluster was closed\nHint: make a new one")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _cancel_all(self) -> None:
+        """Cancel every task, and stop once they had their say."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        over = asyncio.gather(*tasks, return_exceptions=True)
+        over.add_done_callback(lambda _: self._loop.stop())

@@ -1,0 +1,96 @@
+"""What is promised of a release, as far as it can be seen on the installed package: the rest is `make release`'s."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opendxa.dana
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "py"))
+
+import shipped  # noqa: E402 - the build backend's neighbour
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[shipped.Component]:
+    return shipped.components()
+
+
+@pytest.fixture(scope="module")
+def package() -> Distribution:
+    return distribution("dana-bridge")
+
+
+def test_version_stands_in_one_place(package: Distribution) -> None:
+    number = shipped.version()
+    assert package.version == number
+    assert opendxa.dana.__version__ == number
+    tracked = subprocess.run(
+        ["git", "grep", "-lF", f'"{number}"', "--", "*.toml", "*.py"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert tracked == ["Cargo.toml"]
+
+
+def test_every_licence_is_collected(parts: list[shipped.Component]) -> None:
+    assert shipped.LICENCES.read_text(encoding="utf-8") == shipped.licences(parts), "run python py/shipped.py"
+    assert all(part.texts for part in parts)
+
+
+def test_only_licences_that_are_allowed_are_shipped(parts: list[shipped.Component]) -> None:
+    rules = shipped.tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))
+    allowed = set(rules["licenses"]["allow"])
+    for part in parts:
+        for choice in re.split(r"\s+AND\s+", part.licence):
+            options = {option.strip(" ()") for option in choice.split(" OR ")}
+            assert options & allowed, f"{part.name} is under {part.licence}"
+
+
+def test_the_installed_package_brings_licences_and_a_bill_of_materials(
+    package: Distribution, parts: list[shipped.Component]
+) -> None:
+    names = {file.name: file for file in package.files or []}
+    assert {"LICENSE", "THIRD-PARTY-LICENSES.md"} <= set(names)
+    bill: dict[str, Any] = json.loads(names["dana-bridge.cdx.json"].read_text())
+    assert bill == shipped.bill_of_materials(parts)
+
+
+def test_the_bill_of_materials_is_valid_cyclonedx(parts: list[shipped.Component]) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    bill = shipped.bill_of_materials(parts)
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(json.dumps(bill)) is None
+    known = {bill["metadata"]["component"]["bom-ref"], *(part["bom-ref"] for part in bill["components"])}
+    assert len(known) == 1 + len(bill["components"])
+    for edge in bill["dependencies"]:
+        assert {edge["ref"], *edge["dependsOn"]} <= known
+
+
+def test_what_the_tests_use_was_built_as_it_is_published(package: Distribution) -> None:
+    """The Makefile installs a wheel that was linked as the published one is."""
+    assert re.search(r"^Tag: cp310-abi3-manylinux_2_28_\w+$", package.read_text("WHEEL") or "", re.MULTILINE)
+
+
+def test_the_source_archive_holds_what_cargo_needs(tmp_path: Path) -> None:
+    maturin = [sys.executable, "-m", "maturin", "sdist", "--out", str(tmp_path)]
+    subprocess.run(maturin, cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    import tarfile
+
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.rs", "*Cargo.toml", "Cargo.lock", "py", "rust-toolchain.toml", "pyproject.toml", "LICENSE"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert set(tracked) - names == set()
