@@ -80,9 +80,9 @@ class Asking:
         """Ask and hand out the answer piece by piece; the last item is the `Response`."""
         key = self._key()
         if self._view is not None and key is not None and key[1]:
-            await self._view.forget_async(key[0])
+            await self._view.forget_async(key[0], self.request.remaining())
         elif self._view is not None and key is not None:
-            known = await self._view.known_async(key[0])
+            known = await self._view.known_async(key[0], self.request.remaining())
             if known is not None:
                 yield known.text
                 yield self._answered(known)
@@ -105,7 +105,7 @@ class Asking:
             self._failed(error)
             raise
         if self._view is not None and key is not None and not key[1] and self._view.keep(key[0], response):
-            await self._view.save_async(key[0], response)
+            await self._view.save_async(key[0], response, self.request.remaining())
         yield self._answered(response)
 
     def _known_or_fresh(self) -> Response:
@@ -113,7 +113,7 @@ class Asking:
         if self._view is None or key is None:
             return self._fresh()
         if key[1]:
-            self._view.forget(key[0])
+            self._view.forget(key[0], self.request.remaining())
             return self._fresh()
         return self._view.answer(key[0], self.request, self._fresh)
 
@@ -122,7 +122,7 @@ class Asking:
         if self._view is None or key is None:
             return await self._fresh_async()
         if key[1]:
-            await self._view.forget_async(key[0])
+            await self._view.forget_async(key[0], self.request.remaining())
             return await self._fresh_async()
         return await self._view.answer_async(key[0], self.request, self._fresh_async)
 
