@@ -14,7 +14,7 @@ from opendxa.dana import telemetry
 from opendxa.dana.exceptions import DanaError, ModelError
 from opendxa.dana.result import Usage
 
-from .provider import Meter, Response, as_response, asked_model, generate
+from .provider import Meter, Response, as_response, asked_model, check_length, generate
 from .transport import redacted
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Asking:
     ) -> None:
         self.provider = provider
         self._meter = Meter()
-        self.request: Request = replace(request, meter=self._meter)
         self.model: str = asked_model(provider, request)
+        self.request: Request = replace(request, meter=self._meter, options=_options(request, self.model))
         self.used: Usage = Usage()
         self._ledger = ledger
         self._view = view
@@ -92,13 +92,16 @@ class Asking:
                 with telemetry.chat(self.provider, self.request) as answered:
                     self._admit()
                     response: Response | None = None
+                    length = 0
                     # Closed here, so that the request is over before its place is free.
                     async with aclosing(_pieces(self.provider, self.request)) as pieces:
                         async for piece in pieces:
                             if isinstance(piece, Response):
                                 response = answered(piece)
-                            else:
-                                yield piece
+                                continue
+                            length += len(piece)
+                            check_length(self.provider, length)
+                            yield piece
                     if response is None:
                         raise ModelError(f"the stream of {self.provider!r} ended without a Response")
         except BaseException as error:
@@ -176,6 +179,14 @@ class Asking:
             failed = max(0, failed - 1)
         tokens = took.input_tokens, took.output_tokens
         self.used = self._ledger.book(self.model, self.model, failed, *tokens)
+
+
+def _options(request: Request, model: str) -> dict[str, Any]:
+    """Return the options without a model that the question does not go to, as far as anybody knows."""
+    options = request.options
+    if options.get("model") in (None, model):
+        return options
+    return {name: value for name, value in options.items() if name != "model"}
 
 
 def told(provider: object, error: Exception) -> DanaError:
