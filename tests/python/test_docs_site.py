@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -134,16 +135,21 @@ def named(path: str) -> Any:
 
 
 def on_pages() -> list[Any]:
-    """Tell what the pages of the reference have; with a module comes all that it makes public."""
-    paths = [
-        path
+    """Tell what the pages of the reference have; with a module comes what it makes public, or is listed."""
+    entries = [
+        entry
         for page in REFERENCE.glob("*.md")
-        for path in re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for entry in re.findall(r"^::: (\S+)\n((?: .*\n)*)", page.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    assert len(paths) == len(set(paths))
-    found = [named(path) for path in paths]
-    modules = [value for value in found if inspect.ismodule(value)]
-    return [*found, *(getattr(module, name) for module in modules for name in module.__all__)]
+    assert len(entries) == len({path for path, _ in entries})
+    found: list[Any] = []
+    for path, options in entries:
+        value = named(path)
+        found.append(value)
+        if inspect.ismodule(value):
+            listed = (yaml.safe_load(options) or {}).get("options", {}).get("members", value.__all__)
+            found += [getattr(value, name) for name in listed]
+    return found
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -39,6 +39,12 @@ def test_a_request_has_a_worker_of_its_own(server: Server) -> None:
     assert not Path(f"/proc/{first.json['worker']}").exists()
 
 
+def test_a_plain_function_has_a_session_too(server: Server) -> None:
+    assert server.run("twice(21)", "/plain-run").json["value"] == 42
+    failed = server.run("1 / 0", "/plain-run", x_tenant="plain")
+    assert (failed.status, name(failed)) == (422, "program-failed")
+
+
 def test_a_hundred_at_once_see_nothing_of_each_other(server: Server) -> None:
     def ask(number: int) -> tuple[int, int]:
         told = server.run(f"mine = {number}\nx = 0\nwhile x < 2000:\n    x = x + 1\ntwice(mine) + x").json
@@ -158,7 +164,7 @@ def test_limits_are_the_requests_own(server: Server) -> None:
 # The client's end
 
 
-@pytest.mark.parametrize("path", ["/run", "/stream", "/endless-own-stream"])
+@pytest.mark.parametrize("path", ["/run", "/stream", "/endless-own-stream", "/plain-run"])
 def test_a_client_that_goes_takes_its_worker_along(server: Server, path: str) -> None:
     client = server.call(path, ENDLESS)
     (pid,) = server.working()

@@ -15,6 +15,7 @@ from opendxa.dana import Limits, PoolConfig, worker
 from opendxa.dana.fastapi import (
     PROBLEMS,
     DanaSession,
+    DanaThreadSession,
     EventStream,
     dana_lifespan,
     dana_router,
@@ -162,3 +163,12 @@ async def inner_run(d: DanaSession, program: Annotated[str, Body(embed=True)]) -
     if result.error is not None:
         raise result.error
     return {"value": result.result}
+
+
+@app.post("/plain-run")
+def plain_run(d: DanaThreadSession, program: Annotated[str, Body(embed=True)]) -> Any:
+    """A plain function, which runs on a thread."""
+    result = d.execute_string(program)
+    if result.error is not None:
+        raise result.error
+    return {"value": plain(result.result), "worker": d.sandbox.subprocess_pid}

@@ -57,13 +57,18 @@ _log = logging.getLogger("opendxa.dana.web")
 
 async def dana_session(scope: Scope) -> AsyncDana:
     """Return the session of a request, opened when it is first asked for; it is closed after the answer."""
+    return await exchange_of(scope).session()
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return what an application keeps of a request's sessions."""
     exchange = scope.get("dana")
     if not isinstance(exchange, Exchange):
         raise ConfigurationError(
             "this application has no Dana sessions\n"
             "Hint: wrap it in DanaMiddleware, or give FastAPI(lifespan=dana_lifespan()) and have it started"
         )
-    return await exchange.session()
+    return exchange
 
 
 class DanaMiddleware:
@@ -167,7 +172,7 @@ class DanaMiddleware:
         try:
             await self.app(scope, next_message, answered)
         except Exception:
-            if "lifespan.startup.complete" in told:
+            if told:
                 await self.stop()
                 raise
             # It has no lifespan, and the server goes on without: so does this.

@@ -6,7 +6,7 @@ caret, the calls that led there, and a hint if there is one. Its `__traceback__`
 calls; its `__notes__` say what the text does not: what a limit counted, where else to look. Every error can
 be pickled and copied with its attributes.
 
-```
+```text
 DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
 │   ├── ParseError             the text is no Dana program; nothing of it ran
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .fault import Fault
+    from .fault import Assertion, Fault
 
 __all__ = [
     "AgentError",
@@ -175,6 +175,11 @@ class DanaCallError(DanaError):
     def column(self) -> int | None:
         """Column of the failure, from 1."""
         return (self.fault.column or None) if self.fault else None
+
+    @property
+    def assertion(self) -> Assertion | None:
+        """What a failed ``assert`` found: values of parts of its condition. No text of the error has them."""
+        return self.fault.assertion if self.fault else None
 
     @property
     def traceback_str(self) -> str:

@@ -32,6 +32,7 @@ except ModuleNotFoundError as _missing:
 from . import asgi
 from .asgi import DanaMiddleware
 from .async_dana import AsyncDana
+from .dana_module import Dana
 from .limits import Limits
 from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, program_events
 from .web.exchange import Exchange
@@ -50,11 +51,13 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "DanaSession",
+    "DanaThreadSession",
     "Event",
     "EventStream",
     "dana_lifespan",
     "dana_router",
     "dana_session",
+    "dana_thread_session",
     "event_stream",
     "install",
     "problem_of",
@@ -81,26 +84,29 @@ def dana_lifespan(
     checked_function(tenant, "tenant")
     if not isinstance(limits, Limits):
         checked_function(limits, "limits")
-    # Settings that make no sense are refused here, not when a server starts.
-    middleware = DanaMiddleware(
-        _no_application,
-        tenant=_of_connection(tenant),
-        limits=limits if isinstance(limits, Limits) else _of_connection(limits),
-        **settings,
-    )
+
+    def middleware(app: asgi.App) -> DanaMiddleware:
+        return DanaMiddleware(
+            app,
+            tenant=_of_connection(tenant),
+            limits=limits if isinstance(limits, Limits) else _of_connection(limits),
+            **settings,
+        )
+
+    middleware(_no_application)  # settings that make no sense are refused here, not when a server starts
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await middleware.start()
         router = app.router
         before = router.middleware_stack
-        middleware.app = before
-        router.middleware_stack = middleware
-        app.state.dana = middleware.service
+        here = middleware(before)
+        await here.start()
+        # Inside of what an application puts round its routes: the handlers for errors of its own come first.
+        router.middleware_stack = here
         try:
             yield
         finally:
-            await middleware.stop()
+            await here.stop()
             router.middleware_stack = before
 
     return lifespan
@@ -119,8 +125,15 @@ async def dana_session(connection: HTTPConnection) -> AsyncDana:
     return await asgi.dana_session(connection.scope)
 
 
-#: The annotation of a parameter that gets the request's session.
+async def dana_thread_session(connection: HTTPConnection) -> Dana:
+    """Return a session for a plain ``def`` route: a dependency, as `dana_session` is for ``async def``."""
+    return await asgi.exchange_of(connection.scope).thread_session()
+
+
+#: The annotation of a parameter that gets the request's session, in an ``async def`` route.
 DanaSession = Annotated[AsyncDana, Depends(dana_session)]
+#: The same in a plain ``def`` route, which FastAPI runs on a thread.
+DanaThreadSession = Annotated[Dana, Depends(dana_thread_session)]
 
 
 class EventStream(Response):
