@@ -234,6 +234,14 @@ class TestWithoutATerminal:
         assert told.out == "42\n'text'\na\n6\n[1]\n"
         assert told.err == ""
 
+    def test_a_long_value_is_cut(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert lines('"x" * 1000000\n', monkeypatch) == 0
+        told = capsys.readouterr().out
+        assert told.endswith("x... (980,002 more characters)\n")
+        assert len(told) < 21_000
+
     def test_it_goes_on_after_a_failure(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "Console", "LeaveError"]
 
+#: Characters of a value that are shown.
+SHOWN: Final = 20_000
 #: Seconds that a session may take to tell what it has.
 PATIENCE: Final = 0.5
 
@@ -135,7 +137,7 @@ class Console:
         if outcome.error is not None:
             self._fail(outcome.error)
         elif shows and outcome.result is not None:
-            self._out.line(shown(outcome.result))
+            self._out.line(shown(outcome.result, SHOWN))
 
     def _fail(self, error: BaseException) -> None:
         self.failed += 1
