@@ -302,6 +302,15 @@ class TestWithoutATerminal:
         assert ":type needs an expression" in told.err
         assert told.out == ""
 
+    def test_words_of_other_prompts(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert lines("exit()\n", monkeypatch) == 1
+        assert capsys.readouterr().err.endswith("Hint: :quit or Ctrl-D leaves\n")
+        assert lines("quit = 3\nquit\n", monkeypatch) == 0
+        told = capsys.readouterr()
+        assert (told.out, told.err) == ("3\n", "")
+
     def test_a_killed_worker(self) -> None:
         with Dana(use_subprocess_isolation=True, echo=False) as d:
             console = Console(d)
