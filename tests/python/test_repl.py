@@ -437,7 +437,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
         # Nobody answers here where the cursor is.
         "PROMPT_TOOLKIT_NO_CPR": "1",
     }
-    # A terminal of its own. A shell that runs tests in the background has Ctrl-C ignored: children inherit that.
+    # A terminal of its own, where Ctrl-C works: a shell that runs tests in the background has it ignored.
     code = (
         "import fcntl, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
