@@ -189,6 +189,25 @@ letter = "a"
                 for method in METHODS[kind].split():
                     assert d.execute_string(f"x = {example}\nm = x.{method}").success, (kind, method)
 
+    def test_a_session_that_has_too_much_is_not_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Dana(echo=False) as d:
+            console = Console(d)
+            monkeypatch.setattr("opendxa.dana.cli.console.PATIENCE", -1.0)
+            assert console.names().builtins
+            assert not console.names().builtins
+            console.enter(":reset")
+            assert console.names().builtins
+
+    def test_a_session_that_ended_meanwhile_is_replaced(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with Dana(use_subprocess_isolation=True, echo=False) as d:
+            console = Console(d)
+            pid = d.isolation.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            console.names()
+            assert d.is_subprocess_isolated
+            assert "a new one begins" in capsys.readouterr().err
+
     def test_nothing_runs(self) -> None:
         with Dana(echo=False) as d:
             d.execute_string("def f():\n    private:n = 1\n    return 1\nprivate:n = 0")
@@ -214,6 +233,14 @@ class TestWithoutATerminal:
         told = capsys.readouterr()
         assert told.out == "42\n'text'\na\n6\n[1]\n"
         assert told.err == ""
+
+    def test_a_long_value_is_cut(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert lines('"x" * 1000000\n', monkeypatch) == 0
+        told = capsys.readouterr().out
+        assert told.endswith("x... (980,002 more characters)\n")
+        assert len(told) < 21_000
 
     def test_it_goes_on_after_a_failure(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -274,6 +301,15 @@ class TestWithoutATerminal:
         assert "Dana file not found: none.na" in told.err
         assert ":type needs an expression" in told.err
         assert told.out == ""
+
+    def test_words_of_other_prompts(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert lines("exit()\n", monkeypatch) == 1
+        assert capsys.readouterr().err.endswith("Hint: :quit or Ctrl-D leaves\n")
+        assert lines("quit = 3\nquit\n", monkeypatch) == 0
+        told = capsys.readouterr()
+        assert (told.out, told.err) == ("3\n", "")
 
     def test_a_killed_worker(self) -> None:
         with Dana(use_subprocess_isolation=True, echo=False) as d:
