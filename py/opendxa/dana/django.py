@@ -286,8 +286,8 @@ class _AsyncClosing:
         """End both."""
         try:
             for closed in (self._pieces, self._content):
-                close = getattr(closed, "aclose", None)
-                if callable(close):
+                close: Any = getattr(closed, "aclose", None)
+                if close is not None:
                     await close()
         finally:
             await self._visits.aclose()

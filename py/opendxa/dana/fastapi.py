@@ -143,7 +143,7 @@ class EventStream(Response):
     away, what makes the pieces is ended at once.
     """
 
-    media_type = MEDIA_TYPE
+    media_type: str | None = MEDIA_TYPE
 
     def __init__(
         self,
@@ -157,8 +157,7 @@ class EventStream(Response):
     ) -> None:
         self._stream = asgi.EventStream(source, usage=usage, heartbeat=heartbeat, retry=retry)
         super().__init__(None, status_code, {**HEADERS, **(headers or {})}, MEDIA_TYPE)
-        # A stream has no length.
-        self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        del self.headers["content-length"]  # a stream has none
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""

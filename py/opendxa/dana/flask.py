@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, cast
 try:
     from flask import Blueprint, Flask, Request, Response, current_app, g, request
     from werkzeug.exceptions import RequestEntityTooLarge
-    from werkzeug.local import LocalProxy
 except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
         f"Flask is not installed ({_missing})\nHint: pip install 'dana-bridge[flask]'", name=_missing.name
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DanaFlask",
     "Event",
-    "current_dana",
     "dana_blueprint",
     "dana_session",
     "event_stream",
@@ -135,10 +133,6 @@ class DanaFlask:
 def dana_session() -> Dana:
     """Return the session of the request at hand, opened when it is first asked for."""
     return _extension().session()
-
-
-#: The session of the request at hand: `dana_session`, without the brackets.
-current_dana: Dana = cast("Dana", LocalProxy(dana_session))
 
 
 def event_stream(
