@@ -78,6 +78,12 @@ def test_hostile_programs_are_problems(server: Server, program: str, status: int
     assert server.run("1 + 1").json["value"] == 2
 
 
+def test_any_value_is_an_answer(server: Server) -> None:
+    assert server.run("[1e999, 10**5000, {1, 2}, (1, none), {2: 3}]").json["value"] == [
+        "inf", "<int>", [1, 2], [1, None], {"2": 3},
+    ]  # fmt: skip
+
+
 def test_a_problem_tells_nothing_of_the_host(server: Server) -> None:
     answer = server.run("secret()")
     assert answer.status == 422

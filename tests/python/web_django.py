@@ -65,11 +65,11 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from opendxa.dana.django import (  # noqa: E402
     event_stream,
     metrics,
+    plain,
     program_events,
     program_events_sync,
     ready,
 )
-from opendxa.dana.web.events import plain  # noqa: E402
 
 ASYNC = "DANA_ASYNC" in os.environ
 

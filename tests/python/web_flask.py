@@ -14,9 +14,9 @@ from opendxa.dana.flask import (
     dana_blueprint,
     dana_session,
     event_stream,
+    plain,
     program_events,
 )
-from opendxa.dana.web.events import plain
 
 PARENT = os.getpid()
 

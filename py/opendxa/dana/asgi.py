@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exceptions import BodyTooLargeError, ConfigurationError, DanaError
 from .limits import Limits
-from .web.events import Event, event_stream, program_events
+from .web.events import Event, event_stream, plain, program_events
 from .web.exchange import Exchange, Inbox, Message, Receive, Scope, Send
 from .web.health import metrics, readiness
 from .web.problems import Problem, log, problem_of
@@ -41,6 +41,7 @@ __all__ = [
     "dana_session",
     "event_stream",
     "metrics",
+    "plain",
     "problem_of",
     "program_events",
     "readiness",

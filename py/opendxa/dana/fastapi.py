@@ -34,7 +34,7 @@ from .asgi import DanaMiddleware
 from .async_dana import AsyncDana
 from .dana_module import Dana
 from .limits import Limits
-from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, program_events
+from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, plain, program_events
 from .web.exchange import Exchange
 from .web.health import METRICS_TYPE, metrics, readiness
 from .web.problems import MEDIA_TYPE as PROBLEM_TYPE
@@ -60,6 +60,7 @@ __all__ = [
     "dana_thread_session",
     "event_stream",
     "install",
+    "plain",
     "problem_of",
     "program_events",
 ]

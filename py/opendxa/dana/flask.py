@@ -31,7 +31,7 @@ except ModuleNotFoundError as _missing:
 
 from .exceptions import BodyTooLargeError, ConfigurationError, DanaError
 from .limits import Limits
-from .web.events import HEADERS, MEDIA_TYPE, Event
+from .web.events import HEADERS, MEDIA_TYPE, Event, plain
 from .web.health import METRICS_TYPE, metrics, ready_now
 from .web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from .web.problems import log, problem_of
@@ -51,6 +51,7 @@ __all__ = [
     "dana_blueprint",
     "dana_session",
     "event_stream",
+    "plain",
     "problem_of",
     "program_events",
 ]
