@@ -247,6 +247,30 @@ def test_handlers_of_the_application_come_first() -> None:
             assert client.post("/", content="1").text == "other"
 
 
+def test_who_stands_outside_sees_the_route() -> None:
+    app = FastAPI(lifespan=dana_lifespan())
+    seen: list[object] = []
+
+    class Outside:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+            if scope["type"] == "http":
+                seen.append(scope["endpoint"])
+
+    app.add_middleware(Outside)
+
+    @app.get("/")
+    async def route(d: DanaSession) -> Any:
+        return 1
+
+    with TestClient(app) as client:
+        client.get("/")
+    assert seen == [route]
+
+
 def test_an_application_that_was_not_started_says_so() -> None:
     app = FastAPI(lifespan=dana_lifespan())
 

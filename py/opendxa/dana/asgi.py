@@ -137,7 +137,7 @@ class DanaMiddleware:
             partial(self._tenant, scope) if self._tenant is not None else None,
             partial(self._limits, scope) if self._limits is not None else None,
         )
-        scope = {**scope, "dana": exchange}
+        scope["dana"] = exchange  # not in a copy: who is outside reads there which route it was
         self._open.add(exchange)
         try:
             await with_problems(self.app, exchange, scope, inbox.receive, send)
