@@ -85,7 +85,7 @@ async def in_python(wish: TripRequest) -> Trip:
                 raise ValueError(f"{stop.place} does not fit")
             taken.add(place)
         days.append(Day(number=number, text=text, stops=stops, notes=[]))
-    cost = sum(stop.cost for day in days for stop in day.stops)
+    cost = sum(stop.cost or 0 for day in days for stop in day.stops)
     return Trip(destination=wish.destination, days=days, cost=cost, budget=wish.budget, notes=[])
 
 
