@@ -485,8 +485,18 @@ def test_a_full_cluster(machines: Cluster, cluster: DanaCluster) -> None:
         assert [one.call("str", 1) for one in opened] == ["1", "1"]
         pids = {node.pid for node in small.stats().nodes}
     # The actors end with their last client, and are made again for the next.
-    with DanaCluster(name="tiny", pool=tiny, lease=20, grace=20) as small, small.session() as d:
-        assert actor(small, d) not in pids
+    small = DanaCluster(name="tiny", pool=tiny, lease=20, grace=20)
+    d = small.session(echo=False)
+    assert actor(small, d) not in pids
+    # A cluster that is closed ends what is under way.
+    closing = threading.Thread(target=lambda: (eventually(d._core._turns.locked), small.close()))
+    closing.start()
+    with pytest.raises(SessionClosedError):
+        d.execute_string("while true:\n    pass")
+    closing.join()
+    d.close()
+    with pytest.raises(SessionClosedError):
+        d.call("str", 1)
 
 
 LOST_CLIENT = """
@@ -703,8 +713,16 @@ def test_without_ray() -> None:
     assert "pip install 'dana-bridge[ray]'" in done.stderr.splitlines()[-1]
 
 
-def test_after_close(machines: Cluster) -> None:
-    cluster = DanaCluster(name="closed", lease=20)
+def test_nodes_that_cannot_be_used(machines: Cluster, tmp_path: Path) -> None:
+    cluster = DanaCluster(
+        name="unusable", secrets=tmp_path / "none", lease=20, pool=PoolConfig(acquire_timeout=1)
+    )
+    with pytest.raises(ResourceError, match="no node of the Ray cluster was ready") as caught:
+        cluster.session()
+    assert f"{tmp_path / 'none'} cannot be read" in str(caught.value)
+    stats = cluster.stats()
+    assert not stats.nodes
+    assert "cannot be read" in "".join(stats.not_ready.values())
     cluster.close()
     cluster.close()
     assert repr(cluster) == "DanaCluster(closed)"
