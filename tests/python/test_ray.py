@@ -31,6 +31,7 @@ from opendxa.dana import AsyncDana, Dana, DanaCallError, Limits, PoolConfig, Res
 from opendxa.dana.exceptions import (
     ConfigurationError,
     DeadlineExceededError,
+    HostError,
     ModelError,
     PoolExhaustedError,
     ResourceError,
@@ -246,6 +247,12 @@ def test_it_is_a_dana(cluster: DanaCluster, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_errors_cross_as_what_they_are(cluster: DanaCluster) -> None:
+    with cluster.session(functions=[ray_node.ends], echo=False) as d, cluster.session(setup="x = 1") as other:
+        with pytest.raises((HostError, DanaCallError), match="SystemExit"):
+            d.call("ends")
+        with pytest.raises((HostError, DanaCallError), match="SystemExit"):
+            cluster.session(functions=[ray_node.ends], setup="ends()")
+        assert other.get("x") == 1
     with cluster.session(functions=[ray_node.price], echo=False) as d:
         d.execute_string("def buy(item):\n    return price(item)", "shop.na")
         with pytest.raises(DanaCallError) as caught:

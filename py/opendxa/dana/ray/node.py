@@ -135,19 +135,15 @@ class Node:
 
     async def hello(self, client: str, lease: float) -> Hello:
         """Take a sign of life: the client's lease lasts so many seconds from now on."""
-        here = self._clients.setdefault(client, _Client())
-        here.end = monotonic() + lease
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look_at_leases())
-        here.every = lease / _LOOKS
+        self._heard(client, lease)
         level = await self._probed()
         own = self._settings._replace(version=version("dana-bridge"))
         return Hello(self._incarnation, own, self.count(), level, self._problem)
 
-    async def reserve(self, client: str, session: str) -> tuple[bool, int]:
-        """Promise a place to a session about to be opened, if there is one; and how many there are."""
-        here = self._clients.get(client)
-        if here is None or self.count() >= self._settings.pool.max_workers:
+    async def reserve(self, client: str, lease: float, session: str) -> tuple[bool, int]:
+        """Promise a place to a session about to be opened, if there is one; and how many are taken."""
+        here = self._heard(client, lease)
+        if self.count() >= self._settings.pool.max_workers:
             return False, self.count()
         here.places.add(session)
         return True, self.count()
@@ -182,7 +178,7 @@ class Node:
         except BaseException as error:
             if dana is not None:
                 await dana.close()
-            if not isinstance(error, Exception):
+            if isinstance(error, asyncio.CancelledError):
                 raise
             return self._packed(None, "error", error)
         finally:
@@ -200,7 +196,10 @@ class Node:
             arguments, named = unpack(data, "what the session was given")
             value = await _DOES[what](it.dana, *arguments, **named)
             return self._packed(it, "value", value, fully=what == "status")
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # `sys.exit()` in somebody's function included: it must not end the sessions of all others.
             return self._packed(it, "error", error)
         finally:
             if alive != it.alive:
@@ -240,6 +239,14 @@ class Node:
             len(one.places) + sum(session.alive for session in one.sessions.values())
             for one in self._clients.values()
         )
+
+    def _heard(self, client: str, lease: float) -> _Client:
+        """Extend a client's lease, or begin it."""
+        here = self._clients.setdefault(client, _Client())
+        here.end, here.every = monotonic() + lease, lease / _LOOKS
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_at_leases())
+        return here
 
     def _packed(self, it: _Session | None, kind: str, value: object, *, fully: bool = False) -> bytes:
         """Return an answer as bytes."""

@@ -320,13 +320,15 @@ class Nodes:
             node.placing += 1
             node.last = next(self._numbers)
             try:
-                reference = node.actor.reserve.remote(self.client, session)
+                reference = node.actor.reserve.remote(self.client, self._lease, session)
                 placed, node.sessions = await node.answer(reference, self.grace)
-            except WorkerLostError:
-                continue  # nothing of the session was sent there yet
-            except asyncio.CancelledError:
-                node.actor.end.remote(self.client, session)
-                raise
+            except (WorkerLostError, asyncio.CancelledError) as error:
+                # Nothing of the session was sent there yet; a place that is promised late is given back.
+                if not node.gone.done():
+                    node.actor.end.remote(self.client, session)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                continue
             finally:
                 node.placing -= 1
             if placed:

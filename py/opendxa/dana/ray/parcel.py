@@ -68,7 +68,8 @@ def harmless(error: BaseException, depth: int = 0) -> BaseException:
         return error
     kind = type(error)
     known = getattr(builtins, kind.__name__, None) is kind
-    if known and all(isinstance(argument, _PLAIN) for argument in error.args):
+    # What ends a process is told as an error: it would end the client's loop.
+    if known and issubclass(kind, Exception) and all(isinstance(argument, _PLAIN) for argument in error.args):
         # A new one: attributes that somebody put there stay behind.
         return kind(*error.args)
     return HostError(f"{kind.__name__}: {error}", kind.__name__)
