@@ -23,11 +23,12 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import pandas
 import pytest
 
 import ray_node
 from hosts import all_end, eventually, watched, workers
-from opendxa.dana import AsyncDana, Dana, DanaCallError, Limits, PoolConfig, Resource
+from opendxa.dana import AsyncDana, Dana, DanaCallError, Limits, PoolConfig, Resource, Struct
 from opendxa.dana.exceptions import (
     ConfigurationError,
     DeadlineExceededError,
@@ -176,6 +177,9 @@ def test_sessions_go_to_both_nodes_and_stay_there(cluster: DanaCluster) -> None:
     assert [node.sessions for node in stats.nodes] == [2, 2]
     assert not stats.not_ready
 
+    with cluster.session(isolation="contained") as strong, Dana(isolation="contained") as here:
+        assert strong.isolation.level == here.isolation.level
+
     # Where there are fewest is where the next ones go.
     node = sessions[0].node_id
     for one in [one for one in sessions if one.node_id == node]:
@@ -209,6 +213,11 @@ def test_it_is_a_dana(cluster: DanaCluster, tmp_path: Path, capsys: pytest.Captu
         d.set("private:y", [1, {2: (3,)}])
         assert d.get("private:y") == [1, {2: (3,)}]
         assert d.execute_string("has_key()").result is True
+        made = d.execute_string("struct Pair:\n    a: int\n    b: list\nPair(a=1, b=[2])").result
+        assert isinstance(made, Struct)
+        assert made.to_dict() == {"a": 1, "b": [2]}
+        d.set("table", pandas.DataFrame({"n": [1, 2], "text": ["x", None]}))
+        assert d.execute_string("table").result["n"].tolist() == [1, 2]
         assert d.bind(ray_node.Point) is ray_node.Point
         assert d.execute_string("Point(x=1)").result == ray_node.Point(1)
         d.register_type(ray_node.Money, ray_node.cents, name="Money", from_dana=ray_node.money)
@@ -412,10 +421,16 @@ def test_asyncio(cluster: DanaCluster, tmp_path: Path) -> None:
             return node
 
     async def main() -> list[str]:
+        early = cluster.async_session(echo=False)
+        opening = asyncio.create_task(early.open())
+        await asyncio.sleep(0)
+        await early.close()
+        with pytest.raises(SessionClosedError):
+            await opening
         return await asyncio.gather(*map(one, range(8)))
 
-    assert set(Counter(asyncio.run(main())).values()) == {4}
-    assert cluster.stats().sessions == 0
+    assert len(set(asyncio.run(main()))) == 2
+    eventually(lambda: cluster.stats().sessions == 0)
 
 
 def test_whoever_stops_waiting_ends_the_worker(cluster: DanaCluster) -> None:

@@ -120,6 +120,7 @@ class Core:
             if data == GONE:
                 raise lost(node.node_id, "it does not know of the place any more that it had promised")
             self.read(data)
+            self._refuse_closed()  # meanwhile
             opened = True
         finally:
             if not opened:

@@ -34,7 +34,6 @@ from .report import Status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from opendxa.dana.isolation import IsolationReport
     from opendxa.dana.models import Receipt
     from opendxa.dana.pool import PoolConfig
     from opendxa.dana.result import Usage
@@ -94,12 +93,10 @@ class _Client:
 
 
 class _Session:
-    """A session, and who is in the middle of something with it."""
+    """A session, and what its client is told of it."""
 
     def __init__(self, dana: AsyncDana) -> None:
         self.dana = dana
-        #: The report that the client was told last.
-        self.told: IsolationReport | None = None
 
     @property
     def alive(self) -> bool:
@@ -359,7 +356,6 @@ _DOES: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "reason": _reason,
     "register": _register,
     "register_type": _register_type,
-    "restart": AsyncDana.restart_subprocess,
     "set": AsyncDana.set,
     "snapshot": AsyncDana.snapshot,
     "status": _status,
