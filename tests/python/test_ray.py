@@ -14,6 +14,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -94,14 +95,16 @@ def machines() -> Iterator[Cluster]:
 
 
 def started() -> Iterator[Cluster]:
-    machines = Cluster(initialize_head=True, head_node_args=NODE)
-    try:
-        machines.add_node(**NODE)
-        ray.init(address=machines.address, log_to_driver=False)
-        yield machines
-    finally:
-        ray.shutdown()
-        machines.shutdown()
+    # A folder with a short name: sockets lie there.
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        machines = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
+        try:
+            machines.add_node(**NODE)
+            ray.init(address=machines.address, log_to_driver=False)
+            yield machines
+        finally:
+            ray.shutdown()
+            machines.shutdown()
 
 
 @pytest.fixture(scope="module")
