@@ -1,7 +1,7 @@
 """A provider that lets somebody listen while a program waits for its model.
 
-Rule: the program asks as ever and hears the whole answer; whoever called `listening` in the same task hears of
-each question, and of each piece of an answer when it comes. Who stops listening has stopped the request.
+Rule: the program asks as ever and hears the whole answer; whoever called `listening` in the same task hears
+of each question, and of each piece of an answer when it comes. Who stops listening has stopped the request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What comes in and goes out, checked by pydantic.
 
-Rule: a request is refused here or fits; what a program made is read again here before it goes out, as what any
-stranger says.
+Rule: a request is refused here or fits; what a program made is read again here before it goes out, as what
+any stranger says.
 """
 
 from __future__ import annotations

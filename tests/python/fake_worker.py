@@ -292,7 +292,7 @@ def _exactly(size: int) -> bytes:
     return data
 
 
-PROTOCOL = 3
+PROTOCOL = 4
 USAGE = [1, 2, 3, 0]
 _BUILD = ""
 
@@ -725,7 +725,7 @@ def act_asks(which: str) -> None:
 
 
 #: The rest of a fault after its kind and message.
-NOTHING = [None, 0, 0, None, None, [], None, False, None, None]
+NOTHING = [None, 0, 0, None, None, [], None, False, None, None, None]
 
 
 def act_function() -> None:
@@ -752,7 +752,7 @@ def act_fault() -> None:
     evil = "\x1b[31mred\x07 \u202ertl\nFile /etc/passwd"
     frame = [evil, "/host/app.py", 1, 1, evil]
     while True:
-        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None, None]
+        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None, None, None]
         send({"Failed": [turn(), fault, USAGE]})
 
 

@@ -19,12 +19,12 @@ from trip_planner.app import create_app
 from opendxa.dana.llm import FromCallable
 
 TEXTS = [
-    "Begin with a coffee near the Pantheon and look up through its open dome. After lunch in Trastevere, cross "
-    "the river to the Galleria Borghese. In the evening, walk to the Trevi Fountain when the crowds are gone.",
-    "Take the early tram to the Colosseum, before the sun is high. Spend the afternoon among the stalls of the "
-    "Testaccio Market. End the day on the Spanish Steps with an ice cream.",
-    "Climb the Aventine Hill for the view through the keyhole. In the afternoon, visit the Centrale Montemartini. "
-    "Dine in the Jewish Ghetto, where artichokes are fried whole.",
+    "Begin with a coffee near the Pantheon and look up through its open dome. After lunch in Trastevere, "
+    "cross the river to the Galleria Borghese. In the evening, walk to the Trevi Fountain.",
+    "Take the early tram to the Colosseum, before the sun is high. Spend the afternoon among the stalls of "
+    "the Testaccio Market. End the day on the Spanish Steps with an ice cream.",
+    "Climb the Aventine Hill for the view through the keyhole. In the afternoon, visit the Centrale "
+    "Montemartini. Dine in the Jewish Ghetto, where artichokes are fried whole.",
 ]
 STOPS = [
     [
@@ -74,8 +74,11 @@ async def model(messages: list[dict[str, str]], options: dict[str, Any]) -> Asyn
         stops = [{"place": place, "activity": what, "cost": cost} for place, what, cost in STOPS[day]]
         text = json.dumps(stops)
     words = text.split(" ")
+    patient = "Patience" in asked
+    if patient:
+        go.clear()
     yield words[0]
-    if "Patience" in asked:
+    if patient:
         await go.wait()
     for at, word in enumerate(words[1:]):
         if at % 6 == 5:

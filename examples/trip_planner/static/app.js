@@ -27,7 +27,7 @@ function bytes(count) {
 // Colours
 
 const themes = ["auto", "light", "dark"];
-const told = { auto: ["Auto", "as the system"], light: ["Light", "light"], dark: ["Dark", "dark"] };
+const told = { auto: ["◐ Auto", "as the system"], light: ["☀ Light", "light"], dark: ["☾ Dark", "dark"] };
 
 function setTheme(theme) {
   if (theme === "auto") delete document.documentElement.dataset.theme;

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .fault import Fault
+    from .fault import Assertion, Fault
 
 __all__ = [
     "AgentError",
@@ -175,6 +175,11 @@ class DanaCallError(DanaError):
     def column(self) -> int | None:
         """Column of the failure, from 1."""
         return (self.fault.column or None) if self.fault else None
+
+    @property
+    def assertion(self) -> Assertion | None:
+        """What a failed ``assert`` found: values of parts of its condition. No text of the error has them."""
+        return self.fault.assertion if self.fault else None
 
     @property
     def traceback_str(self) -> str:

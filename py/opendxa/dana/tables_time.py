@@ -13,8 +13,8 @@ __all__ = ["NOTHING", "ZONE", "aware", "naive", "span"]
 #: The ticks of no time.
 NOTHING: Final = -(1 << 63)
 
-#: What a time zone of a table may be called: an offset, or a name as the database of time zones has them. Some
-#: libraries open a file where a name is a path, or says that it is `dateutil`'s.
+#: What a time zone of a table may be called: an offset, or a name as the database of time zones has them.
+#: Some libraries open a file where a name is a path, or says that it is `dateutil`'s.
 ZONE: Final = (
     r"(?:UTC)?[+\-]\d\d:\d\d(?::\d\d)?"
     r"|(?!dateutil/)[A-Za-z][A-Za-z0-9_+\-]{0,31}(?:/[A-Za-z0-9_+\-]{1,32}){0,3}"

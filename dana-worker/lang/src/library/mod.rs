@@ -24,7 +24,7 @@ mod sort;
 mod str_methods;
 mod table_methods;
 
-pub use blocked::blocked;
+pub use blocked::{blocked, refused};
 pub(crate) use convert::{to_float, to_int};
 pub(crate) use exceptions::constructs;
 pub use format::{converted, format, percent};
