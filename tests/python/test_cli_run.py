@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -90,6 +91,22 @@ class TestPrograms:
         assert status == 1
         assert "far" in err
         assert run(file, "-I", shelf / "none")[0] == 2
+
+    def test_standard_input_that_is_no_program(self) -> None:
+        done = subprocess.run([*COMMAND, "-"], input=b"x = '\xff'", capture_output=True, check=False)
+        assert done.returncode == 2
+        assert b"the program in standard input is not UTF-8 text (byte 5)" in done.stderr
+        done = subprocess.run([*COMMAND, "-"], input=b"#" * (2**22 + 1), capture_output=True, check=False)
+        assert done.returncode == 2
+        assert b"larger than 4194304 bytes" in done.stderr
+
+    def test_loggers_are_as_they_were_afterwards(self, file: Path) -> None:
+        package = logging.getLogger("opendxa.dana")
+        before = package.propagate, list(package.handlers), logging.getLogger("opendxa.dana.program").level
+        file.write_text("1")
+        assert main(["run", str(file)]) == 0
+        after = package.propagate, list(package.handlers), logging.getLogger("opendxa.dana.program").level
+        assert after == before
 
     def test_logs_of_the_program_go_to_standard_error(self) -> None:
         source = 'log("a\\nb \\x1b[2J")\nlog("c", "WARNING")\nprint(1)'
@@ -236,6 +253,13 @@ class TestJson:
         error = document["error"]
         assert (error["class"], error["kind"], error["message"]) == ("DanaCallError", "ValueError", "no")
         assert (error["file"], error["line"], error["column"]) == ("program.na", 2, 1)
+
+    def test_of_a_session_that_a_limit_ended(self) -> None:
+        status, out, err = run("-", "--json", "--limit", "steps=1k", text="print(1)\nwhile true:\n    pass")
+        document = json.loads(out)
+        assert (status, err) == (1, "")
+        assert (document["isolation"], document["output"]) == ("landlocked", "1\n")
+        assert document["error"]["class"] == "StepLimitError"
 
     def test_values_that_json_does_not_know(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file.write_text("struct P:\n    x: int\n[P(x=1), (1, 2), set([2, 1])]")

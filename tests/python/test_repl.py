@@ -189,6 +189,25 @@ letter = "a"
                 for method in METHODS[kind].split():
                     assert d.execute_string(f"x = {example}\nm = x.{method}").success, (kind, method)
 
+    def test_a_session_that_has_too_much_is_not_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Dana(echo=False) as d:
+            console = Console(d)
+            monkeypatch.setattr("opendxa.dana.cli.console.PATIENCE", -1.0)
+            assert console.names().builtins
+            assert not console.names().builtins
+            console.enter(":reset")
+            assert console.names().builtins
+
+    def test_a_session_that_ended_meanwhile_is_replaced(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with Dana(use_subprocess_isolation=True, echo=False) as d:
+            console = Console(d)
+            pid = d.isolation.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            console.names()
+            assert d.is_subprocess_isolated
+            assert "a new one begins" in capsys.readouterr().err
+
     def test_nothing_runs(self) -> None:
         with Dana(echo=False) as d:
             d.execute_string("def f():\n    private:n = 1\n    return 1\nprivate:n = 0")

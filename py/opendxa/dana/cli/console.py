@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from . import failures, quantities
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ..dana_module import Dana
 
 __all__ = ["COMMANDS", "Console", "LeaveError"]
+
+#: Seconds that a session may take to tell what it has.
+PATIENCE: Final = 0.5
 
 
 class LeaveError(Exception):
@@ -56,6 +60,7 @@ class Console:
         self._err = Terminal(sys.stderr)
         self._count = 0
         self._listed: list[str] | None = None
+        self._tells = True
         #: How many statements failed.
         self.failed: int = 0
 
@@ -79,14 +84,26 @@ class Console:
             self._begin_anew()
 
     def names(self) -> Names:
-        """Ask the session what it has, for completion; between turns it answers at once."""
+        """Ask the session what it has, for completion; between turns it answers at once.
+
+        A session that has so much that telling takes long is not asked again.
+        """
         from ..exceptions import DanaError  # noqa: PLC0415
 
         self._listed = None
+        names = Names()
         try:
-            return Names.of(self._session.describe(), self._modules, self._text_of)
-        except DanaError:
-            return Names()  # it is over: the next statement says so
+            begun = monotonic()
+            if self._tells:
+                names = Names.of(self._session.describe(), self._modules, self._text_of)
+            self._tells = self._tells and monotonic() - begun < PATIENCE
+        except KeyboardInterrupt:
+            self._tells = False
+        except DanaError as error:
+            self._fail(error)
+        if self._session.sandbox.ended:
+            self._begin_anew()
+        return names
 
     def banner(self) -> str:
         """Return two lines of what this is."""
@@ -128,6 +145,7 @@ class Console:
     def _begin_anew(self) -> None:
         """Replace a session that is over. What stops that stops the console."""
         self._session.sandbox.restart_subprocess()
+        self._tells = True
         text = "The session is over, and what it held is lost: a new one begins."
         self._err.line(self._err.paint(text, "yellow"))
 
@@ -193,6 +211,7 @@ class Console:
 
     def _reset(self, _: str) -> None:
         self._session.sandbox.restart_subprocess()
+        self._tells = True
         self._out.line("A new session begins.")
 
     def _quit(self, _: str) -> None:

@@ -81,8 +81,8 @@ def converse(console: Console, *, keeps_history: bool, **devices: Any) -> None:
         **devices,
     )
     while True:
-        names.names = console.names()
         try:
+            names.names = console.names()
             text = prompt.prompt()
         except KeyboardInterrupt:
             continue  # the line is dropped
@@ -94,6 +94,8 @@ def converse(console: Console, *, keeps_history: bool, **devices: Any) -> None:
             console.enter(text.strip() if text.startswith(":") else text.rstrip())
         except LeaveError:
             return
+        except KeyboardInterrupt:
+            continue  # pressed once more while a new session began
 
 
 def history_file() -> Path:
