@@ -56,7 +56,7 @@ def visit(item: griffe.Object) -> None:
 def commented(attribute: griffe.Attribute) -> griffe.Docstring | None:
     """Return the comment before an attribute."""
     path = attribute.filepath
-    if attribute.lineno is None or not isinstance(path, Path):
+    if attribute.lineno is None or not isinstance(path, Path) or path.suffix not in (".py", ".pyi"):
         return None
     lines = read(path)
     number = attribute.lineno - 1
