@@ -52,6 +52,7 @@ _CREDENTIALS: Final = re.compile(r"//[^/\s@]+@")
 class Timeouts:
     """Seconds a request may take; None for no limit."""
 
+    #: Until the server is reached.
     connect: float | None = 10.0
     #: Until the first token of a streamed answer.
     first_token: float | None = 60.0
