@@ -62,7 +62,7 @@ def test_names_that_find_nothing(root: Path, name: str) -> None:
 
 
 def test_names_of_any_length_are_not_looked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of two thousand names was looked for below all before it: a minute for one import, past every limit."""
+    """Each of two thousand was looked for below all before it: a minute for one import, past every limit."""
     looked: list[str] = []
     monkeypatch.setattr(Path, "is_file", lambda path: looked.append(str(path)))
     for name in (".".join("a" * 65), ".".join("a" * 2000)):
