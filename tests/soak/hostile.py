@@ -126,7 +126,7 @@ def _session(folder: Path, seed: int, ends: Counter[str]) -> None:
         output=lambda turn, text: None,
         log=log,
         turn=lambda left: None,
-        startup_timeout=10,
+        startup_timeout=60,
     )
     session.set_types(_types())
     for _ in range(TURNS):
