@@ -75,6 +75,8 @@ def test_links_within_code_are_none() -> None:
         ("OVERVIEW.md", "see [docs/LIMITS.md](docs/LIMITS.md#x)", "see [Title of LIMITS.md](LIMITS.md#x)"),
         ("OVERVIEW.md", "in [examples](examples/quickstart.py)!", "in examples!"),
         ("OVERVIEW.md", "[m](docs/NONE.md), [h](https://a.b/), [i](#in-a-minute)", None),
+        ("MODELS.md", "| `a\\|b` | `c` |", "| `a|b` | `c` |"),
+        ("MODELS.md", "in text `a\\|b`", None),
         ("OVERVIEW.md", "`[s](SECURITY.md)`\n```python\nx[0](docs/LIMITS.md)\n```", None),
     ],
 )

@@ -46,9 +46,13 @@ _SAID: Final = 4000
 class Span:
     """A piece of a source, from 1; 0 is unknown. It ends in the last line, before the last column."""
 
+    #: The first line.
     line: int
+    #: The column of its first character.
     column: int
+    #: The last line.
     end_line: int
+    #: The column after its last character.
     end_column: int
 
 
@@ -56,10 +60,15 @@ class Span:
 class TraceFrame:
     """One call that was active when a Dana program failed. Lines and columns count from 1; 0 is unknown."""
 
+    #: The function's name; that of the program or module for its top level.
     function: str
+    #: The file, or the name that the source text was given; None where there is none.
     file: str | None = None
+    #: The line that was being executed.
     line: int = 0
+    #: The column in it.
     column: int = 0
+    #: The source line, where the worker sent it.
     source: str | None = None
 
 
@@ -101,12 +110,17 @@ class Fault:
 
     #: Name of the Dana error type, for example ``ZeroDivisionError``.
     kind: str
+    #: What went wrong, without the kind.
     message: str
+    #: The file, or the name that the source text was given.
     file: str | None = None
+    #: Line of the failure.
     line: int = 0
+    #: Column of the failure.
     column: int = 0
     #: The source line.
     excerpt: str | None = None
+    #: What may help, in words.
     hint: str | None = None
     #: Outermost call first.
     trace: tuple[TraceFrame, ...] = field(default=())
@@ -114,6 +128,7 @@ class Fault:
     limit: str | None = None
     #: The text could not be parsed; nothing of it ran.
     syntax: bool = False
+    #: The fault that was being handled when this one came up.
     cause: Fault | None = None
     #: What a failed assertion found. It is in no text: values may be secret.
     assertion: Assertion | None = field(default=None, repr=False)

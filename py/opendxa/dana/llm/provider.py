@@ -31,8 +31,11 @@ MAX_ANSWER: Final = 16 * 2**20
 class Meter:
     """What a question took so far: for one that is given up in the middle."""
 
+    #: Tries made so far.
     attempts: int = 0
+    #: Tokens of the question, of all tries that reported them.
     input_tokens: int = 0
+    #: Tokens of answers, of all tries that reported them.
     output_tokens: int = 0
 
 
@@ -79,10 +82,13 @@ class Request:
 class Response:
     """A model's answer, and what it took."""
 
+    #: The answer.
     text: str
+    #: The model that answered, as it names itself.
     model: str = ""
-    #: Tokens of all attempts that reported them.
+    #: Tokens of the question, of all attempts that reported them.
     input_tokens: int = 0
+    #: Tokens of answers, likewise.
     output_tokens: int = 0
     #: Tries made, the successful one included; none for an answer that was known already.
     attempts: int = 1
