@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use dana_wire::{Fault, MESSAGE_BYTES, Message, NAME_BYTES, Outcome, Question, ToWorker, clip};
+use dana_wire::{Budget, Fault, MESSAGE_BYTES, Message, NAME_BYTES, Outcome, Question, ToWorker, clip};
 use nix::sys::eventfd::EventFd;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -54,6 +54,9 @@ const IN_FLIGHT: usize = 16;
 const WAITING_BYTES: usize = 64 << 20;
 /// What a waiting question costs besides its text and its values.
 const WAITING_COST: usize = 4 << 10;
+/// Estimated bytes of memory of all that is worked on or waits: what one frame may take. A question that is alone is within
+/// that already; more is refused.
+const OPEN_MEMORY: usize = Budget::FROM_WORKER.memory;
 /// Questions that are refused for want of room in one turn before the session is ended: whoever asks so much looks at
 /// no answer.
 const CROWDED_OUT: usize = 4 << 10;
@@ -80,6 +83,8 @@ pub(crate) struct Asks {
     waiting: VecDeque<Waiting>,
     /// Bytes of those that wait.
     held: usize,
+    /// Estimated bytes of memory of those that wait or are worked on.
+    memory: usize,
     crowded_out: usize,
     /// Why the host refused a question for good: what models may be asked is used up.
     spent: Option<PyErr>,
@@ -92,6 +97,7 @@ pub(crate) struct Asks {
 struct Open {
     future: Py<PyAny>,
     label: String,
+    memory: usize,
 }
 
 /// An ask whose time has not come.
@@ -102,6 +108,7 @@ struct Waiting {
     payload: Py<PyDict>,
     turn: Py<PyAny>,
     bytes: usize,
+    memory: usize,
 }
 
 /// What is to be answered.
@@ -198,20 +205,24 @@ impl Asks {
         let crowded = background && (self.running.len() >= IN_FLIGHT || !self.waiting.is_empty());
         let bytes = weight(question).saturating_add(values.len()).saturating_add(WAITING_COST);
         if crowded && self.held.saturating_add(bytes) > WAITING_BYTES {
-            self.crowded_out += 1;
-            if self.crowded_out > CROWDED_OUT {
-                return Err(Stop::Violation("it asks without end and waits for no answer".to_owned()));
-            }
-            let message =
-                format!("the questions that wait for others hold more than {} MiB", WAITING_BYTES >> 20);
-            self.ready.push_back((ask, Reply::Refused { kind: "ResourceError", message }));
-            return Ok(());
+            return self.crowd_out(ask, "wait for others", WAITING_BYTES);
         }
         Python::attach(|py| {
             let session = watch.session.bind(py);
             let payload = PyDict::new(py);
             let mut receiver = Receiver::new(values, session, &watch.patience)?;
-            (row.payload)(question, &mut receiver, &payload)?;
+            match (row.payload)(question, &mut receiver, &payload) {
+                // A value that no object of a library can hold.
+                Err(Stop::Python(error)) if raise::is_conversion(py, &error) => {
+                    self.ready.push_back((ask, Reply::Failed(error)));
+                    return Ok(());
+                }
+                read => read?,
+            }
+            let memory = receiver.charged().saturating_add(bytes);
+            if background && self.memory > 0 && self.memory.saturating_add(memory) > OPEN_MEMORY {
+                return self.crowd_out(ask, "are open", OPEN_MEMORY);
+            }
             if receiver.has_structs()
                 && let Err(error) = crossing::restore_arguments(session, &payload)
             {
@@ -222,14 +233,28 @@ impl Asks {
             let turn = watch.turn(py)?;
             if crowded {
                 self.held += bytes;
-                self.waiting.push_back(Waiting { ask, row, label, payload: payload.unbind(), turn, bytes });
+                self.memory += memory;
+                let payload = payload.unbind();
+                self.waiting.push_back(Waiting { ask, row, label, payload, turn, bytes, memory });
                 return Ok(());
             }
-            self.start(session, ask, row, label, &payload, &turn)
+            self.start(session, ask, row, label, &payload, &turn, memory)
         })
     }
 
+    /// Refuses an ask that there is no room for.
+    fn crowd_out(&mut self, ask: u32, which: &str, limit: usize) -> Result<(), Stop> {
+        self.crowded_out += 1;
+        if self.crowded_out > CROWDED_OUT {
+            return Err(Stop::Violation("it asks without end and waits for no answer".to_owned()));
+        }
+        let message = format!("the questions that {which} hold more than {} MiB", limit >> 20);
+        self.ready.push_back((ask, Reply::Refused { kind: "ResourceError", message }));
+        Ok(())
+    }
+
     /// Has Python work on an ask.
+    #[expect(clippy::too_many_arguments, reason = "what an ask consists of")]
     fn start(
         &mut self,
         session: &Bound<'_, Session>,
@@ -238,12 +263,14 @@ impl Asks {
         label: String,
         payload: &Bound<'_, PyDict>,
         turn: &Py<PyAny>,
+        memory: usize,
     ) -> Result<(), Stop> {
         let reply = match session.get().ask().bind(session.py()).call1((turn, row.name, payload)) {
             Ok(value) if is_future(&value)? => {
                 let mailbox = self.mailbox()?;
                 let landing = Bound::new(session.py(), Landing { mailbox, ask })?;
-                self.running.insert(ask, Open { future: value.clone().unbind(), label });
+                self.memory += memory;
+                self.running.insert(ask, Open { future: value.clone().unbind(), label, memory });
                 value.call_method1("add_done_callback", (landing,))?;
                 return Ok(());
             }
@@ -282,7 +309,8 @@ impl Asks {
     pub(crate) fn collect(&mut self, session: &Bound<'_, Session>) -> Result<(), Stop> {
         let landed = self.mailbox.as_ref().map(|(mailbox, _)| mailbox.empty()).unwrap_or_default();
         for (ask, future) in landed {
-            let Some(Open { label, .. }) = self.running.remove(&ask) else { continue };
+            let Some(Open { label, memory, .. }) = self.running.remove(&ask) else { continue };
+            self.memory = self.memory.saturating_sub(memory);
             let reply = match future.bind(session.py()).call_method1("result", (0,)) {
                 Ok(value) => Reply::Value(value.unbind(), label),
                 Err(error) => self.failed(session.py(), error)?,
@@ -290,10 +318,11 @@ impl Asks {
             self.ready.push_back((ask, reply));
         }
         while self.running.len() < IN_FLIGHT
-            && let Some(Waiting { ask, row, label, payload, turn, bytes }) = self.waiting.pop_front()
+            && let Some(Waiting { ask, row, label, payload, turn, bytes, memory }) = self.waiting.pop_front()
         {
             self.held = self.held.saturating_sub(bytes);
-            self.start(session, ask, row, label, payload.bind(session.py()), &turn)?;
+            self.memory = self.memory.saturating_sub(memory);
+            self.start(session, ask, row, label, payload.bind(session.py()), &turn, memory)?;
         }
         Ok(())
     }

@@ -100,7 +100,10 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 object
                     .ok_or_else(|| Stop::Violation("a time in a zone that the host never sent".to_owned()))?
             }
-            Token::Exception { kind, message } => raise::exception_value(py, kind, message)?,
+            Token::Exception { kind, message } => {
+                self.containers += 4;
+                raise::exception_value(py, kind, message)?
+            }
             Token::Floats(packed) => {
                 let mut floats = floats(packed);
                 self.list(floats.len(), |receiver| {
@@ -116,6 +119,11 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 })?
             }
         })
+    }
+
+    /// Estimated bytes of memory of the values.
+    pub(crate) fn charged(&self) -> usize {
+        self.reader.charged()
     }
 
     /// Whether any of the values was, or held, a struct.
@@ -139,7 +147,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
     fn set(&mut self, count: usize) -> Result<Bound<'py, PyAny>, Stop> {
         self.containers += 1;
         let set = PySet::empty(self.py)?;
-        for _ in 0..count {
+        for index in 0..count {
+            self.pace.among(index);
             set.add(self.value()?)?;
         }
         self.all_distinct(set.len(), count)?;
@@ -150,7 +159,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
         self.containers += 1;
         // One by one: members can be chosen so that this takes long.
         let mut set = PyFrozenSetBuilder::new(self.py)?;
-        for _ in 0..count {
+        for index in 0..count {
+            self.pace.among(index);
             set.add(self.value()?)?;
         }
         let set = set.finalize();
@@ -161,7 +171,8 @@ impl<'a, 'py> Receiver<'a, 'py> {
     fn dict(&mut self, count: usize) -> Result<Bound<'py, PyDict>, Stop> {
         self.containers += 1;
         let dict = PyDict::new(self.py);
-        for _ in 0..count {
+        for index in 0..count {
+            self.pace.among(index);
             let key = self.value()?;
             dict.set_item(key, self.value()?)?;
         }

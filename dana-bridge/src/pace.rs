@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// Steps between two looks at the clock. Even where keys all collide, so many are soon done.
+/// Steps between two looks at the clock: of keys, which can be chosen so that they all collide, fewer the more there are.
 const STRETCH: u32 = 64;
+/// So many keys that have to be passed by take as long as a step.
+const PASSED: usize = 4096;
 /// How much longer than the switch interval the GIL is held: long enough for a thread to have asked.
 const MARGIN: Duration = Duration::from_millis(1);
 /// The interval if it cannot be had.
@@ -39,10 +41,16 @@ impl<'py> Pace<'py> {
         }
     }
 
+    /// Counts what a step may take longer among so many keys, all of which it may have to pass by.
+    #[inline]
+    pub(crate) fn among(&mut self, keys: usize) {
+        self.steps = self.steps.saturating_add(u32::try_from(keys / PASSED).unwrap_or(u32::MAX));
+    }
+
     /// One step; true when it is time to look at the clock.
     #[inline]
     pub(crate) fn is_long(&mut self) -> bool {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         self.steps >= STRETCH
     }
 

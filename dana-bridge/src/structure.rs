@@ -7,7 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 /// A value of a Dana struct type. Fields are attributes; where a field has the name of a method
-/// here, `get_field` reads it.
+/// here, or a name that begins with an underscore, `get_field` reads it.
+///
+/// The rule: a program chooses the names of fields, and Python and its libraries take attributes with an underscore for
+/// more than data. numpy reads the memory that `__array_interface__` names, templates show what `__html__` returns as it
+/// is, notebooks what `_repr_html_` does. So no field of such a name is an attribute.
 #[pyclass(module = "opendxa.dana", frozen, weakref)]
 #[derive(Debug)]
 pub(crate) struct Struct {
@@ -30,6 +34,21 @@ impl Struct {
 
     fn no_field(&self, name: &str) -> PyErr {
         PyAttributeError::new_err(format!("struct '{}' has no field '{name}'", self.type_name))
+    }
+
+    /// A field's name where Python asks for an attribute.
+    fn attribute(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        match name.to_string_lossy() {
+            name if name.starts_with('_') => Err(self.no_attribute(&name)),
+            _ => Ok(()),
+        }
+    }
+
+    fn no_attribute(&self, name: &str) -> PyErr {
+        PyAttributeError::new_err(format!(
+            "struct '{}' has no attribute '{name}': get_field and set_field_value know fields that begin with '_'",
+            self.type_name
+        ))
     }
 
     fn set(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -100,10 +119,12 @@ impl Struct {
     }
 
     fn __getattr__<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(name)?;
         self.get_field(name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.attribute(name)?;
         self.set(name, value)
     }
 
@@ -125,7 +146,9 @@ impl Struct {
         let py = slf.py();
         let names = py.get_type::<PyAny>().call_method1("__dir__", (slf,))?.cast_into::<PyList>()?;
         for name in slf.get().fields(py).keys() {
-            names.append(name)?;
+            if slf.get().attribute(name.cast::<PyString>()?).is_ok() {
+                names.append(name)?;
+            }
         }
         Ok(names)
     }

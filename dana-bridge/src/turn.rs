@@ -330,7 +330,14 @@ fn conclude<'py>(
                 Some(bytes) => bytes.into_bound(py).into_any(),
                 None => {
                     let mut receiver = Receiver::new(link.payload(), stage.session, &watch.patience)?;
-                    let value = receiver.value()?;
+                    let value = match receiver.value() {
+                        // Something that no object of a library can hold: the whole frame was proven, so the session
+                        // goes on.
+                        Err(Stop::Python(error)) if raise::is_conversion(py, &error) => {
+                            return Err(Unanswered::Kept(error));
+                        }
+                        value => value?,
+                    };
                     if receiver.has_structs() {
                         crossing::restored(stage.session, value).map_err(Unanswered::Kept)?
                     } else {

@@ -21,7 +21,6 @@ def main() -> None:
         host=wanted.host,
         port=wanted.port,
         workers=wanted.workers,
-        log_level="warning" if wanted.workers > 1 else "info",
         access_log=False,
     )
 

@@ -49,7 +49,7 @@ _HEADERS: Final = {
 
 
 def create_app(llm: object = None, *, pool: PoolConfig | None = None) -> FastAPI:
-    """Make the application. `llm` is what `Dana(llm=...)` takes: without it, the environment's or the local model."""
+    """Make the application. `llm` is what `Dana(llm=...)` takes; without it the environment says."""
     model = Heard(llm)
     lifespan = dana_lifespan(
         pool=pool if pool is not None else PoolConfig(min_idle=2, max_workers=64),
@@ -72,15 +72,13 @@ def create_app(llm: object = None, *, pool: PoolConfig | None = None) -> FastAPI
     @app.post("/api/trips", responses=PROBLEMS)
     async def trips(wish: TripRequest, d: DanaSession) -> TripAnswer:
         """Plan a trip, and answer when it is there."""
-        told = {}
         async with aclosing(planning.plan(d, wish)) as events:
-            async for event, data in events:
-                told[event] = data
+            told = {event: data async for event, data in events}
         return TripAnswer(trip=told["trip"], worker=told["worker"], **told["closed"])
 
     @app.post("/api/trips/stream", responses=PROBLEMS, response_class=EventStream)
     async def stream(wish: TripRequest, d: DanaSession) -> EventStream:
-        """Plan a trip, and tell what happens meanwhile: see `planning`. The last event is ``done`` or ``error``."""
+        """Plan a trip, and tell what happens meanwhile: see `planning`. Last comes ``done`` or ``error``."""
         return EventStream(_events(planning.plan(d, wish)))
 
     @app.post("/api/sandbox", responses=PROBLEMS)
@@ -113,7 +111,7 @@ async def _events(told: Any) -> AsyncIterator[Event]:
             yield Event(data, event)
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(_: Request, error: Exception) -> JSONResponse:
     """Say what is wrong with a request, without repeating it: it may hold what no encoding takes."""
     assert isinstance(error, RequestValidationError)
     wrong = [

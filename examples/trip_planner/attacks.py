@@ -1,8 +1,8 @@
 """Prepared programs that mean harm, for the page's panel and for the tests.
 
-Rule: each says what it tries, and by which error it is to be stopped; an empty `stopped_by` means that it runs to
-its end and gets nowhere, which its result shows. These are attacks in the language. What a program could do that
-has already broken the interpreter is what `dana-bridge attack` tries.
+Rule: each says what it tries, and by which error it is to be stopped; an empty `stopped_by` means that it
+runs to its end and gets nowhere, which its result shows. These are attacks in the language. What a program
+could do that has already broken the interpreter is what `dana-bridge attack` tries.
 """
 
 from __future__ import annotations
@@ -80,7 +80,14 @@ ATTACKS: Final = (
         "ask-flood",
         "Question flood",
         "Asks the model for ever, to run up the bill.",
-        'bill = 0\nwhile true:\n    if reason("Shall I go on?"):\n        bill += 1\n    else:\n        bill += 2\n',
+        """\
+bill = 0
+while true:
+    if reason("Shall I go on?"):
+        bill += 1
+    else:
+        bill += 2
+""",
         "AskLimitError",
     ),
     Attack(

@@ -1,7 +1,7 @@
 """A provider that lets somebody listen while a program waits for its model.
 
-Rule: the program asks as ever and hears the whole answer; whoever called `listening` in the same task hears of
-each question, and of each piece of an answer when it comes. Who stops listening has stopped the request.
+Rule: the program asks as ever and hears the whole answer; whoever called `listening` in the same task hears
+of each question, and of each piece of an answer when it comes. Who stops listening has stopped the request.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Heard:
         async with aclosing(self._pieces(replace(request, options=options))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Response):
-                    told = {"model": piece.model or self.model, "tokens": piece.output_tokens}
+                    # By its own name: a server may call it by the path of its file.
+                    told = {"model": self.model, "tokens": piece.output_tokens}
                     tell("answered", {"question": number, **told})
                     return piece
                 tell("piece", {"question": number, "text": piece})

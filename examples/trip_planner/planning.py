@@ -1,7 +1,7 @@
 """One trip: the program's run, told as events while it goes on.
 
-Rule: the events are ``worker``, then for each question ``question``, ``piece``..., ``answered``, then ``trip``,
-and last ``closed``, when the worker's process is gone. Who stops reading ends the worker.
+Rule: the events are ``worker``, then for each question ``question``, ``piece``..., ``answered``, then
+``trip``, and last ``closed``, when the worker's process is gone. Who stops reading ends the worker.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from opendxa.dana import AsyncDana, Limits
+from opendxa.dana.exceptions import DanaCallError, DanaError, ModelError
 
 from .model import listening
 from .shapes import Trip, TripRequest
@@ -22,7 +23,7 @@ from .workers import watched
 __all__ = ["LIMITS", "PROGRAM", "plan"]
 
 PROGRAM: Final = Path(__file__).with_name("planner.na")
-#: Seven days are fourteen questions, each asked three times at most; a small model on a slow machine takes minutes.
+#: Seven days are fourteen questions, half of them asked up to three times: minutes for a small model.
 LIMITS: Final = Limits(
     wall_time=300,
     cpu_time=5,
@@ -45,7 +46,10 @@ async def plan(d: AsyncDana, wish: TripRequest) -> AsyncGenerator[Told, None]:
 
     async def run() -> Trip:
         with listening(lambda event, data: events.put_nowait((event, data))):
-            made = await d.call("plan", wish.destination, wish.days, wish.interests, wish.budget)
+            try:
+                made = await d.call("plan", wish.destination, wish.days, wish.interests, wish.budget)
+            except DanaCallError as error:
+                raise _behind(error) from error
         return Trip.model_validate(made.to_dict())
 
     with watched(d) as worker:
@@ -64,3 +68,11 @@ async def plan(d: AsyncDana, wish: TripRequest) -> AsyncGenerator[Told, None]:
             await d.close()
         seconds = time.monotonic() - begin
         yield "closed", {"worker_ended": worker.ended, "seconds": seconds, "usage": asdict(used)}
+
+
+def _behind(error: DanaCallError) -> DanaError:
+    """Return what made the program fail: it asks nothing of the host but the model."""
+    behind = error.original_error
+    if behind is None or isinstance(behind, DanaError):
+        return behind or error
+    return ModelError(f"the model failed: {type(behind).__name__}")

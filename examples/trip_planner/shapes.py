@@ -1,7 +1,7 @@
 """What comes in and goes out, checked by pydantic.
 
-Rule: a request is refused here or fits; what a program made is read again here before it goes out, as what any
-stranger says.
+Rule: a request is refused here or fits; what a program made is read again here before it goes out, as what
+any stranger says.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Stop(BaseModel):
 
     place: str
     activity: str
-    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    #: The model's estimate in euros; None where it has none.
+    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 
 
 class Day(BaseModel):

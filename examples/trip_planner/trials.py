@@ -1,11 +1,12 @@
 """Hostile code, run and reported.
 
-Rule: a program gets a fresh worker, tight limits, no modules, no functions, and a model that only ever says no, so
-that nothing it does costs anything. Whatever it did, another fresh worker is asked afterwards.
+Rule: a program gets a fresh worker, tight limits, no modules, no functions, and a model that only ever says
+no, so that nothing it does costs anything. Whatever it did, another fresh worker is asked afterwards.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,6 +73,8 @@ async def run(code: str) -> Verdict:
             await d.close()
             ended = worker.ended
     error = done.error
+    # On a thread: a program may leave a million values behind, and the loop serves others.
+    result = None if error is not None else await asyncio.to_thread(_text, done.result)
     return Verdict(
         outcome=_outcome(error),
         error=_name(error),
@@ -80,7 +83,7 @@ async def run(code: str) -> Verdict:
         limits={name: value for name, value in LIMITS.to_dict().items() if value is not None},
         output=done.output[:_SHOWN],
         output_left_out=max(0, len(done.output) - _SHOWN),
-        result=None if error is not None else _text(done.result)[:_SHOWN],
+        result=result,
         seconds=seconds,
         usage=asdict(done.usage),
         worker=worker.worker,
@@ -115,6 +118,6 @@ def _name(error: Exception | None) -> str | None:
 
 def _text(value: object) -> str:
     try:
-        return repr(value)
+        return repr(value)[:_SHOWN]
     except ValueError:  # Python does not print an int of more than some thousand digits
         return f"<{type(value).__name__}>"

@@ -537,6 +537,17 @@ def test_waiting_questions_are_bounded_in_bytes(fake: Any) -> None:
     assert answered == [[number, "Value"] for number in range(1, 23)]
 
 
+def test_arguments_that_are_held_at_once_take_no_more_than_one_frame_may(fake: Any) -> None:
+    later = Later()
+
+    def answer_all(turn: object, text: str) -> None:
+        for future in list(later.futures):
+            future.set_result(None)
+
+    session = fake("asks-heavy", functions=[("slow", True)], ask=later, output=answer_all)
+    assert session.run("x")[0] == [[[3, "Failed"]], [[1, "Value"], [2, "Value"]]]
+
+
 def test_a_worker_that_talks_while_a_large_answer_is_on_its_way(fake: Any) -> None:
     later = Later()
     printed: list[str] = []

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -74,6 +75,8 @@ def test_links_within_code_are_none() -> None:
         ("OVERVIEW.md", "see [docs/LIMITS.md](docs/LIMITS.md#x)", "see [Title of LIMITS.md](LIMITS.md#x)"),
         ("OVERVIEW.md", "in [examples](examples/quickstart.py)!", "in examples!"),
         ("OVERVIEW.md", "[m](docs/NONE.md), [h](https://a.b/), [i](#in-a-minute)", None),
+        ("MODELS.md", "| `a\\|b` | `c` |", "| `a|b` | `c` |"),
+        ("MODELS.md", "in text `a\\|b`", None),
         ("OVERVIEW.md", "`[s](SECURITY.md)`\n```python\nx[0](docs/LIMITS.md)\n```", None),
     ],
 )
@@ -106,14 +109,19 @@ def test_every_page_is_in_the_navigation() -> None:
 #: Modules that anybody may import; `cli` has its commands, which docs/CLI.md describes.
 PUBLIC = [
     "opendxa.dana",
+    "opendxa.dana.asgi",
     "opendxa.dana.corpus",
+    "opendxa.dana.django",
     "opendxa.dana.exceptions",
+    "opendxa.dana.fastapi",
+    "opendxa.dana.flask",
     "opendxa.dana.imports",
     "opendxa.dana.isolation",
     "opendxa.dana.llm",
     "opendxa.dana.otel",
     "opendxa.dana.pool",
     "opendxa.dana.pytest_plugin",
+    "opendxa.dana.ray",
     "opendxa.dana.sandbox",
     "opendxa.dana.types",
 ]
@@ -129,16 +137,21 @@ def named(path: str) -> Any:
 
 
 def on_pages() -> list[Any]:
-    """Tell what the pages of the reference have; with a module comes all that it makes public."""
-    paths = [
-        path
+    """Tell what the pages of the reference have; with a module comes what it makes public, or is listed."""
+    entries = [
+        entry
         for page in REFERENCE.glob("*.md")
-        for path in re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for entry in re.findall(r"^::: (\S+)\n((?: .*\n)*)", page.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    assert len(paths) == len(set(paths))
-    found = [named(path) for path in paths]
-    modules = [value for value in found if inspect.ismodule(value)]
-    return [*found, *(getattr(module, name) for module in modules for name in module.__all__)]
+    assert len(entries) == len({path for path, _ in entries})
+    found: list[Any] = []
+    for path, options in entries:
+        value = named(path)
+        found.append(value)
+        if inspect.ismodule(value):
+            listed = (yaml.safe_load(options) or {}).get("options", {}).get("members", value.__all__)
+            found += [getattr(value, name) for name in listed]
+    return found
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -747,6 +748,131 @@ def test_notes_that_were_never_given_are_refused(note: str) -> None:
 
     with pytest.raises(Malformed):
         incoming((1, False, note, [("x", "int64", False, None, ("i", "", bytearray(8)), None)]))
+
+
+ZONED = {"pandas": "datetime64[ns, {}]", "polars": "Datetime[ns, {}]", "pyarrow": "timestamp[ns, tz={}]"}
+
+
+@pytest.mark.parametrize(
+    "zone", ["dateutil//etc/passwd", "dateutil/Europe/Paris", "/etc/passwd", "a//b", "-", "0"]
+)
+@pytest.mark.parametrize("of", ZONED)
+def test_no_name_of_a_zone_is_a_path(of: str, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pandas has `dateutil` open the file of a zone whose name begins with that."""
+    from opendxa.dana.tables import Malformed, incoming
+
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    column = ("x", ZONED[of].format(zone), False, None, ("z", "ns", bytearray(8)), None)
+    with pytest.raises(Malformed):
+        incoming((1, True, json.dumps({"of": of}), [column]))  # type: ignore[list-item]
+    assert "/etc/passwd" not in opened
+
+
+class Posing:
+    """What numpy asks objects for: where the memory is that they stand for."""
+
+    def __init__(self, address: int) -> None:
+        self.__array_interface__ = {"data": (address, False), "shape": (8,), "typestr": "|u1", "version": 3}
+
+
+@pytest.mark.parametrize("of", ["numpy", "pandas"])
+@pytest.mark.parametrize("dtype", ["uint64", "UInt64", "bytes", "object", ""])
+def test_no_value_is_asked_for_memory(of: str, dtype: str) -> None:
+    from opendxa.dana.tables import Malformed, incoming
+
+    held = np.frombuffer(b"a secret", np.uint8).copy()
+    table = (
+        1,
+        True,
+        json.dumps({"of": of}),
+        [("x", dtype, False, None, ("v", "", [Posing(held.ctypes.data)]), None)],
+    )
+    try:
+        made = incoming(table)  # type: ignore[arg-type]
+    except Malformed:
+        return
+    assert [type(it) for it in made] == [Posing]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "cell"), [("str", "s", "x" * 1_000_000), ("bytes", "v", b"x" * 4_000_000)]
+)
+def test_texts_of_one_width_take_no_more_than_an_answer_may(dtype: str, kind: str, cell: Any) -> None:
+    from opendxa.dana.tables import incoming
+
+    def made(rows: int) -> Any:
+        cells = [cell, *[cell[:1]] * (rows - 1)]
+        return incoming(
+            (rows, True, json.dumps({"of": "numpy"}), [("", dtype, False, None, (kind, "", cells), None)])
+        )
+
+    assert made(3).dtype.itemsize == 4_000_000
+    assert made(100_000).dtype == object
+    assert made(100_000)[0] == cell
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s", "D"])
+@pytest.mark.parametrize("ticks", [-(2**63) + 1, -1, 0, 1, 2**63 - 1])
+def test_times_without_a_library_are_the_nearest_that_python_has(ticks: int, unit: str) -> None:
+    from opendxa.dana import tables_time
+
+    assert dt.timedelta.min <= tables_time.span(ticks, unit) <= dt.timedelta.max
+    assert isinstance(tables_time.naive(ticks, unit), dt.date)
+    assert tables_time.aware(ticks, unit).tzinfo is dt.timezone.utc
+
+
+def columns_of(of: str, cells: list[Any]) -> Any:
+    from opendxa.dana.tables import incoming
+
+    return incoming(
+        (len(cells), False, json.dumps({"of": of}), [("x", "", False, None, ("v", "", cells), None)])
+    )
+
+
+@pytest.mark.parametrize("of", ["polars", "pyarrow"])
+@pytest.mark.parametrize("inside", [lambda it: it, lambda it: [it], lambda it: {"deep": (it,)}])
+def test_dicts_of_many_different_keys_are_refused(of: str, inside: Any) -> None:
+    """Each would have a cell for every key: a few hundred kilobytes became gigabytes."""
+    with pytest.raises(TypeConversionError, match="different keys are too many"):
+        columns_of(of, [inside({f"k{at}": 1}) for at in range(20_000)])
+    assert len(columns_of(of, [inside({f"k{at % 20}": 1}) for at in range(20_000)])) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("of", "cells"),
+    [
+        ("pyarrow", [1, "a"]),
+        ("pyarrow", [[1], {}]),
+        ("pyarrow", [1, 10**40]),
+        ("polars", [1, 10**40]),
+        ("polars", [{"a": 1}, 2]),
+        ("polars", [Decimal("1E99999999999999999"), Decimal(1)]),
+    ],
+)
+def test_values_that_no_column_can_hold(of: str, cells: list[Any]) -> None:
+    with pytest.raises(TypeConversionError, match="the column 'x' has values that"):
+        columns_of(of, cells)
+
+
+def test_a_column_that_cannot_be_made_costs_no_session(d: Dana) -> None:
+    d.set("arrow", pa.table({"a": [1, 2]}))
+    d.execute_string("mixed = arrow.with_column('b', [1, 'x'])")
+    with pytest.raises(TypeConversionError, match="the column 'b' has values that pyarrow cannot hold"):
+        d.get("mixed")
+    assert d.execute_string("mixed['b'].to_list()").result == [1, "x"]
+
+
+@pytest.mark.parametrize(
+    "numbers", [[2**62, -(2**63), -(2**62)], [-(2**63), 2**63 - 1], [0, 1, 3], [5, 5], [7]]
+)
+def test_an_index_of_numbers_is_those_numbers(numbers: list[int]) -> None:
+    from opendxa.dana.tables import incoming
+
+    index = ("", "range", True, None, ("i", "", bytearray(np.array(numbers, "<i8").tobytes())), None)
+    column = ("x", "int64", False, None, ("i", "", bytearray(8 * len(numbers))), None)
+    frame = incoming((len(numbers), False, '{"of":"pandas"}', [index, column]))  # type: ignore[list-item]
+    assert frame.index.tolist() == numbers
 
 
 def test_errors_of_tables_are_ordinary_errors(d: Dana) -> None:

@@ -12,6 +12,13 @@ pub const NODE_COST: usize = 72;
 /// Charged for each element of a packed list: a Python int or float with its list slot.
 pub const PACKED_COST: usize = 40;
 
+/// Charged for each exception, and for each byte of its message.
+pub const EXCEPTION_COST: usize = 1 << 10;
+pub const EXCEPTION_TEXT_COST: usize = 16;
+
+/// Charged for each table, whatever is in it: the object that a library makes of it.
+pub const TABLE_COST: usize = 4 << 10;
+
 /// The limits of one frame. Every value a frame holds is checked against them before anything is
 /// allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::literal::{LITERAL_COST, Literal};
 use crate::marker::*;
 use crate::name::is_name;
 use crate::put::*;
-use crate::reader::{is_shortest_bigint, text_cost};
+use crate::reader::{exception_cost, is_shortest_bigint, text_cost};
 use crate::shape::{Form, Place, Shape};
 use crate::table::{self, Cells, Column, Table};
 use crate::violation::{Allowance, KeyFault, Violation};
@@ -260,8 +260,7 @@ impl<'b> Encoder<'b> {
     pub fn exception(&mut self, kind: &str, message: &str) -> Result<(), Violation> {
         self.named("exception", kind)?;
         self.string(message.len())?;
-        let cost = text_cost(message).saturating_add(kind.len());
-        self.leaf(Place::Unhashable, cost, kind.len() + message.len() + 16)?;
+        self.leaf(Place::Unhashable, exception_cost(kind, message), kind.len() + message.len() + 16)?;
         put_tagged(self.out, KIND_EXCEPTION, 2);
         put_str(self.out, kind);
         put_str(self.out, message);

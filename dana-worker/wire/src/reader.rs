@@ -4,7 +4,7 @@
 //! Every value has one form, the shortest MessagePack has for it; a longer one is a violation. So
 //! equal bytes and equal values of one kind are the same thing.
 
-use crate::budget::{Budget, MAX_DEPTH, PACKED_COST};
+use crate::budget::{Budget, EXCEPTION_COST, EXCEPTION_TEXT_COST, MAX_DEPTH, PACKED_COST};
 use crate::literal::{LITERAL_COST, Literal, LiteralKind};
 use crate::marker::*;
 use crate::name::is_name;
@@ -45,6 +45,11 @@ impl<'a> Reader<'a> {
     /// Bytes read so far.
     pub fn position(&self) -> usize {
         self.total - self.rest.len()
+    }
+
+    /// Estimated bytes of memory of what was read so far.
+    pub fn charged(&self) -> usize {
+        self.shape.charged()
     }
 
     /// Ends the walk: refuses bytes left over and containers left open.
@@ -200,8 +205,7 @@ impl<'a> Reader<'a> {
             KIND_EXCEPTION if count == 2 => {
                 let kind = self.name("exception", at)?;
                 let message = self.raw_text("exception", at)?;
-                let cost = text_cost(message).saturating_add(kind.len());
-                self.shape.leaf(Place::Unhashable, cost, at)?;
+                self.shape.leaf(Place::Unhashable, exception_cost(kind, message), at)?;
                 Ok(Token::Exception { kind, message })
             }
             KIND_STRUCT => Err(Violation::Tagged { kind: "struct", at }),
@@ -413,6 +417,16 @@ pub fn validate(payload: &[u8], budget: &Budget) -> Result<usize, Violation> {
 #[inline]
 pub(crate) fn text_cost(text: &str) -> usize {
     if text.len() <= 64 || text.is_ascii() { text.len() } else { text.len().saturating_mul(4) }
+}
+
+/// Bytes an exception takes beyond its node: in Python it is an error object with a report of its own, and its message
+/// is told with its control characters escaped, several times over while it is put together.
+pub(crate) fn exception_cost(kind: &str, message: &str) -> usize {
+    message
+        .len()
+        .saturating_mul(EXCEPTION_TEXT_COST)
+        .saturating_add(kind.len())
+        .saturating_add(EXCEPTION_COST)
 }
 
 /// True for two's complement that does not fit 64 bits and whose last byte is needed.

@@ -105,6 +105,11 @@ impl Shape {
         self.depth
     }
 
+    /// Estimated bytes of memory of all that was placed.
+    pub(crate) fn charged(&self) -> usize {
+        self.budget.memory - self.memory_left
+    }
+
     /// Values that stand by themselves and are finished.
     pub(crate) fn complete(&self) -> usize {
         self.complete

@@ -4,7 +4,7 @@
 //! texts are UTF-8 between their ends, and codes name a category. What is no buffer (a column of any values) follows the
 //! table as a list; that it has as many items is for the builder to check, as are equal names.
 
-use crate::budget::{NODE_COST, PACKED_COST};
+use crate::budget::{NODE_COST, PACKED_COST, TABLE_COST};
 
 /// Columns of one table.
 pub const COLUMNS: usize = 16 << 10;
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
         if count > COLUMNS || count == 0 && rows > 0 {
             return None;
         }
-        let mut checked = Checked { table, values: 0, cost: 0 };
+        let mut checked = Checked { table, values: 0, cost: TABLE_COST };
         let mut shown = 0_usize;
         for _ in 0..count {
             let column = input.column(rows)?;

@@ -15,7 +15,8 @@ import datetime
 import types
 import typing
 from collections import abc
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from math import isfinite
@@ -24,7 +25,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Union
 from uuid import UUID
 
 from .exceptions import TypeConversionError
+from .fault import said, visible
 from .records import ABSENT, MADE, Field, Record, record_of
+from .types import alike, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +36,12 @@ __all__ = ["Description", "build", "describe"]
 
 #: Longest text of a class or a field that is told.
 _NOTE_LENGTH: Final = 500
+#: Most characters of what is told of a value that a class refuses.
+_LONGEST_PROBLEM: Final = 4000
+#: Most members of a set, or keys of a dict, of one hash.
+_SAME_HASH: Final = 1000
+#: Values that hold others.
+_NESTED: Final = (list, tuple, dict, set, frozenset)
 #: How deep types may be written in each other; names of structs end a path.
 _DEPTH: Final = 64
 
@@ -102,7 +111,7 @@ def describe(python_type: Any, rename: Callable[[str], str] = str, literal: str 
     ``UUID``, members of an ``Enum``.
     """
     writer = _Writer(rename, literal)
-    annotation = writer.annotation(python_type, {})
+    annotation = writer.annotation(python_type, _Bound())
     # A struct's fields may name others, which are written in turn.
     return Description(annotation, writer.structs, writer.origins, _note(python_type))
 
@@ -110,7 +119,7 @@ def describe(python_type: Any, rename: Callable[[str], str] = str, literal: str 
 def build(python_type: Any, value: Any, path: str = "value") -> Any:
     """Make the object of a Python type that a Dana value stands for; `path` is what errors call the value."""
     try:
-        return _build(python_type, value, path, {})
+        return _build(python_type, value, path, _Bound())
     except RecursionError:
         problem = f"{path} is nested too deeply, or holds itself"
         raise TypeConversionError(problem, python_type=python_type) from None
@@ -118,8 +127,23 @@ def build(python_type: Any, value: Any, path: str = "value") -> Any:
 
 # --- seeing through types ----------------------------------------------------------------------------------
 
-#: What type variables stand for where a generic class is looked at.
-_Bound = dict[Any, Any]
+
+class _Bound(dict[Any, Any]):
+    """What type variables stand for where a generic class is looked at, and what unions came to so far."""
+
+    def __init__(self, types: Iterable[tuple[Any, Any]] = (), tried: dict[Any, _Tried] | None = None) -> None:
+        super().__init__(types)
+        #: By value and union. A union in a union in a union would be tried twice as often with each of them.
+        self.tried: dict[Any, _Tried] = {} if tried is None else tried
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What a value became of a union, or why it is none; holds what it was asked for by identity."""
+
+    of: tuple[Any, ...]
+    made: Any = None
+    problem: str | None = None
 
 
 def _seen(hint: Any, bound: _Bound) -> Any:
@@ -161,7 +185,7 @@ def _record(hint: Any, bound: _Bound) -> tuple[Record, _Bound] | None:
         return None
     parameters = getattr(origin, "__parameters__", ())
     arguments = [_resolved(argument, bound) for argument in typing.get_args(hint)]
-    return found, dict(zip(parameters, arguments, strict=False))
+    return found, _Bound(zip(parameters, arguments, strict=False), bound.tried)
 
 
 def _resolved(hint: Any, bound: _Bound) -> Any:
@@ -200,7 +224,7 @@ def _note(hint: Any, inside: tuple[Any, ...] = ()) -> str:
     if hint in inside:
         return ""
     inside = (*inside, hint) if _is_alias(hint) else inside
-    hint = _seen(hint, {})
+    hint = _seen(hint, _Bound())
     choices = _choices(hint)
     if choices is not None:
         return "one of: " + ", ".join(repr(choice) for choice in choices)
@@ -468,36 +492,52 @@ def _choice(hint: Any, choices: tuple[Any, ...], value: Any, path: str) -> Any:
             return value
         named, members = dict(hint.__members__), tuple(hint)
     for choice, member in zip(choices, members, strict=True):
-        if type(choice) is type(value) and choice == value:
+        if alike(choice, value):
             return member
     if isinstance(value, str) and value in named:
         return named[value]
     shown = ", ".join(repr(choice) for choice in choices)
-    raise TypeConversionError(f"Expected one of {shown}, got {_short(value)} at {path}", python_type=hint)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, str | int | float | bool | None):
-        shown = repr(value) if not isinstance(value, int) or value.bit_length() < 256 else "a large int"
-        return shown if len(shown) <= 80 else shown[:77] + "..."
-    return _kind(value)
+    raise TypeConversionError(f"Expected one of {shown}, got {brief(value)} at {path}", python_type=hint)
 
 
 def _one_of(hint: Any, members: tuple[Any, ...], value: Any, path: str, bound: _Bound, lenient: bool) -> Any:
     """Make the member of a union that fits best: what the value is already goes before what it can become."""
     if value is None and any(member is None or member is type(None) for member in members):
         return None
-    problems: list[TypeConversionError] = []
-    for member in sorted(members, key=lambda member: not _is_already(_seen(member, bound), value)):
-        if member is None or member is type(None):
-            continue
-        try:
-            return _build(member, value, path, bound, lenient)
-        except TypeConversionError as error:
-            problems.append(error)
-    if len(problems) == 1:
-        raise problems[0]
-    raise _misfit(hint, value, path)
+    wanted = [member for member in members if member is not None and member is not type(None)]
+    if len(wanted) == 1:
+        return _build(wanted[0], value, path, bound, lenient)
+    asked = _asked(members, value, bound, lenient) if type(value) in _NESTED or _is_struct(value) else None
+    known = bound.tried.get(asked)
+    if known is None:
+        known, first = _try_all(hint, wanted, value, path, bound, lenient)
+        if asked is not None and not first:
+            bound.tried[asked] = replace(known, of=(value, members, *bound.items()))
+    if known.problem is not None:
+        raise TypeConversionError(known.problem, python_type=hint)
+    return known.made
+
+
+def _asked(members: tuple[Any, ...], value: Any, bound: _Bound, lenient: bool) -> tuple[Any, ...]:
+    """Say what is asked of a union, so that it need not be asked twice."""
+    kinds: tuple[Any, ...] = members
+    try:
+        hash(members)
+    except TypeError:  # ``Annotated`` with something that has no hash
+        kinds = tuple(map(id, members))
+    variables = tuple((id(variable), id(known)) for variable, known in bound.items())
+    return id(value), kinds, variables, lenient
+
+
+def _try_all(
+    hint: Any, members: list[Any], value: Any, path: str, bound: _Bound, lenient: bool
+) -> tuple[_Tried, bool]:
+    """Try the members of a union, the nearest first. Return also whether the first one fits."""
+    members.sort(key=lambda member: not _is_already(_seen(member, bound), value))
+    for member in members:
+        with suppress(TypeConversionError):
+            return _Tried((), _build(member, value, path, bound, lenient)), member is members[0]
+    return _Tried((), problem=str(_misfit(hint, value, path))), False
 
 
 def _is_already(member: Any, value: Any) -> bool:
@@ -545,11 +585,31 @@ def _set(
     if not isinstance(value, set | frozenset | list | tuple):
         raise _misfit(hint, value, path)
     (inner,) = _arguments(arguments, 1)
-    items = (_build(inner, item, f"{path}[{at}]", bound, lenient) for at, item in enumerate(value))
-    try:
-        return frozenset(items) if origin is frozenset else set(items)
-    except TypeError as error:
-        raise _misfit(hint, value, path, f": {error}") from error
+    made: set[Any] = set()
+    spread = _Spread()
+    for at, item in enumerate(value):
+        member = _build(inner, item, f"{path}[{at}]", bound, lenient)
+        try:
+            if member not in made:
+                spread.count(member, hint, value, path)
+            made.add(member)
+        except TypeError as error:
+            raise _misfit(hint, value, path, f": {error}") from error
+    return frozenset(made) if origin is frozenset else made
+
+
+class _Spread:
+    """How many members of a set, or keys of a dict, have the same hash: with many of them each takes long."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+
+    def count(self, member: Any, hint: Any, value: Any, path: str) -> None:
+        """Take one that is not there yet."""
+        code = hash(member)
+        count = self._counts[code] = self._counts.get(code, 0) + 1
+        if count > _SAME_HASH:
+            raise _misfit(hint, value, path, f": more than {_SAME_HASH} different ones have the same hash")
 
 
 def _dict(
@@ -558,12 +618,18 @@ def _dict(
     if not isinstance(value, dict):
         raise _misfit(hint, value, path)
     key_kind, kind = _arguments(arguments, 2)
-    made = {}
+    made: dict[Any, Any] = {}
+    spread = _Spread()
     for key, item in value.items():
-        place = f"{path}[{_short(key)}]"
-        made[_build(key_kind, key, f"the key {place}", bound, lenient)] = _build(
-            kind, item, place, bound, lenient
-        )
+        place = f"{path}[{brief(key)}]"
+        name = _build(key_kind, key, f"the key {place}", bound, lenient)
+        part = _build(kind, item, place, bound, lenient)
+        try:
+            if name not in made:
+                spread.count(name, hint, value, path)
+            made[name] = part
+        except TypeError as error:
+            raise _misfit(hint, value, path, f": {error}") from error
     return made
 
 
@@ -604,7 +670,10 @@ def _object(record: Record, value: Any, path: str, bound: _Bound) -> Any:
     if record.lenient:  # its own rules say what becomes of them
         values.update((name, given[name]) for name in surplus)
     elif surplus:
-        problem = f"{record.type.__name__} has no {', '.join(map(str, surplus))}, given at {path}"
+        named = ", ".join(
+            name if type(name) is str and len(name) < 80 else brief(name) for name in surplus[:10]
+        )
+        problem = f"{record.type.__name__} has no {visible(named)}, given at {path}"
         raise TypeConversionError(problem, python_type=record.type)
     return _made(record, values, path)
 
@@ -628,7 +697,8 @@ def _made(record: Record, values: dict[str, Any], path: str) -> Any:
             place = path + "".join(
                 f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]
             )
-            problem = f"{record.type.__name__} refuses its values at {place}: {first['msg']}"
+            why = first["msg"]
         else:
-            problem = f"{record.type.__name__} refuses its values at {path}: {error}"
-        raise TypeConversionError(problem, python_type=record.type) from error
+            place, why = path, said(error)
+        problem = f"{record.type.__name__} refuses its values at {place}: {why}"
+        raise TypeConversionError(visible(problem[:_LONGEST_PROBLEM]), python_type=record.type) from error

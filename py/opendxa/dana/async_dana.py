@@ -347,12 +347,11 @@ class AsyncDana:
 
     async def snapshot(self) -> SandboxContext:
         """Return a copy of the session's variables."""
-        from .context import SCOPES, SandboxContext  # noqa: PLC0415 - loaded when it is asked for
+        from .context import told_by  # noqa: PLC0415 - loaded when it is asked for
 
         session, _ = await self._ready()
         with self._life:
-            scopes = await session.snapshot()
-        return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
+            return told_by(session.session, await session.snapshot())
 
     async def describe(self) -> Description:
         """Tell what a program can call here; see `Dana.describe`."""

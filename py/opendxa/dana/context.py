@@ -8,11 +8,14 @@ Left out: functions, types and modules of the session, and values that cannot le
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from .exceptions import StateError
+from .exceptions import ProtocolViolationError, StateError
 
-__all__ = ["SCOPES", "SandboxContext"]
+if TYPE_CHECKING:
+    from ._bridge import Session
+
+__all__ = ["SCOPES", "SandboxContext", "told_by"]
 
 _SECRET_WORDS: Final = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
 
@@ -127,6 +130,23 @@ class SandboxContext:
         if scope not in self._scopes:
             raise StateError(f"unknown scope {scope!r}; the scopes are {', '.join(SCOPES)}")
         return self._scopes[scope]
+
+
+def told_by(session: Session, told: object) -> SandboxContext:
+    """Return what a session told of its variables; one that tells something else is ended."""
+    if type(told) is not dict or not all(map(_are_variables, told.items())):
+        session.close()
+        raise ProtocolViolationError(
+            "what the session told of its variables has another form; the session was ended"
+        )
+    return SandboxContext(told)
+
+
+def _are_variables(told: tuple[object, object]) -> bool:
+    """Whether these are a scope and variables by name."""
+    scope, values = told
+    known = type(scope) is str and scope in SCOPES
+    return known and type(values) is dict and all(type(name) is str for name in values)
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary
 
 from ._bridge import Struct, restore_structs
 from .exceptions import TypeConversionError
+from .fault import said
+from .types import alike, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -369,7 +371,7 @@ def _converted(to_dana: Callable[[Any], Any], kind: type, name: str | None) -> C
             raise
         except Exception as error:
             raise TypeConversionError(
-                f"the converter of {kind.__qualname__} failed: {error}", kind
+                f"the converter of {kind.__qualname__} failed: {said(error)}", kind
             ) from error
         return Struct(name, made) if name is not None and isinstance(made, dict) else made
 
@@ -411,7 +413,7 @@ def _walked(value: Any, path: str, types: Types) -> Any:
         for key, item in value.items():
             if type(item) in _HOLDERS:
                 # An existing key: the dictionary does not change its size.
-                value[key] = _walked(item, f"{path}[{_shown(key)}]", types)
+                value[key] = _walked(item, f"{path}[{brief(key)}]", types)
     elif kind is tuple:
         items = [_walked(item, f"{path}[{at}]", types) for at, item in enumerate(value)]
         if any(new is not old for new, old in zip(items, value, strict=True)):
@@ -427,11 +429,6 @@ def _replace(store: Callable[[str, Any], None], name: str, old: Any, new: Any) -
         store(name, new)
 
 
-def _shown(key: Any) -> str:
-    text = repr(key)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _object_of(kind: type) -> Callable[[Struct, str], Any]:
     def make(struct: Struct, path: str) -> Any:
         from .annotations import build  # noqa: PLC0415 - loaded with the first class that is bound
@@ -441,7 +438,7 @@ def _object_of(kind: type) -> Callable[[Struct, str], Any]:
         except TypeConversionError:
             raise
         except Exception as error:  # of the class's own code
-            problem = f"{kind.__qualname__} cannot be made of what came at {path}: {error}"
+            problem = f"{kind.__qualname__} cannot be made of what came at {path}: {said(error)}"
             raise TypeConversionError(problem, kind) from error
 
     return make
@@ -452,8 +449,9 @@ def _member_of(kind: type[Enum]) -> Callable[[Struct, str], Any]:
         from .annotations import build  # noqa: PLC0415 - loaded with the first class that is bound
 
         fields = struct.attributes
-        member = kind.__members__.get(str(fields.get("name")))
-        if member is not None and member.value == fields.get("value"):
+        name = fields.get("name")
+        member = kind.__members__.get(name) if type(name) is str else None
+        if member is not None and alike(member.value, fields.get("value")):
             return member
         return build(kind, fields.get("value"), path)
 
@@ -465,7 +463,7 @@ def _called(from_dana: Callable[[dict[str, Any]], Any], kind: type) -> Callable[
         try:
             return from_dana(struct.attributes)
         except Exception as error:
-            problem = f"{kind.__qualname__} cannot be made of what came at {path}: {error}"
+            problem = f"{kind.__qualname__} cannot be made of what came at {path}: {said(error)}"
             raise TypeConversionError(problem, kind) from error
 
     return make

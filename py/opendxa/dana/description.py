@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .exceptions import ProtocolViolationError
-from .fault import visible
-from .signatures import MODULE, SESSION, Written, check, parameters, signature
+from .fault import one_line, visible
+from .signatures import MODULE, SESSION, Written, check, documentation, parameters, signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,9 +32,11 @@ _STARS: Final[dict[object, str]] = {
 class Callee:
     """A function, and how it is called."""
 
+    #: Its name, as programs write it.
     name: str
     #: As it is written in Dana, or in Python for a function of the host; ``(...)`` where it is not known.
     signature: str
+    #: Its documentation; None without any.
     doc: str | None = None
     #: A call goes on while the program does, which waits where it looks at the value.
     background: bool = False
@@ -47,12 +49,15 @@ class Callee:
 class Type:
     """A type of the program: its fields and methods."""
 
+    #: Its name.
     name: str
-    #: ``struct``, ``resource``, ``agent_blueprint`` or ``workflow``.
+    #: ``struct``, ``resource``, ``agent`` or ``workflow``.
     kind: str
     #: Fields as they are written: ``price: float = 1.0``.
     fields: tuple[str, ...]
+    #: Functions that take it first, or stand in its body.
     methods: tuple[Callee, ...] = ()
+    #: Its documentation; None without any.
     doc: str | None = None
 
     def __str__(self) -> str:
@@ -66,6 +71,7 @@ class Description:
 
     #: Functions that the program defined, or imported by name.
     functions: tuple[Callee, ...] = ()
+    #: Types that the program defined.
     types: tuple[Type, ...] = ()
     #: Variables, and the names of their types.
     values: dict[str, str] = field(default_factory=dict)
@@ -85,7 +91,7 @@ class Description:
         return cls(
             functions=_callees(told["functions"]),
             types=tuple(_type(name, kind) for name, kind in sorted(told["types"].items())),
-            values=dict(sorted(told["values"].items())),
+            values={name: one_line(kind) for name, kind in sorted(told["values"].items())},
             host_functions=tuple(_host_callee(name, own[name]) for name in sorted(own)),
             python_modules=_python_modules(functions),
             resources=_resources(functions),
@@ -145,7 +151,7 @@ def _callees(told: Mapping[str, Any]) -> tuple[Callee, ...]:
 
 
 def _callee(name: str, told: dict[str, Any]) -> Callee:
-    return Callee(name, _written(signature(told)), told["doc"])
+    return Callee(name, _written(signature(told)), documentation(told))
 
 
 def _written(known: inspect.Signature) -> str:
@@ -169,8 +175,8 @@ def _type(name: str, told: dict[str, Any]) -> Type:
     comments = [comment for _, comment in told["fields"]]
     fields = []
     for parameter, comment in zip(parameters(listed), comments, strict=True):
-        fields.append(_field(parameter) + (f"  # {comment}" if comment else ""))
-    return Type(name, told["kind"], tuple(fields), _callees(told["methods"]), told["doc"])
+        fields.append(_field(parameter) + (f"  # {one_line(comment)}" if comment else ""))
+    return Type(name, told["kind"], tuple(fields), _callees(told["methods"]), documentation(told))
 
 
 def _host_callee(name: str, function: HostFunction) -> Callee:

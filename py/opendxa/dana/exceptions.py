@@ -6,7 +6,7 @@ caret, the calls that led there, and a hint if there is one. Its `__traceback__`
 calls; its `__notes__` say what the text does not: what a limit counted, where else to look. Every error can
 be pickled and copied with its attributes.
 
-```
+```text
 DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
 │   ├── ParseError             the text is no Dana program; nothing of it ran
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .fault import Fault
+    from .fault import Assertion, Fault
 
 __all__ = [
     "AgentError",
@@ -175,6 +175,11 @@ class DanaCallError(DanaError):
     def column(self) -> int | None:
         """Column of the failure, from 1."""
         return (self.fault.column or None) if self.fault else None
+
+    @property
+    def assertion(self) -> Assertion | None:
+        """What a failed ``assert`` found: values of parts of its condition. No text of the error has them."""
+        return self.fault.assertion if self.fault else None
 
     @property
     def traceback_str(self) -> str:
@@ -461,7 +466,7 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
 
     Besides, ``behind`` is the host's exception that it comes from, and ``usage`` what the turn took.
     """
-    from .fault import read  # noqa: PLC0415 - loaded when there is a fault
+    from .fault import read, said  # noqa: PLC0415 - loaded when there is a fault
 
     fault = read(data)
     kind: type[DanaCallError] = ParseError if fault.syntax else DanaCallError
@@ -475,8 +480,9 @@ def from_fault(data: Mapping[str, Any]) -> DanaCallError:
     if behind is not None:
         if isinstance(behind, ResourceError) and kind is DanaCallError:
             kind = ResourceCallError
-        if str(behind) not in text:
-            text += f"\nCaused by {type(behind).__name__}: {behind}"
+        told = said(behind)
+        if told not in text:
+            text += f"\nCaused by {type(behind).__name__}: {told}"
         notes.append("The Python exception behind it, with its own traceback, is this error's __cause__.")
     error = kind(text)
     error.fault = fault

@@ -282,8 +282,10 @@ class Host:
 
     def _choose_model(self, name: str | None) -> str | list[str]:
         """Resolve a model's name to the closest one there is; without one, list them."""
-        from .llm.choice import available, closest  # noqa: PLC0415 - loaded when a program chooses
+        from .llm.choice import available, check_name, closest  # noqa: PLC0415 - loaded when a program chooses
 
+        if name is not None:
+            check_name(name)
         try:
             models = available(self.provider())
         except (ResourceError, ModelError):

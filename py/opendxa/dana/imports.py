@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from .exceptions import DanaError, SessionClosedError
+from .fault import one_line
 from .modules import list_available, locate
-from .signatures import signature
+from .signatures import documentation, signature
 from .tracebacks import without_host_part
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class DanaModuleWrapper:
         made = self._told["functions"].get(name) or self._told["types"].get(name)
         if made is None:
             raise AttributeError(f"module {self._name!r} has no function {name!r} any more")
-        return self._sandbox.execute_handle(made["function"], args, kwargs)
+        return self._sandbox.execute_handle(f"{self._name}.{name}", made["function"], args, kwargs)
 
     def _fill(self, module: ModuleType) -> None:
         """Give a Python module what this one has; what an earlier run of it had is taken away."""
@@ -105,7 +106,7 @@ class DanaModuleWrapper:
         public = {**self._told["values"], **self._functions}
         contents.update(public)
         contents["__all__"] = list(public)
-        contents["__doc__"] = self._told["doc"]
+        contents["__doc__"] = documentation(self._told)
         contents["__dana_wrapper__"] = self
         contents["__dana_sandbox__"] = self._sandbox
         contents["__dana_context__"] = self._context()
@@ -121,7 +122,7 @@ class DanaModuleWrapper:
         kind = self._told["unsent"].get(name)
         text = f"module {self._name!r} has no attribute {name!r}"
         if kind is not None:
-            text += f": a {kind} cannot leave the session"
+            text += f": a {one_line(kind)} cannot leave the session"
         raise AttributeError(text, name=name, obj=self)
 
     def __getattr__(self, name: str) -> Any:
@@ -146,7 +147,7 @@ def _dress(function: Callable[..., Any], module: str, name: str, told: dict[str,
     described = signature(told)
     function.__name__ = function.__qualname__ = name
     function.__module__ = module
-    function.__doc__ = told["doc"]
+    function.__doc__ = documentation(told)
     function.__annotations__ = {
         parameter.name: parameter.annotation
         for parameter in described.parameters.values()

@@ -316,10 +316,12 @@ class _SessionInterface:
         with telemetry.turn("import" if module else "describe", module, self._life):
             return checked(session, session.describe(module, again, None, turn), of_module=module is not None)
 
-    def execute_handle(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a Dana function that the session gave out."""
+    def execute_handle(
+        self, name: str, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call a Dana function that the session gave out; `name` is what operators see: not what it says."""
         self._ready()
-        with telemetry.turn("call", function.name, self._life):
+        with telemetry.turn("call", name, self._life):
             return function(*args, **kwargs)
 
     def close(self) -> None:
@@ -443,13 +445,12 @@ class _SessionInterface:
 
     def _snapshot(self) -> SandboxContext | None:
         """Copy the session's variables, or None when there is no session any more."""
-        from .context import SCOPES, SandboxContext  # noqa: PLC0415 - loaded when it is asked for
+        from .context import told_by  # noqa: PLC0415 - loaded when it is asked for
 
         session = self._session
         if session is None or self._closed or not session.alive:
             return None
-        scopes = session.snapshot()
-        return SandboxContext({scope: values for scope, values in scopes.items() if scope in SCOPES})
+        return told_by(session, session.snapshot())
 
 
 def _has(session: Session, name: str) -> bool:

@@ -1,7 +1,8 @@
 """Signatures of Dana functions as `inspect` knows them, from what a session tells.
 
 Rule: what a worker tells is text and plain values, whatever it claims: it is read strictly, and names that
-mean something to Python are refused. Annotations are Dana's own words, as text; nothing is looked up by them.
+mean something to Python are refused. Annotations are Dana's own words, as text of one line; nothing is looked
+up by them.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from inspect import Parameter, Signature
 from typing import Any, Final
 
 from ._bridge import Function
+from .fault import one_line, visible
 
-__all__ = ["MODULE", "SESSION", "Written", "check", "parameters", "signature"]
+__all__ = ["MODULE", "SESSION", "Written", "check", "documentation", "parameters", "signature"]
 
 _KINDS: Final = {
     "position": Parameter.POSITIONAL_ONLY,
@@ -21,9 +23,13 @@ _KINDS: Final = {
     "rest": Parameter.VAR_POSITIONAL,
     "keywords": Parameter.VAR_KEYWORD,
 }
+_GATHER: Final = frozenset({"rest", "keywords"})
 #: What is told of a module and of a session.
 MODULE: Final = ("file", "doc", "package", "functions", "types", "values", "unsent")
 SESSION: Final = ("functions", "types", "values", "builtins", "host")
+#: Kinds of types, and the largest int that is told as one: others come as their text.
+_TYPE_KINDS: Final = frozenset({"struct", "resource", "agent", "workflow"})
+_LARGEST: Final = 1 << 63
 _FUNCTION: Final = ("parameters", "returns", "doc", "line", "function")
 _TYPE: Final = ("kind", "doc", "fields", "methods", "function")
 
@@ -47,9 +53,15 @@ def signature(told: dict[str, Any]) -> Signature:
     # Dana takes parameters without a default behind some that have one: `inspect` has no word for that.
     return Signature(
         parameters(listed),
-        return_annotation=Signature.empty if returns is None else returns,
+        return_annotation=Signature.empty if returns is None else one_line(returns),
         __validate_parameters__=False,
     )
+
+
+def documentation(told: dict[str, Any]) -> str | None:
+    """Return the documentation of a function, a type or a module: it is shown on terminals."""
+    text: str | None = told["doc"]
+    return None if text is None else visible(text)
 
 
 def parameters(listed: list[Any]) -> list[Parameter]:
@@ -58,8 +70,8 @@ def parameters(listed: list[Any]) -> list[Parameter]:
     for name, take, annotation, default in listed:
         value: Any = Parameter.empty
         if default is not None:
-            value = Written(default[0][0]) if isinstance(default[0], list) else default[0]
-        note = Parameter.empty if annotation is None else annotation
+            value = Written(one_line(default[0][0])) if isinstance(default[0], list) else default[0]
+        note = Parameter.empty if annotation is None else one_line(annotation)
         # A word of Python's is no name of a parameter for `inspect`.
         shown = f"{name}_" if keyword.iskeyword(name) else name
         made.append(Parameter(shown, _KINDS[take], default=value, annotation=note))
@@ -108,7 +120,7 @@ def _check_function(name: str, told: Any, handles: bool) -> None:
 
 def _check_type(name: str, told: Any, handles: bool) -> None:
     known = _dict(told, _TYPE)
-    _require(type(known["kind"]) is str and _optional(known["doc"]), name)
+    _require(type(known["kind"]) is str and known["kind"] in _TYPE_KINDS and _optional(known["doc"]), name)
     listed = []
     for field in _list(name, known["fields"]):
         _require(type(field) is tuple and len(field) == 2 and _optional(field[1]), name)
@@ -123,8 +135,10 @@ def _check_parameters(name: str, listed: Any) -> None:
     for parameter in _list(name, listed):
         _require(type(parameter) is tuple and len(parameter) == 4, name)
         called, take, annotation, default = parameter
-        right = type(called) is str and called.isidentifier() and take in _KINDS and _optional(annotation)
-        _require(right and (default is None or _is_default(default)), name)
+        right = type(called) is str and called.isidentifier() and _optional(annotation)
+        _require(right and type(take) is str and take in _KINDS, name)
+        # `inspect` knows no default of what takes all others.
+        _require(default is None or (take not in _GATHER and _is_default(default)), name)
 
 
 def _list(name: str, value: Any) -> Any:
@@ -139,7 +153,9 @@ def _is_default(default: Any) -> bool:
     [value] = default
     if type(value) is list:
         return len(value) == 1 and type(value[0]) is str
-    return value is None or isinstance(value, str | bool | int | float)
+    if type(value) is int:
+        return -_LARGEST <= value < _LARGEST
+    return value is None or type(value) in {str, bool, float}
 
 
 def _handle(value: Any, wanted: bool) -> bool:

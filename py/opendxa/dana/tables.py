@@ -20,8 +20,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from . import tables_time
+from .exceptions import TypeConversionError
+from .fault import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "Unsuitable",
     "bits",
     "cells_of",
+    "in_one_column",
     "incoming",
     "loaded",
     "note",
@@ -44,6 +48,8 @@ Column = tuple[str, str, bool, "bytes | None", tuple[str, str, Any], "tuple[str,
 
 #: Bytes of a note are limited by the protocol.
 _NOTE_BYTES: Final = 256 << 10
+#: Cells that dicts may become in a column: in one of polars or pyarrow each has a cell for every key of any.
+_CELLS: Final = 16_000_000
 
 
 class Malformed(ValueError):  # noqa: N818 - never seen by users: the session ends with a ProtocolViolationError
@@ -70,15 +76,60 @@ def incoming(table: Table) -> Any:
     """Return the object that `table` came from, or the nearest there is."""
     _, lone, text, columns = table
     known = _read(text)
-    name = known.get("of")
-    if name == "numpy" and lone and (numpy := loaded("numpy")):
-        return _part("numpy").incoming(numpy, next(column for column in columns if not column[2]))
-    if name in {"polars", "pyarrow"} and loaded(name):
-        return _part(name).incoming(table)
-    if name in {"pandas", None} and loaded("pandas") and loaded("numpy"):
-        return _part("pandas").incoming(table, known)
+    name = known.get("of", "pandas")
+    try:
+        if name == "numpy" and lone and (numpy := loaded("numpy")):
+            return _part("numpy").incoming(numpy, next(column for column in columns if not column[2]))
+        if name in {"polars", "pyarrow"} and loaded(name):
+            return _part(name).incoming(table)
+        if name == "pandas" and loaded("pandas") and loaded("numpy"):
+            return _part("pandas").incoming(table, known)
+    except (Malformed, TypeConversionError, MemoryError):
+        raise
+    except BaseException as error:
+        if not _is_refusal(error):
+            raise
+        raise Malformed(f"a table that {name} refuses: {error}"[:500]) from error
     plain = {column[0]: cells_of(column) for column in columns if not column[2]}
     return next(iter(plain.values())) if lone else plain
+
+
+def in_one_column(library: str, name: str, values: list[Any], make: Callable[[], Any]) -> Any:
+    """Return what `make` makes of any values. A program may put values there that no column can hold."""
+    _check_spread(library, name, values)
+    try:
+        return make()
+    except BaseException as error:
+        if not _is_refusal(error):
+            raise
+        raise _unsuitable(library, name, visible(str(error))[:300]) from error
+
+
+def _check_spread(library: str, name: str, values: list[Any]) -> None:
+    """Refuse dicts of so many different keys that a few bytes of them would take all memory."""
+    dicts, rest = 0, [values]
+    keys: set[str] = set()
+    while rest:
+        for item in rest.pop():
+            if type(item) is dict:
+                dicts += 1
+                keys.update(key for key in item if type(key) is str)
+                rest.append(list(item.values()))
+            elif type(item) in {list, tuple}:
+                rest.append(item)
+    if dicts * len(keys) > _CELLS:
+        raise _unsuitable(library, name, f"{dicts} dicts of {len(keys)} different keys are too many")
+
+
+def _unsuitable(library: str, name: str, why: str) -> TypeConversionError:
+    return TypeConversionError(
+        f"the column {name[:80]!r} has values that {library} cannot hold in one column: {why}"
+    )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether it is an error of a library. One written in Rust panics, which is no `Exception`."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _stream(value: Any) -> Table | list[Any] | str | None:

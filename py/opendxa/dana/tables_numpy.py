@@ -21,6 +21,14 @@ DTYPES: Final = {
 #: The unit in which ticks travel, by numpy's units.
 _TRAVELS: Final = {"ns": "ns", "us": "us", "ms": "ms", "s": "s", "D": "D", "m": "s", "h": "s", "W": "D"}
 _LARGEST: Final = (1 << 63) - 1
+#: numpy's types of values that travel as what they are, and Python's.
+_VALUES: Final[dict[str, tuple[str, type]]] = {
+    "str": ("U", str),
+    "bytes": ("S", bytes),
+    "uint64": ("u8", int),
+}
+#: Bytes of an array of texts of one width: as many as one answer may take. One that took more is of objects.
+_WIDE: Final = 640 << 20
 
 
 def outgoing(value: Any) -> Table | list[Any] | str | None:
@@ -102,16 +110,35 @@ def incoming(np: Any, column: Column) -> Any:
         array = times(np, dtype, kind, unit, data)
     elif dtype not in ({"str", "object", ""} if kind == "s" else {"bytes", "uint64", "object", ""}):
         raise Malformed(f"an array cannot have the type {dtype[:80]!r}")
-    elif dtype in {"str", "bytes", "uint64"} and None not in data:
-        try:
-            array = np.array(data, dtype={"str": "U", "bytes": "S", "uint64": "u8"}[dtype])
-        except (ValueError, TypeError, OverflowError) as error:
-            raise Malformed(f"an array of other values than its type {dtype!r} has") from error
+    elif dtype in _VALUES:
+        array = _values(np, dtype, data)
     else:
-        array = np.empty(len(data), object)
-        array[:] = data
+        array = _objects(np, data)
     if valid is None or kind == "s":
         return array
     array = array.astype(object)
     array[~np.array(truths(valid, len(array)))] = None
+    return array
+
+
+def _values(np: Any, dtype: str, data: list[Any]) -> Any:
+    """Return texts, bytes or large integers as an array of their type; one of objects if some are missing."""
+    code, of = _VALUES[dtype]
+    kinds = set(map(type, data))
+    # Nothing else may get there: numpy asks some objects for what they hold.
+    if not kinds <= {of, type(None)}:
+        raise Malformed(f"an array of other values than its type {dtype!r} has")
+    if type(None) in kinds or (of is not int and _width(dtype, data) * len(data) > _WIDE):
+        return _objects(np, data)
+    return np.array(data, dtype=code)
+
+
+def _width(dtype: str, data: list[Any]) -> int:
+    """Return the bytes of each cell of an array of these texts."""
+    return max(map(len, data), default=0) * (4 if dtype == "str" else 1)
+
+
+def _objects(np: Any, data: list[Any]) -> Any:
+    array = np.empty(len(data), object)
+    array[:] = data
     return array

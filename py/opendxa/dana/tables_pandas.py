@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from . import tables_numpy
 from .tables import Column, Malformed, Table, Unsuitable, note
+from .tables_time import ZONE
 
 __all__ = ["incoming", "outgoing"]
 
 _MASKED: Final = {
     "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64", "boolean",
 }  # fmt: skip
-_ZONED: Final = re.compile(r"datetime64\[(ns|us|ms|s), ([A-Za-z0-9_+\-/:]{1,64})\]")
+_ZONED: Final = re.compile(rf"datetime64\[(ns|us|ms|s), ({ZONE})\]")
 _STRINGS: Final = re.compile(r"(string|str)\[(python|pyarrow)\]")
 _LARGEST: Final = (1 << 63) - 1
 
@@ -165,19 +166,14 @@ def incoming(table: Table, known: dict[str, Any]) -> Any:
         raise Malformed("a table with a note that it was not given")
     shown = [column for column in columns if not column[2]]
     rest = [column for column in columns if column[2]]
-    try:
-        arrays = [_array(pd, np, column, rows) for column in shown]
-        index = _as_index(pd, np, rest, rows, named)
-        names = [labels.get(column[0], column[0]) for column in shown]
-        if lone:
-            return pd.Series(arrays[0], index=index, name=names[0], dtype=_kept(arrays[0]), copy=False)
-        cells = {at: _held(pd, array, index) for at, array in enumerate(arrays)}
-        frame = pd.DataFrame(cells, index=index, copy=False)
-        frame.columns = pd.Index(names, name=over) if names else pd.Index([], dtype=object, name=over)
-    except (ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, Malformed):
-            raise
-        raise Malformed(f"a table that pandas refuses: {error}"[:500]) from error
+    arrays = [_array(pd, np, column, rows) for column in shown]
+    index = _as_index(pd, np, rest, rows, named)
+    names = [labels.get(column[0], column[0]) for column in shown]
+    if lone:
+        return pd.Series(arrays[0], index=index, name=names[0], dtype=_kept(arrays[0]), copy=False)
+    cells = {at: _held(pd, array, index) for at, array in enumerate(arrays)}
+    frame = pd.DataFrame(cells, index=index, copy=False)
+    frame.columns = pd.Index(names, name=over) if names else pd.Index([], dtype=object, name=over)
     return frame
 
 
@@ -202,10 +198,12 @@ def _as_index(pd: Any, np: Any, columns: list[Column], rows: int, name: Any) -> 
     if column[4][0] != "i" or column[3] is not None:
         raise Malformed("a range that is no numbers")
     numbers = np.frombuffer(column[4][2], "<i8")
-    steps = np.unique(np.diff(numbers)) if rows > 1 else np.ones(1, "<i8")
-    if rows and len(steps) == 1 and steps[0] != 0:
-        first, step = int(numbers[0]), int(steps[0])
-        return pd.RangeIndex(first, first + rows * step, step, name=name)
+    first = int(numbers[0]) if rows else 0
+    step = int(numbers[1]) - first if rows > 1 else 1
+    stop = first + rows * step
+    fits = step != 0 and abs(step) <= _LARGEST and abs(stop) <= _LARGEST
+    if rows and fits and bool((np.diff(numbers) == step).all()):
+        return pd.RangeIndex(first, stop, step, name=name)
     return pd.Index(numbers, name=name)
 
 
@@ -260,10 +258,12 @@ def _numbers(pd: Any, np: Any, dtype: str, kind: str, data: Any, missing: Any) -
 def _texts(pd: Any, np: Any, dtype: str, kind: str, data: Any) -> Any:
     """Texts, or any values."""
     if kind == "v":
-        if dtype == "UInt64":
-            return pd.array(data, dtype="UInt64")
-        if dtype == "uint64":
-            return np.array(data, dtype="u8")
+        if dtype in {"UInt64", "uint64"}:
+            # Nothing else may get there: numpy asks some objects for what they hold.
+            kinds = {int, type(None)} if dtype == "UInt64" else {int}
+            if not set(map(type, data)) <= kinds:
+                raise Malformed(f"values of other types than {dtype!r} has")
+            return pd.array(data, dtype=dtype)
         if dtype not in {"object", "bytes", ""}:
             raise Malformed(f"values cannot have the type {dtype[:80]!r}")
     elif found := _STRINGS.fullmatch(dtype):

@@ -11,14 +11,14 @@ import sys
 from array import array
 from typing import Any, Final
 
-from .tables import Column, Malformed, Table, bits, loaded, note
-from .tables_time import NOTHING
+from .tables import Column, Malformed, Table, bits, in_one_column, loaded, note
+from .tables_time import NOTHING, ZONE
 
 __all__ = ["incoming", "outgoing"]
 
 _INTS: Final = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
 _FLOATS: Final = frozenset({"Float32", "Float64"})
-_TIMES: Final = re.compile(r"(Datetime|Duration)\[(ns|us|ms)(?:, ([A-Za-z0-9_+\-/:]{1,64}))?\]")
+_TIMES: Final = re.compile(rf"(Datetime|Duration)\[(ns|us|ms)(?:, ({ZONE}))?\]")
 _LARGEST: Final = (1 << 63) - 1
 
 
@@ -85,13 +85,8 @@ def incoming(table: Table) -> Any:
     """Return a table as a DataFrame, a column as a Series."""
     pl: Any = sys.modules["polars"]
     _, lone, _, columns = table
-    try:
-        series = [_series(pl, column) for column in columns if not column[2]]
-        return series[0] if lone else pl.DataFrame(series)
-    except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, Malformed):
-            raise
-        raise Malformed(f"a table that polars refuses: {error}"[:500]) from error
+    series = [_series(pl, column) for column in columns if not column[2]]
+    return series[0] if lone else pl.DataFrame(series)
 
 
 def _series(pl: Any, column: Column) -> Any:
@@ -122,7 +117,16 @@ def _series(pl: Any, column: Column) -> Any:
         return ticks.cast(pl.Duration(unit) if kind == "d" else pl.Datetime(unit, found[3]))
     if dtype not in {"String", ""} or (dtype and kind == "v"):
         raise Malformed(f"values cannot have the type {dtype[:80]!r}")
-    return pl.Series(name, data, dtype=pl.String if kind == "s" else None, strict=False)
+    if kind == "s":
+        return pl.Series(name, data, dtype=pl.String)
+    return in_one_column("polars", name, data, lambda: _of_values(pl, name, data))
+
+
+def _of_values(pl: Any, name: str, data: list[Any]) -> Any:
+    series = pl.Series(name, data, strict=False)
+    if series.null_count() > sum(item is None for item in data):
+        raise ValueError(f"some would be lost in a column of type {series.dtype}")
+    return series
 
 
 def _codes(pl: Any, column: Column) -> Any:

@@ -10,12 +10,12 @@ import sys
 from importlib import import_module
 from typing import Any, Final
 
-from .tables import Column, Malformed, Table, bits, note
-from .tables_time import NOTHING
+from .tables import Column, Malformed, Table, bits, in_one_column, note
+from .tables_time import NOTHING, ZONE
 
 __all__ = ["incoming", "outgoing"]
 
-_TIMESTAMP: Final = re.compile(r"timestamp\[(ns|us|ms|s)(?:, tz=([A-Za-z0-9_+\-/:]{1,64}))?\]")
+_TIMESTAMP: Final = re.compile(rf"timestamp\[(ns|us|ms|s)(?:, tz=({ZONE}))?\]")
 _DURATION: Final = re.compile(r"duration\[(ns|us|ms|s)\]")
 
 
@@ -119,18 +119,13 @@ def incoming(table: Table) -> Any:
     """Return a table as a table, a column as an array."""
     pa: Any = sys.modules["pyarrow"]
     rows, lone, _, columns = table
-    try:
-        shown = [column for column in columns if not column[2]]
-        arrays = [_array(pa, column, rows) for column in shown]
-        return arrays[0] if lone else pa.table(arrays, names=[column[0] for column in shown])
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, Malformed):
-            raise
-        raise Malformed(f"a table that pyarrow refuses: {error}"[:500]) from error
+    shown = [column for column in columns if not column[2]]
+    arrays = [_array(pa, column, rows) for column in shown]
+    return arrays[0] if lone else pa.table(arrays, names=[column[0] for column in shown])
 
 
 def _array(pa: Any, column: Column, rows: int) -> Any:
-    _, dtype, _, valid, (kind, unit, data), categories = column
+    name, dtype, _, valid, (kind, unit, data), categories = column
     known = _types(pa)
     if categories is not None:
         if dtype not in {"dictionary", "dictionary ordered"} or categories[3] not in known["s"]:
@@ -159,7 +154,7 @@ def _array(pa: Any, column: Column, rows: int) -> Any:
         return pa.array(data, known["s"][dtype or "string"])
     if dtype:
         raise Malformed(f"values cannot have the type {dtype[:80]!r}")
-    return pa.array(data)
+    return in_one_column("pyarrow", name, data, lambda: pa.array(data))
 
 
 def _numbers(pa: Any, kind: Any, data: Any, valid: Any, rows: int) -> Any:

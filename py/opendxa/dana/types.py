@@ -88,6 +88,28 @@ def validate_and_convert(value: T, expected: type, context: str = "") -> T:
     return value
 
 
+def brief(value: Any) -> str:
+    """Show a value in an error, in a few characters: a program may have made it as large as it likes."""
+    kind = type(value)
+    if kind in {str, bytes}:
+        shown = repr(value[:80])
+    elif kind is int:
+        shown = repr(value) if value.bit_length() < 256 else "a large int"
+    elif value is None or kind in {bool, float} or kind.__module__ in {"datetime", "decimal", "uuid"}:
+        shown = repr(value)
+    else:
+        shown = str(getattr(value, "type_name", None) or kind.__name__)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are of one type and equal: what a program made may not even compare to a truth."""
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:
+        return False
+
+
 @runtime_checkable
 class TypeConverter(Protocol):
     """What converts values of some types; see `register`."""

@@ -6,6 +6,7 @@ them can drive the terminal.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .usage import visible
@@ -26,7 +27,7 @@ def tell(terminal: Terminal, error: BaseException) -> None:
         elif line.startswith(("  File ", "Dana trace ")):
             terminal.line(terminal.paint(line, "cyan"))
         elif line.startswith("Hint: "):
-            terminal.line(terminal.paint("Hint:", "blue") + line.removeprefix("Hint:"))
+            terminal.line(terminal.paint("Hint:", "blue") + _hint(line.removeprefix("Hint:")))
         elif in_excerpt and line.strip() == "^":
             terminal.line(terminal.paint(line, "bold red"))
         else:
@@ -34,6 +35,17 @@ def tell(terminal: Terminal, error: BaseException) -> None:
         in_excerpt = line.startswith("    ")
     for note in getattr(error, "__notes__", ()):
         terminal.line(terminal.paint(note, "dim"))
+
+
+def _hint(text: str) -> str:
+    """Say the command line's words for the arguments of `Dana` that an error advises."""
+    text = text.replace("a lower min_isolation accepts less", "a lower --isolation asks for less")
+    return re.sub(r"Limits\((\w+)=\.\.\.\)( or lift it with None)?", _option, text)
+
+
+def _option(match: re.Match[str]) -> str:
+    lifted = f", or lift it with {match[1]}=none" if match[2] else ""
+    return f"--limit {match[1]}=...{lifted}"
 
 
 def _headline(terminal: Terminal, line: str) -> str:

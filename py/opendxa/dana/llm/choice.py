@@ -6,9 +6,12 @@ Rule: only among the models that the provider says it has; one that does not say
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["available", "closest"]
+__all__ = ["available", "check_name", "closest"]
+
+#: Longest name of a model that is looked for: to compare names takes longer the longer they are.
+_LONGEST: Final = 255
 
 
 def available(provider: object) -> list[str]:
@@ -16,6 +19,12 @@ def available(provider: object) -> list[str]:
     models: Any = getattr(provider, "models", None)
     found: Any = models() if callable(models) else models
     return [str(name) for name in found or ()]
+
+
+def check_name(name: object) -> None:
+    """Refuse what a program cannot mean by the name of a model."""
+    if type(name) is not str or len(name) > _LONGEST:
+        raise ValueError(f"the name of a model is a text of at most {_LONGEST} characters")
 
 
 def closest(name: str, models: list[str]) -> str:

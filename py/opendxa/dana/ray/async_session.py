@@ -44,10 +44,10 @@ Value = TypeVar("Value")
 
 
 class AsyncClusterSession(face.Face):
-    """One session on a node; `DanaCluster.async_session` makes it. ``async with``, `open` or its first use opens it.
+    """One session on a node; `DanaCluster.async_session` makes it.
 
-    What is known of it without waiting (`isolation`, `usage`, ...) is what the node said with its last answer;
-    `refresh` asks anew.
+    It is opened by ``async with``, by `open`, or by its first use. What is known of it without waiting
+    (`isolation`, `usage`, ...) is what the node said with its last answer; `refresh` asks anew.
     """
 
     def __init__(self, core: Core, loop: ClientLoop, limits: Limits, *, echo: bool, send_code: bool) -> None:
@@ -66,7 +66,7 @@ class AsyncClusterSession(face.Face):
 
     async def close(self) -> None:
         """End the session, and wait until nothing is left of its worker. Closing twice is no error."""
-        if self._process == os.getpid() and not self._core.closed:
+        if self._process == os.getpid() and not (self._core.closed or self._loop.stopped):
             await self._loop.wait(self._core.close())
 
     async def restart_subprocess(self) -> None:
@@ -193,7 +193,7 @@ class AsyncClusterSession(face.Face):
         self._untold.append(("register", self._registered(name, function, background)))
 
     def bind(self, python_type: type[T]) -> type[T]:
-        """Have structs come back as objects of a class, which the node must have too, from the next turn on."""
+        """Have structs come back as objects of a class, from the next turn on; see `ClusterSession.bind`."""
         self._untold.append(("bind", self._bound(python_type)))
         return python_type
 
@@ -249,9 +249,7 @@ class AsyncClusterSession(face.Face):
         """Tell the session what was registered meanwhile."""
         while self._untold:
             what, data = self._untold.pop(0)
-            answer = await self._wait(self._core.known(what, data))
-            if answer is not None:
-                self._value(answer)
+            await self._wait(self._core.known(what, data))
 
     async def _wait(self, work: Any) -> Any:
         try:

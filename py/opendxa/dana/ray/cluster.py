@@ -51,12 +51,12 @@ class DanaCluster:
 
     Every node that offers processors (or `resource`, a custom resource of yours) gets one actor, also nodes
     that join later. `pool` says how many workers a node may have (`PoolConfig.max_workers`) and how long a
-    session waits for a place (`acquire_timeout`); clients with the same `name` and `namespace` share the actors
-    and must agree on it. `num_cpus` is what an actor takes of its node's processors in Ray's own books.
+    session waits for a place (`acquire_timeout`); clients with the same `name` and `namespace` share the
+    actors and must agree on it. `num_cpus` is what an actor takes of its node in Ray's own books.
 
-    `secrets` is the path of a file on the nodes with lines ``NAME=value``, such as ``OPENAI_API_KEY=...``: the
-    actor's environment, from which models are configured. `send_code` lets functions and classes travel that the
-    nodes cannot import by name, with every value that they use.
+    `secrets` is the path of a file on the nodes with lines ``NAME=value``, such as ``OPENAI_API_KEY=...``:
+    the actor's environment, from which models are configured. `send_code` lets functions and classes travel
+    that the nodes cannot import by name, with every value that they use.
 
     A client that gives no sign of life for `lease` seconds loses its sessions, and a node that gives none is
     gone. `grace` is how many seconds longer than the limits of a session say its node is waited for.
@@ -150,9 +150,9 @@ class DanaCluster:
 
         `llm` is text: a model that the node configures from its own environment, such as
         ``openai:gpt-4o-mini``, or ``factory:package.module:function``, which the node calls for a provider.
-        `functions` and what `resources` open run on the node: functions at the top of a module that the node has,
-        or their names, ``package.module:name``. `search_paths` are folders of the node; without them programs
-        import no Dana modules. Files of `setup` are read here.
+        `functions` and what `resources` open run on the node: functions at the top of a module that the node
+        has, or their names, ``package.module:name``. `search_paths` are folders of the node; without them
+        programs import no Dana modules. Files of `setup` are read here.
 
         Raises what `Dana` raises; `PoolExhaustedError` when all nodes are full for too long.
         """
@@ -227,7 +227,7 @@ class DanaCluster:
         return self._loop.run(self._nodes.stats())
 
     def close(self) -> None:
-        """End all sessions of this client, and the connection if it was made here. Closing twice is no error."""
+        """End all sessions of this client, and the connection if it was made here."""
         if self._closed or self._process != os.getpid():
             return
         self._closed = True

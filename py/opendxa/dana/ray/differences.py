@@ -1,7 +1,7 @@
 """What `Dana` and `AsyncDana` have and sessions of a cluster do not, each with the reason.
 
-Rule: every public name and argument of both classes is either there with the same signature or in one of these
-tables; a test compares the lists.
+Rule: every public name and argument of both classes is either there with the same signature or in one of
+these tables; a test compares the lists.
 """
 
 from __future__ import annotations

@@ -107,9 +107,7 @@ class Face:
         if background is not None:
             check(background, bool, "background")
         check_name(name, "argument 'name'")
-        return self._code(
-            sent(function, "argument 'function'", self._send_code), name=name, background=background
-        )
+        return self._code(name, sent(function, "argument 'function'", self._send_code), background)
 
     def _bound(self, python_type: Any) -> bytes:
         """Return a class whose objects structs come back as."""
@@ -125,9 +123,9 @@ class Face:
         python_type = sent(python_type, "argument 'python_type'", self._send_code)
         return self._code(python_type, given, name, back)
 
-    def _code(self, *arguments: Any, **named: Any) -> bytes:
+    def _code(self, *arguments: Any) -> bytes:
         """Return what may be code, ready to be sent, if no key is in it."""
-        data = packed(*arguments, **named)
+        data = packed(*arguments)
         refuse_keys(data, "what is registered")
         return data
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["from_ray", "lost", "over"]
 
 _HINT = (
-    "the session and its state are lost, and the turn may have run in part or whole: nothing was tried again; "
-    "open a new session, or call restart_subprocess()"
+    "the session and its state are lost, and the turn may have run in part or whole: nothing was tried "
+    "again; open a new session, or call restart_subprocess()"
 )
 
 

@@ -238,14 +238,14 @@ def _stand_in() -> None:
     """Stands for a function of the node where only its name is checked."""
 
 
-def _refuse_provider(llm: object) -> None:
+def _refuse_provider(llm: Any) -> None:
     """Refuse what is no text: whatever it is, it may hold a key."""
     if callable(getattr(llm, "generate", None)) or callable(llm):
         raise SecurityError(
-            f"a model of this process ({type(llm).__name__}) is not sent to other machines at argument 'llm': "
-            "it may hold a key\n"
-            "Hint: name it, such as 'openai:gpt-4o-mini', or 'factory:package.module:function' for a function "
-            "that makes a provider on the node"
+            f"a model of this process ({type(llm).__name__}) is not sent to other machines at argument "
+            "'llm': it may hold a key\n"
+            "Hint: name it, such as 'openai:gpt-4o-mini', or 'factory:package.module:function' for a "
+            "function that makes a provider on the node"
         )
     raise TypeError(format_type_error(llm, str, "argument 'llm'"))
 

@@ -1,7 +1,7 @@
 """`ClusterSession`: a session on some node of a Ray cluster, for threads.
 
-Rule: what `Dana` does, but for what `differences` lists. Calls wait on the client's own loop; Ctrl-C while one
-waits ends the session, and its worker on the node.
+Rule: what `Dana` does, but for what `differences` lists. Calls wait on the client's own loop; Ctrl-C while
+one waits ends the session, and its worker on the node.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ClusterSession(face.Face):
         weakref.finalize(self, loop.soon, core.drop).atexit = False
 
     def execute_string(self, source: str, filename: str | None = None) -> ExecutionResult:
-        """Run Dana source text; see `Dana.execute_string`. A session that is lost meanwhile is a failure, too."""
+        """Run Dana source text; see `Dana.execute_string`. Losing the session is a failure like others."""
         return self._execute(self._text(source, filename))
 
     def execute_file(self, path: str | os.PathLike[str]) -> ExecutionResult:
@@ -187,7 +187,7 @@ class ClusterSession(face.Face):
 
     def close(self) -> None:
         """End the session and its worker. Closing twice is no error."""
-        if self._process == os.getpid() and not self._core.closed:
+        if self._process == os.getpid() and not (self._core.closed or self._loop.stopped):
             self._loop.run(self._core.close())
 
     def set_debug(self, debug: bool) -> None:
@@ -201,7 +201,7 @@ class ClusterSession(face.Face):
         return self._debug
 
     def list_modules(self, search_paths: Iterable[str | os.PathLike[str]] | None = None) -> list[str]:
-        """Return the names of the modules and packages in these folders of the node; see `Dana.list_modules`."""
+        """Return the names of the modules in these folders of the node; see `Dana.list_modules`."""
         paths = None if search_paths is None else [str(path) for path in folders(search_paths)]
         names: list[str] = self._value(self._ask("list_modules", packed(paths)))
         return names
@@ -257,9 +257,7 @@ class ClusterSession(face.Face):
         return answer
 
     def _tell(self, what: str, data: bytes) -> None:
-        answer = self._run(self._core.known(what, data))
-        if answer is not None:
-            self._value(answer)
+        self._run(self._core.known(what, data))
 
     def _run(self, work: Any) -> Any:
         try:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from opendxa.dana.result import ExecutionResult
 
 __all__ = [
+    "BEAT",
     "HEADERS",
     "HEARTBEAT",
     "MEDIA_TYPE",
     "Event",
     "ProgramEvents",
     "event_stream",
+    "numbered",
     "plain",
     "program_events",
 ]
@@ -43,7 +45,8 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Con
 HEARTBEAT: Final = 15.0
 #: What ends a line for a browser.
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_BEAT: Final = b":\n\n"
+#: A comment: nobody hears it, and it keeps a connection.
+BEAT: Final = b":\n\n"
 
 
 @dataclass(frozen=True)
@@ -98,20 +101,20 @@ async def event_stream(
         async with _Pieces(source, heartbeat) as pieces:
             async for piece in pieces:
                 if piece is _SILENCE:
-                    yield _BEAT
+                    yield BEAT
                     continue
                 number += 1
-                yield _numbered(piece, number)
+                yield numbered(piece, number)
     except Exception as error:
         problem = problem_of(error, messages=messages, base=base)
         log(problem, error)
-        yield _numbered(Event(problem.to_dict(), "error"), number + 1)
+        yield numbered(Event(problem.to_dict(), "error"), number + 1)
         if not isinstance(error, DanaError):
             raise
         return
     used = usage() if usage is not None else getattr(getattr(source, "result", None), "usage", None)
     told = asdict(used) if isinstance(used, Usage) else None
-    yield _numbered(Event({"usage": told}, "done"), number + 1)
+    yield numbered(Event({"usage": told}, "done"), number + 1)
 
 
 def program_events(dana: AsyncDana, source: str, filename: str | None = None) -> ProgramEvents:
@@ -186,7 +189,8 @@ def _text(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _numbered(piece: Any, number: int) -> bytes:
+def numbered(piece: Any, number: int) -> bytes:
+    """Return the bytes of a piece of a stream, with its number unless it has an id of its own."""
     event = piece if isinstance(piece, Event) else Event(piece)
     if event.id is None:
         event = Event(event.data, event.event, str(number), event.retry)

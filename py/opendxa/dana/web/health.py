@@ -9,11 +9,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from opendxa.dana import pool
+from opendxa.dana.exceptions import DanaError
+
+from .problems import log, problem_of
 
 if TYPE_CHECKING:
     from .service import Service
 
-__all__ = ["METRICS_TYPE", "metrics", "readiness"]
+__all__ = ["METRICS_TYPE", "metrics", "readiness", "ready_now"]
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,6 +35,16 @@ def readiness(service: Service) -> tuple[bool, dict[str, Any]]:
         "pool": {**asdict(stats), "ended": dict(stats.ended), "max_workers": most},
     }
     return ready, told
+
+
+def ready_now(service: Service) -> tuple[bool, dict[str, Any]]:
+    """Do as `readiness` in a process that nothing starts: the first question opens a session."""
+    if service.isolation is None:
+        try:
+            service.start()
+        except DanaError as error:
+            log(problem_of(error), error)
+    return readiness(service)
 
 
 def metrics() -> str:

@@ -167,8 +167,12 @@ def problem_of(error: BaseException, *, messages: bool = False, base: str = TYPE
 
 
 def log(problem: Problem, error: BaseException) -> None:
-    """Tell the operator everything: the client got the number to ask by."""
-    level = logging.ERROR if problem.status >= 500 else logging.INFO
+    """Tell the operator everything: the client got the number to ask by.
+
+    What a program did by itself is information; where the host is behind it, it is an error.
+    """
+    hosts = isinstance(error, e.DanaCallError) and error.original_error is not None
+    level = logging.ERROR if problem.status >= 500 or hosts else logging.INFO
     name = problem.type.rpartition(":")[2]
     _log.log(level, "%s %s: %s", problem.status, name, problem.instance, exc_info=error)
 

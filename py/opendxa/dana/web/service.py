@@ -7,8 +7,10 @@ of one process share its pool; the last one that stops empties it.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
     from opendxa.dana.resources import Resource
     from opendxa.dana.result import Usage
 
-__all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit"]
+__all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit", "checked_function"]
 
 #: Tenants whose caches are kept; the one unused for longest makes room.
 _MOST_CACHES: Final = 256
 #: The settings that make a kind of worker, besides limits.
 _KINDS: Final = ("isolation", "min_isolation", "harden_speculation")
+
+_log = logging.getLogger("opendxa.dana.web")
 
 
 class SessionSettings(TypedDict, total=False):
@@ -110,6 +114,7 @@ class Service:
         on_usage: Callable[[str | None, Usage], None] | None = None,
         drain: float = 30.0,
         limits: Limits | None = None,
+        limits_known: bool = True,
         **session: Any,
     ) -> None:
         for name, value in (("problems", problems), ("messages", messages)):
@@ -144,6 +149,7 @@ class Service:
         self.on_usage: Callable[[str | None, Usage], None] | None = on_usage
         self.drain: float = drain
         self.limits: Limits | None = limits
+        self._limits_known = limits_known
         #: What isolated the session that was opened at the start; None before.
         self.isolation: IsolationReport | None = None
         self._llm = session.pop("llm", None)
@@ -158,22 +164,27 @@ class Service:
     # Start and stop
 
     def start(self) -> None:
-        """Set the pool up and fill it; open a session to see that one can be had. It waits for that."""
-        self.configure()
-        self._stopping = False
+        """Open a session to see that one can be had, then set the pool up and fill it. It waits for that.
+
+        Where each request has limits of its own, which workers will be wanted is not known before: the pool
+        fills from the first request on.
+        """
         from opendxa.dana.dana_module import Dana  # noqa: PLC0415 - loaded when an application starts
 
         with Dana(**self._session, limits=self.limits, llm=self._model()) as d:
             self.isolation = d.isolation
+        self.configure()
+        self._stopping = False
         # What fell back has said so, loudly, and has no workers to keep ready.
-        if self.pool is not None and self.pool.min_idle and self.isolation.fallback_reason is None:
+        isolated = self.isolation.fallback_reason is None
+        if self.pool is not None and self.pool.min_idle and isolated and self._limits_known:
             wanted = {name: self._session[name] for name in _KINDS if name in self._session}
             pools.warm(self.pool.min_idle, **wanted, limits=self.limits)
 
     def configure(self) -> None:
         """Set how large the pool is; two applications of a process cannot want different ones."""
         with _sharing:
-            for other in _started:
+            for other in _started():
                 if other is not self and None not in (self.pool, other.pool) and other.pool != self.pool:
                     raise ConfigurationError(
                         f"another application of this process wants {other.pool}, not {self.pool}\n"
@@ -181,8 +192,7 @@ class Service:
                     )
             if self.pool is not None and pools.config() != self.pool:
                 pools.configure(self.pool)
-            if self not in _started:
-                _started.append(self)
+            _known.add(self)
 
     def stop_taking(self) -> None:
         """Open no more sessions."""
@@ -192,9 +202,8 @@ class Service:
         """Open no more sessions; end the spares, if no other application of this process needs them."""
         self._stopping = True
         with _sharing:
-            if self in _started:
-                _started.remove(self)
-            if not _started:
+            _known.discard(self)
+            if not _started():
                 pools.close()
 
     @property
@@ -223,12 +232,20 @@ class Service:
             self.tenants.enter(tenant)
         return Visit(tenant, limits, arguments)
 
+    def seen(self, report: IsolationReport) -> None:
+        """Remember what isolates sessions of this process, from the first one on."""
+        if self.isolation is None:
+            self.isolation = report
+
     def leave(self, visit: Visit, usage: Usage | None) -> None:
         """Let a request go; `usage` is what its session used."""
         if visit.tenant is not None:
             self.tenants.leave(visit.tenant)
         if usage is not None and self.on_usage is not None:
-            self.on_usage(visit.tenant, usage)
+            try:
+                self.on_usage(visit.tenant, usage)
+            except Exception:  # the request has been answered: nobody but the operator can be told
+                _log.exception("the function on_usage failed")
 
     def _model(self) -> Any:
         """Return the provider that all sessions share, so that its connections are kept."""
@@ -274,11 +291,17 @@ class Service:
             self._process = os.getpid()
             self._lock = threading.Lock()
             self.tenants.after_fork()
+            self.isolation = None
 
 
 _sharing = threading.Lock()
-#: The applications of this process that have started and not stopped.
-_started: list[Service] = []
+#: The applications of this process that have started and not stopped. Those of WSGI end with their process,
+#: or with whoever made them.
+_known: weakref.WeakSet[Service] = weakref.WeakSet()
+
+
+def _started() -> list[Service]:
+    return list(_known)
 
 
 def _after_fork() -> None:
@@ -287,6 +310,13 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def checked_function(function: Any, name: str) -> Any:
+    """Refuse what cannot be called."""
+    if function is not None and not callable(function):
+        raise TypeError(f"Expected a function, got {type(function).__name__} at argument '{name}'")
+    return function
 
 
 def _check_count(name: str, value: object, *, optional: bool) -> None:
