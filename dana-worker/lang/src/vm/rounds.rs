@@ -140,7 +140,10 @@ impl Vm {
     fn refuel(&mut self, spent: u64, watch: &mut dyn Watch) -> Result<Option<Exit>, Raise> {
         work::charge(spent)?;
         memory::reserve(0)?;
-        if self.services.output.len() >= 4096 {
+        let steps = work::steps();
+        let due = steps < self.pulsed || steps - self.pulsed >= PULSE;
+        // A program that goes on computing still shows what it printed before.
+        if self.services.output.len() >= 4096 || due && !self.services.output.is_empty() {
             let text = std::mem::take(&mut self.services.output);
             if let ControlFlow::Break(reason) = watch.output(&text) {
                 return Ok(Some(Exit::Stopped(reason)));
@@ -151,8 +154,7 @@ impl Vm {
         {
             return Ok(Some(Exit::Stopped(reason)));
         }
-        let steps = work::steps();
-        if steps < self.pulsed || steps - self.pulsed >= PULSE {
+        if due {
             self.pulsed = steps;
             let (file, line) = self.line();
             if let ControlFlow::Break(reason) = watch.pulse(steps, file.as_deref(), line) {
