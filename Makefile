@@ -15,7 +15,7 @@ LINTERS := 'mypy>=2.4,<3' 'ruff==0.17.6' 'pyright[nodejs]>=1.1.414,<1.2'
 SITE := 'mkdocs>=1.6.1,<2' 'mkdocs-material>=9.6.20,<10' 'mkdocstrings>=1,<2' 'mkdocstrings-python>=2,<3'
 SOURCES = $(shell git ls-files --cached --others --exclude-standard -- '*.rs' '*.toml' '*.lock' 'py/**' 2>/dev/null)
 
-.PHONY: help demo test test-rust test-python lint audit docs bench instructions security-results vm soak fuzz wheel release clean
+.PHONY: help demo test test-rust test-python lint audit docs bench load instructions security-results vm soak fuzz wheel release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: $(VENV)/bench ## sessions, calls, values and computation beside raw limit
 	$(BIN)/python benches/python/run.py $(if $(QUICK),--quick,--write)
 	$(BIN)/python benches/python/compute.py $(if $(QUICK),--rounds 2)
 	cargo bench --workspace --locked --bench '*' -- --warm-up-time 0.5 --measurement-time $(if $(QUICK),1,2)
+
+load: $(VENV)/installed ## trips a second of examples/trip_planner, with and without a process each (needs wrk from Debian)
+	$(BIN)/python examples/trip_planner/load.py $(if $(QUICK),--seconds 1 --rounds 1)
 
 instructions: ## instructions that three workloads take, counted by valgrind: the same on a noisy machine
 	benches/instructions.sh

@@ -77,7 +77,8 @@ def show(answer: dict[str, Any]) -> None:
     for day in answer["trip"]["days"]:
         say(f"Day {day['number']}" + ("" if day["stops"] else " is left open"))
         for stop in day["stops"]:
-            say(f"  {stop['place']}: {stop['activity']} (about {stop['cost']:.0f} euros)")
+            cost = "" if stop["cost"] is None else f" (about {stop['cost']:.0f} euros)"
+            say(f"  {stop['place']}: {stop['activity']}{cost}")
         for note in day["notes"]:
             say(f"  [{note}]")
     worker = answer["worker"]

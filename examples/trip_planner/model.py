@@ -69,7 +69,8 @@ class Heard:
         async with aclosing(self._pieces(replace(request, options=options))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Response):
-                    told = {"model": piece.model or self.model, "tokens": piece.output_tokens}
+                    # By its own name: a server may call it by the path of its file.
+                    told = {"model": self.model, "tokens": piece.output_tokens}
                     tell("answered", {"question": number, **told})
                     return piece
                 tell("piece", {"question": number, "text": piece})

@@ -46,7 +46,8 @@ class Stop(BaseModel):
 
     place: str
     activity: str
-    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    #: The model's estimate in euros; None where it has none.
+    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 
 
 class Day(BaseModel):

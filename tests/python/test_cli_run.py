@@ -376,6 +376,11 @@ class TestLimits:
         assert err.startswith("StepLimitError: step limit of 1000 reached\n")
         assert "The turn took: " in err
 
+    def test_hints_say_the_command_lines_words(self) -> None:
+        source = "while true:\n    pass"
+        _, _, err = run("-", "--limit", "wall_time=100ms", text=source)
+        assert "Hint: raise --limit wall_time=..., or lift it with wall_time=none" in err
+
 
 class TestModels:
     def test_named(self) -> None:
@@ -420,6 +425,20 @@ class TestTerminals:
         assert done.returncode == 1
         assert done.stderr == "dana-bridge run: [Errno 28] No space left on device\n"
 
+    def test_streams_that_are_closed(self, file: Path) -> None:
+        file.write_text("print(1)\n1 / 0")
+        for closed, output in ((1, b""), (2, b"1\n")):
+            done = subprocess.run(
+                [sys.executable, "-c", CLOSING, str(closed), "run", str(file)],
+                capture_output=True,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (1, output)
+            assert done.stderr.startswith(b"ZeroDivisionError" if closed == 1 else b"")
+        words = [sys.executable, "-c", CLOSING, "0", "run", "-"]
+        done = subprocess.run(words, capture_output=True, check=False)
+        assert done.stderr == b"dana-bridge run: standard input is closed\n"
+
     def test_text_that_the_terminal_cannot_show(self) -> None:
         done = subprocess.run(
             [*COMMAND, "-"],
@@ -450,6 +469,11 @@ class TestTerminals:
         assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 
+CLOSING = """\
+import os, sys
+os.close(int(sys.argv.pop(1)))
+os.execv(sys.executable, [sys.executable, "-m", "opendxa.dana", *sys.argv[1:]])
+"""
 OPEN_TO_CTRL_C = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

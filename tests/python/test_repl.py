@@ -234,6 +234,14 @@ class TestWithoutATerminal:
         assert told.out == "42\n'text'\na\n6\n[1]\n"
         assert told.err == ""
 
+    def test_a_long_value_is_cut(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert lines('"x" * 1000000\n', monkeypatch) == 0
+        told = capsys.readouterr().out
+        assert told.endswith("x... (980,002 more characters)\n")
+        assert len(told) < 21_000
+
     def test_it_goes_on_after_a_failure(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -293,6 +301,15 @@ class TestWithoutATerminal:
         assert "Dana file not found: none.na" in told.err
         assert ":type needs an expression" in told.err
         assert told.out == ""
+
+    def test_words_of_other_prompts(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert lines("exit()\n", monkeypatch) == 1
+        assert capsys.readouterr().err.endswith("Hint: :quit or Ctrl-D leaves\n")
+        assert lines("quit = 3\nquit\n", monkeypatch) == 0
+        told = capsys.readouterr()
+        assert (told.out, told.err) == ("3\n", "")
 
     def test_a_killed_worker(self) -> None:
         with Dana(use_subprocess_isolation=True, echo=False) as d:

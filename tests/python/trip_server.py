@@ -50,7 +50,8 @@ go = asyncio.Event()
 
 async def model(messages: list[dict[str, str]], options: dict[str, Any]) -> AsyncIterator[str]:
     """Write, or list, what the day of the question has; the destination may want something else."""
-    asked = messages[-1]["content"]
+    # All of it: who is asked again hears only what was wrong.
+    asked = "\n".join(message["content"] for message in messages)
     reading = "List what there is to do" in asked
     if "Breakdown" in asked:
         raise RuntimeError("the model's address is http://10.0.0.1/ and its key sk-secret")
@@ -58,10 +59,16 @@ async def model(messages: list[dict[str, str]], options: dict[str, Any]) -> Asyn
         yield "{{{ }}} <<<>>> 000000 {}"
         return
     if "Formless" in asked and not reading:
-        yield "You will love the Formless Tower."
+        yield "You will love every bit of it."
         return
-    if "Formless Tower" in asked:
+    if "every bit of it" in asked:
         yield "I would rather tell you a story."
+        return
+    if "Vague" in asked and not reading:
+        yield "Start at the Vague Gardens. Then see the Old Mill, with a picnic."
+        return
+    if "Vague Gardens" in asked:
+        yield '[{"place": "A", "activity": "B", "cost": 1}, {"place": "B", "activity": "C", "cost": 2}]'
         return
     hostile = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
     if "Hostile" in asked and not reading:
@@ -69,7 +76,9 @@ async def model(messages: list[dict[str, str]], options: dict[str, Any]) -> Asyn
         return
     day = next((at for at, text in enumerate(TEXTS) if text in asked), None)
     if day is None:
-        text = TEXTS[int(asked.split("Write day ")[1][0]) - 1 if "Write day " in asked else 0]
+        text = next(
+            text for text, which in zip(TEXTS, ("first", "second", "third"), strict=True) if which in asked
+        )
     else:
         stops = [{"place": place, "activity": what, "cost": cost} for place, what, cost in STOPS[day]]
         text = json.dumps(stops)

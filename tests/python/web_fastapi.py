@@ -20,9 +20,9 @@ from opendxa.dana.fastapi import (
     dana_lifespan,
     dana_router,
     install,
+    plain,
     program_events,
 )
-from opendxa.dana.web.events import plain
 
 if "WORKER" in os.environ:
     worker.PATH = os.environ["WORKER"]
@@ -80,6 +80,12 @@ app = FastAPI(
     )
 )
 app.include_router(dana_router(), prefix="/dana")
+
+if "MIDDLEWARE" in os.environ:
+
+    @app.middleware("http")
+    async def passes(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
 
 
 @app.post("/run", responses=PROBLEMS)

@@ -269,6 +269,11 @@ function notesOf(notes) {
   return make("ul", { className: "notes", children: notes.map((text) => make("li", { text })) });
 }
 
+function costOf(stop) {
+  if (stop.cost === null) return "";
+  return stop.cost ? `≈ ${euros.format(stop.cost)}` : "free";
+}
+
 function dayOf(day) {
   const open = day.stops.length === 0;
   const stops = day.stops.map((stop) =>
@@ -276,7 +281,7 @@ function dayOf(day) {
       children: [
         make("b", { text: stop.place }),
         make("span", { text: stop.activity }),
-        make("em", { text: stop.cost ? `≈ ${euros.format(stop.cost)}` : "free" }),
+        make("em", { text: costOf(stop) }),
       ],
     }),
   );
@@ -299,9 +304,13 @@ function showTrip(plan) {
   const planned = plan.days.filter((day) => day.stops.length).length;
   const days = plan.days.length === 1 ? "1 day" : `${plan.days.length} days`;
   $("trip-title").textContent = `${days} in ${plan.destination}`;
-  const cost = planned ? `About ${euros.format(plan.cost)} of ${euros.format(plan.budget)}` : "No costs";
-  $("trip-cost").textContent = planned ? `${cost}, as the model estimates` : "Nothing of what the model said could be used";
-  $("trip-meter").hidden = !planned;
+  const priced = plan.days.some((day) => day.stops.some((stop) => stop.cost !== null));
+  $("trip-cost").textContent = priced
+    ? `About ${euros.format(plan.cost)} of ${euros.format(plan.budget)}, as the model estimates`
+    : planned
+      ? "The model gave no costs that could be used"
+      : "Nothing of what the model said could be used";
+  $("trip-meter").hidden = !priced;
   $("trip-meter").max = Math.max(plan.budget, plan.cost);
   $("trip-meter").high = plan.budget;
   $("trip-meter").value = plan.cost;

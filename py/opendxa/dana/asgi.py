@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exceptions import BodyTooLargeError, ConfigurationError, DanaError
 from .limits import Limits
-from .web.events import Event, event_stream, program_events
+from .web.events import Event, event_stream, plain, program_events
 from .web.exchange import Exchange, Inbox, Message, Receive, Scope, Send
 from .web.health import metrics, readiness
 from .web.problems import Problem, log, problem_of
@@ -41,6 +41,7 @@ __all__ = [
     "dana_session",
     "event_stream",
     "metrics",
+    "plain",
     "problem_of",
     "program_events",
     "readiness",
@@ -136,7 +137,7 @@ class DanaMiddleware:
             partial(self._tenant, scope) if self._tenant is not None else None,
             partial(self._limits, scope) if self._limits is not None else None,
         )
-        scope = {**scope, "dana": exchange}
+        scope["dana"] = exchange  # not in a copy: who is outside reads there which route it was
         self._open.add(exchange)
         try:
             await with_problems(self.app, exchange, scope, inbox.receive, send)

@@ -34,7 +34,7 @@ from .asgi import DanaMiddleware
 from .async_dana import AsyncDana
 from .dana_module import Dana
 from .limits import Limits
-from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, program_events
+from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, plain, program_events
 from .web.exchange import Exchange
 from .web.health import METRICS_TYPE, metrics, readiness
 from .web.problems import MEDIA_TYPE as PROBLEM_TYPE
@@ -60,6 +60,7 @@ __all__ = [
     "dana_thread_session",
     "event_stream",
     "install",
+    "plain",
     "problem_of",
     "program_events",
 ]
@@ -143,7 +144,7 @@ class EventStream(Response):
     away, what makes the pieces is ended at once.
     """
 
-    media_type = MEDIA_TYPE
+    media_type: str | None = MEDIA_TYPE
 
     def __init__(
         self,
@@ -157,8 +158,7 @@ class EventStream(Response):
     ) -> None:
         self._stream = asgi.EventStream(source, usage=usage, heartbeat=heartbeat, retry=retry)
         super().__init__(None, status_code, {**HEADERS, **(headers or {})}, MEDIA_TYPE)
-        # A stream has no length.
-        self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        del self.headers["content-length"]  # a stream has none
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "Console", "LeaveError"]
 
+#: Characters of a value that are shown.
+SHOWN: Final = 20_000
 #: Seconds that a session may take to tell what it has.
 PATIENCE: Final = 0.5
 
@@ -121,7 +123,11 @@ class Console:
 
     def _execute(self, source: str) -> None:
         self._count += 1
+        before = self.failed
         self._run(lambda: self._session.execute_string(source, f"<input {self._count}>"), shows_value(source))
+        meant = _OF_OTHERS.get(source.strip().removesuffix("()"))
+        if meant is not None and self.failed > before:
+            self._err.line(f"{self._err.paint('Hint:', 'blue')} {meant}")
 
     def _run(self, execute: Callable[[], Any], shows: bool) -> None:
         """Execute, show the value or the failure."""
@@ -135,7 +141,7 @@ class Console:
         if outcome.error is not None:
             self._fail(outcome.error)
         elif shows and outcome.result is not None:
-            self._out.line(shown(outcome.result))
+            self._out.line(shown(outcome.result, SHOWN))
 
     def _fail(self, error: BaseException) -> None:
         self.failed += 1
@@ -247,6 +253,12 @@ def _model(session: Dana) -> str:
     return visible(str(name)) if isinstance(name, str) and name else type(provider).__name__.lower()
 
 
+#: What other prompts know, and what it is here.
+_OF_OTHERS: Final = {
+    "exit": ":quit or Ctrl-D leaves",
+    "quit": ":quit or Ctrl-D leaves",
+    "help": ":help lists commands",
+}
 #: By name: the argument, what it does, and how.
 _COMMANDS: Final[dict[str, tuple[str, str, Callable[[Console, str], None]]]] = {
     ":help": ("", "this list", Console._help),

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from .layers import ADDS, STOPS
 from .remedies import remedy
 from .terminal import Terminal
-from .usage import visible
+from .usage import isolation_level, visible
 
 if TYPE_CHECKING:
     from ..isolation import IsolationLevel, IsolationReport
@@ -100,14 +99,7 @@ def run(options: argparse.Namespace) -> int:
     """Examine and tell; return the exit status."""
     from ..isolation import IsolationLevel  # noqa: PLC0415
 
-    required = None
-    if options.require is not None:
-        try:
-            required = IsolationLevel(options.require)
-        except ValueError:
-            known = ", ".join(IsolationLevel)
-            sys.stderr.write(f"dana-bridge doctor: there is no level {options.require!r}: {known}\n")
-            return 2
+    required = isolation_level(options.require) if options.require is not None else None
     trials = examine()
     best = max((trial.level for trial in trials if trial.reached), default=IsolationLevel.NONE)
     terminal = Terminal()

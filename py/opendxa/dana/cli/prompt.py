@@ -78,6 +78,7 @@ def converse(console: Console, *, keeps_history: bool, **devices: Any) -> None:
         history=_history() if keeps_history else InMemoryHistory(),
         key_bindings=_bindings(),
         include_default_pygments_style=False,
+        enable_suspend=True,
         **devices,
     )
     while True:

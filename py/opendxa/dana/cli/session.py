@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from .usage import UsageError, visible
+from .usage import UsageError, isolation_level, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -113,12 +113,8 @@ def told_of_isolation(session: Dana) -> str:
 def _isolation(options: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `Dana` for what was asked."""
     level = options.isolation
-    if level is not None and level not in LEVELS:
-        from .usage import did_you_mean  # noqa: PLC0415 - loaded when something is wrong
-
-        raise UsageError(
-            f"there is no isolation level {level!r}{did_you_mean(level, LEVELS)}\nHint: {', '.join(LEVELS)}"
-        )
+    if level is not None:
+        isolation_level(level)
     if options.in_process or level == "none":
         if options.require_isolation or level not in (None, "none"):
             other = "--require-isolation" if options.require_isolation else f"--isolation {level}"

@@ -152,9 +152,9 @@ class Server:
         self,
         model: str,
         base_url: str,
+        api_key: str | None,
         *,
-        headers: Mapping[str, str],
-        secrets: Iterable[str | None] = (),
+        headers: Mapping[str, str] | None,
         timeouts: Timeouts | None = None,
         max_retries: int = 2,
         schema: bool | str = "auto",
@@ -169,9 +169,9 @@ class Server:
         #: What programs may choose with ``set_model``.
         self.models: list[str] = [model, *(name for name in models if name != model)]
         self.base_url: str = base_url.rstrip("/")
-        self._headers = dict(headers)
+        self._headers: dict[str, str] = {**self._authorization(api_key), **(headers or {})}
         hidden = [value for name, value in self._headers.items() if _SECRET_HEADERS.search(name)]
-        self._secrets = [secret for secret in (*secrets, *hidden) if secret and len(secret) > 3]
+        self._secrets = [secret for secret in (api_key, *hidden) if secret and len(secret) > 3]
         self._timeouts = timeouts if timeouts is not None else Timeouts()
         self._max_retries = max_retries
         self._schema = self._asked_schema = schema
@@ -188,6 +188,10 @@ class Server:
         return f"{type(self).__name__} {self.base_url} {self._asked_schema!r} {self._max_tokens}"
 
     # What a protocol says
+
+    def _authorization(self, api_key: str | None) -> dict[str, str]:
+        """Return the headers that a key is sent in, and others that the protocol wants."""
+        return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def _url(self, model: str) -> str:
         """Where questions to a model go."""

@@ -7,6 +7,7 @@ of one process share its pool; the last one that stops empties it.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -42,6 +43,8 @@ __all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit", "checked_fu
 _MOST_CACHES: Final = 256
 #: The settings that make a kind of worker, besides limits.
 _KINDS: Final = ("isolation", "min_isolation", "harden_speculation")
+
+_log = logging.getLogger("opendxa.dana.web")
 
 
 class SessionSettings(TypedDict, total=False):
@@ -239,7 +242,10 @@ class Service:
         if visit.tenant is not None:
             self.tenants.leave(visit.tenant)
         if usage is not None and self.on_usage is not None:
-            self.on_usage(visit.tenant, usage)
+            try:
+                self.on_usage(visit.tenant, usage)
+            except Exception:  # the request has been answered: nobody but the operator can be told
+                _log.exception("the function on_usage failed")
 
     def _model(self) -> Any:
         """Return the provider that all sessions share, so that its connections are kept."""

@@ -177,9 +177,15 @@ class ProgramEvents:
                 self._dana.close()
             thread.join()
         self.result = result
-        if result.error is not None:
-            raise result.error
-        yield Event({"value": plain(result.result), "seconds": result.execution_time}, "result")
+        if result is not None:
+            yield _last(result)
+
+
+def _last(result: ExecutionResult) -> Event:
+    """Return the event of what came of a program; its error is raised."""
+    if result.error is not None:
+        raise result.error
+    return Event({"value": plain(result.result), "seconds": result.execution_time}, "result")
 
 
 _SILENCE: Final = object()
