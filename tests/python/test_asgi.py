@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 
-from hosts import all_end, watched
+from hosts import all_end, run, watched
 from opendxa.dana import AsyncDana, Limits, exceptions, worker
 from opendxa.dana.asgi import DanaMiddleware, Event, EventStream, dana_session, event_stream, program_events
 from opendxa.dana.llm import ReasoningCache
@@ -530,7 +530,35 @@ async def test_whoever_stops_reading_a_program_ends_it() -> None:
             assert all_end(left)
 
 
-# What makes no sense
+# What is loaded, and what makes no sense
+
+
+def test_no_framework_is_loaded_unless_it_is_asked_for() -> None:
+    run(
+        """
+import sys
+import opendxa.dana
+assert not any(name.startswith("opendxa.dana.web") for name in sys.modules)
+import opendxa.dana.asgi, opendxa.dana.web.sync
+assert not {"fastapi", "starlette", "flask", "werkzeug", "django"} & set(sys.modules)
+"""
+    )
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
+def test_a_framework_that_is_missing_is_named(framework: str) -> None:
+    run(
+        f"""
+import sys
+sys.modules[{framework!r}] = None
+try:
+    import opendxa.dana.{framework}
+except ModuleNotFoundError as error:
+    assert "pip install 'dana-bridge[{framework}]'" in str(error), error
+else:
+    raise AssertionError
+"""
+    )
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
