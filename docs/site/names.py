@@ -32,6 +32,21 @@ class Names(griffe.Extension):
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Go through a package when all of it is read."""
         visit(pkg)
+        once(pkg["dana"])
+
+
+def once(dana: griffe.Module) -> None:
+    """Leave what all web adapters hand on to the one of them that comes first."""
+    for adapter in ("fastapi", "flask", "django"):
+        for name, member in list(dana[adapter].members.items()):
+            first = dana["asgi"].members.get(name)
+            if (
+                first is not None
+                and first.is_alias
+                and member.is_alias
+                and first.target_path == member.target_path
+            ):
+                del dana[adapter].members[name]
 
 
 def visit(item: griffe.Object) -> None:

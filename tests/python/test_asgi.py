@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 
-from hosts import all_end, watched
+from hosts import all_end, run, watched
 from opendxa.dana import AsyncDana, Limits, exceptions, worker
 from opendxa.dana.asgi import DanaMiddleware, Event, EventStream, dana_session, event_stream, program_events
 from opendxa.dana.llm import ReasoningCache
@@ -200,8 +200,9 @@ async def test_a_tenant_has_places_of_its_own() -> None:
     assert app.service.tenants.open() == {}
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
 @asyncly
-async def test_tenants_share_no_answers_of_models() -> None:
+async def test_tenants_share_no_answers_of_models(on_disk: bool, tmp_path: Path) -> None:
     questions: list[str] = []
 
     def model(messages: Any, options: Any) -> str:
@@ -211,7 +212,7 @@ async def test_tenants_share_no_answers_of_models() -> None:
     app = DanaMiddleware(
         bare,
         tenant=lambda scope: dict(scope["headers"]).get(b"t", b"").decode() or None,
-        cache=ReasoningCache(namespace="service"),
+        cache=ReasoningCache(namespace="service", path=tmp_path / "answers.db" if on_disk else None),
         llm=model,
     )
 
@@ -530,7 +531,35 @@ async def test_whoever_stops_reading_a_program_ends_it() -> None:
             assert all_end(left)
 
 
-# What makes no sense
+# What is loaded, and what makes no sense
+
+
+def test_no_framework_is_loaded_unless_it_is_asked_for() -> None:
+    run(
+        """
+import sys
+import opendxa.dana
+assert not any(name.startswith("opendxa.dana.web") for name in sys.modules)
+import opendxa.dana.asgi, opendxa.dana.web.sync
+assert not {"fastapi", "starlette", "flask", "werkzeug", "django"} & set(sys.modules)
+"""
+    )
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
+def test_a_framework_that_is_missing_is_named(framework: str) -> None:
+    run(
+        f"""
+import sys
+sys.modules[{framework!r}] = None
+try:
+    import opendxa.dana.{framework}
+except ModuleNotFoundError as error:
+    assert "pip install 'dana-bridge[{framework}]'" in str(error), error
+else:
+    raise AssertionError
+"""
+    )
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

@@ -411,8 +411,9 @@ class BodyTooLargeError(DanaError):
     """The body of a request to a web service is larger than it takes: see ``max_body`` in docs/WEB.md."""
 
 
-# Names of the older package. What they told apart is told by `DanaCallError.kind` and by `ModelError.status`.
+#: An older name of `DanaCallError`. What the older classes told apart, `DanaCallError.kind` tells.
 SandboxError = EnhancedDanaError = ReasoningError = AgentError = FunctionRegistryError = DanaCallError
+#: An older name of `ModelError`. What the older classes told apart, `ModelError.status` tells.
 LLMError = LLMProviderError = LLMResponseError = NetworkError = ModelError
 
 
