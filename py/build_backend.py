@@ -5,9 +5,9 @@ the `dana-worker` binary. The worker is linked statically against musl; where th
 `DANA_WORKER_TARGET=x86_64-unknown-linux-gnu` (or the aarch64 one) to link against a static glibc instead.
 
 The extension is linked against the C library of the machine that builds, and the wheel is for that machine
-(`linux_x86_64`). `DANA_MANYLINUX=2_28` links it, with zig's linker from PyPI, against glibc 2.28 and calls the wheel
-`manylinux_2_28`: that is how wheels for others are made. maturin refuses the name where a symbol is newer. No path of
-the building machine is in them, so that two folders or machines with one toolchain build the same programs.
+(`linux_x86_64`). `DANA_MANYLINUX=2_28` links it, with zig's linker from PyPI, against glibc 2.28 and calls
+the wheel `manylinux_2_28`: that is how wheels for others are made. maturin refuses the name where a symbol is
+newer. No path of the building machine is in them, so that one toolchain builds the same programs anywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import maturin
+
 import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,14 +70,16 @@ def with_platform(settings: dict[str, Any] | None) -> dict[str, Any] | None:
     platform_tag = os.environ.get(MANYLINUX_SWITCH)
     if not platform_tag:
         return settings
-    arguments = [*maturin.get_maturin_pep517_args(settings), "--zig", "--compatibility", f"manylinux_{platform_tag}"]
-    return {**(settings or {}), "build-args": shlex.join(arguments)}
+    told = maturin.get_maturin_pep517_args(settings)
+    arguments = shlex.join([*told, "--zig", "--compatibility", f"manylinux_{platform_tag}"])
+    return {**(settings or {}), "build-args": arguments}
 
 
 def forget_paths() -> None:
     """Have the compiler write other names for the folders of this machine into what it makes."""
     cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
-    told = [f"--remap-path-prefix={folder}={name}" for folder, name in ((cargo_home, "cargo"), (ROOT, "dana-bridge"))]
+    names = ((cargo_home, "cargo"), (ROOT, "dana-bridge"))
+    told = [f"--remap-path-prefix={folder}={name}" for folder, name in names]
     os.environ["RUSTFLAGS"] = " ".join([os.environ.get("RUSTFLAGS", ""), *told]).strip()
 
 

@@ -1,9 +1,10 @@
 """What the wheel's two programs are made of: the software bill of materials, and the licences of it all.
 
 `python py/shipped.py` writes THIRD-PARTY-LICENSES.md, which is committed; the build backend puts the bill of
-materials (CycloneDX) into every wheel it builds. Rule: both are read from cargo's own resolution of Cargo.lock and from the
-sources of the crates, so that neither can tell of another build. Left out: what only builds or tests (procedural macros,
-build scripts), and the Python packages that pip installs beside the wheel, for the wheel does not hold them.
+materials (CycloneDX) into every wheel it builds. Rule: both are read from cargo's own resolution of Cargo.lock
+and from the sources of the crates, so that neither can tell of another build. Left out: what only builds or
+tests (procedural macros, build scripts), and the Python packages that pip installs beside the wheel, for the
+wheel does not hold them.
 """
 
 from __future__ import annotations
@@ -90,8 +91,11 @@ def components(machine: str = "x86_64") -> list[Component]:
                 tuple(sorted(purl(packages[need]) for need in needs.get(identity, ()))),
             )
         )
-    mimalloc = next(Path(p["manifest_path"]).parent for p in packages.values() if p["name"] == "libmimalloc-sys")
-    return sorted([*found, *runtimes(mimalloc)], key=lambda part: (part.name, part.version))
+    (allocator,) = (package for package in packages.values() if package["name"] == "libmimalloc-sys")
+    return sorted(
+        [*found, *runtimes(Path(allocator["manifest_path"]).parent)],
+        key=lambda part: (part.name, part.version),
+    )
 
 
 def bill_of_materials(parts: list[Component]) -> dict[str, Any]:
@@ -121,10 +125,10 @@ def bill_of_materials(parts: list[Component]) -> dict[str, Any]:
     ]
     known = {part.purl for part in parts}
     edges = [{"ref": wheel, "dependsOn": list(PROGRAMS)}]
-    edges += [
-        {"ref": name, "dependsOn": [part.purl for part in parts if name in part.programs]} for name in PROGRAMS
-    ]
-    edges += [{"ref": part.purl, "dependsOn": [need for need in part.needs if need in known]} for part in parts]
+    for name in PROGRAMS:
+        edges.append({"ref": name, "dependsOn": [part.purl for part in parts if name in part.programs]})
+    for part in parts:
+        edges.append({"ref": part.purl, "dependsOn": [need for need in part.needs if need in known]})
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -150,8 +154,9 @@ def licences(parts: list[Component]) -> str:
     lines = [
         "# Licences of what is shipped",
         "",
-        "The wheel's two programs, the extension `_bridge.abi3.so` and `dana-worker`, are linked with the parts below. Where a",
-        "part may be had under MIT among others, it is shipped under MIT. dana-bridge itself is under MIT: see LICENSE.",
+        "The wheel's two programs, the extension `_bridge.abi3.so` and `dana-worker`, are linked with the parts",
+        "below. Where a part may be had under MIT among others, it is shipped under MIT. dana-bridge itself is",
+        "under MIT: see LICENSE.",
         "Made by `python py/shipped.py`; a test compares it with what is linked.",
         "",
         "| part | version | licence | in |",
@@ -208,18 +213,20 @@ def purl(package: dict[str, Any]) -> str:
 def texts_of(package: dict[str, Any]) -> tuple[str, ...]:
     """Return the texts of the licences under which a crate is shipped."""
     folder = Path(package["manifest_path"]).parent
-    files = sorted(path for path in folder.iterdir() if re.match(r"(?i)(licen[cs]e|copying|notice)", path.name))
+    files = sorted(
+        path for path in folder.iterdir() if re.match(r"(?i)(licen[cs]e|copying|notice)", path.name)
+    )
     if "MIT" in package["license"]:
         of_mit = [path for path in files if "APACHE" not in path.name.upper()]
         files = of_mit or files
     if not files:
-        message = f"the crate {package['name']} {package['version']} brings no text of its licence: see {folder}"
+        message = f"{package['name']} {package['version']} brings no text of its licence: see {folder}"
         raise RuntimeError(message)
     return tuple(tidy(path.read_text(encoding="utf-8")) for path in files)
 
 
 def runtimes(mimalloc: Path) -> list[Component]:
-    """Return what is linked besides crates: Rust's own library, the C library of the worker, the allocator's C code."""
+    """Return what is linked besides crates: Rust's own library, the worker's C library, the allocator's C code."""
     sysroot = Path(output("rustc", "--print", "sysroot"))
     folder = sysroot / "share" / "doc" / "rust" / "licenses"
     if not folder.is_dir():
@@ -228,14 +235,17 @@ def runtimes(mimalloc: Path) -> list[Component]:
     mit = (folder / "MIT.txt").read_text(encoding="utf-8")
     terms = mit[mit.index("Permission is hereby granted") :]
     compiler = output("rustc", "--version").split()[1]
-    header = next((mimalloc / "c_src" / "mimalloc" / "v2" / "include").glob("mimalloc.h")).read_text(encoding="utf-8")
-    number = re.search(r"MI_MALLOC_VERSION\s+(\d+)", header)
+    header = mimalloc / "c_src" / "mimalloc" / "v2" / "include" / "mimalloc.h"
+    number = re.search(r"MI_MALLOC_VERSION\s+(\d+)", header.read_text(encoding="utf-8"))
     if number is None:
-        message = "mimalloc.h tells no version"
+        message = f"{header} tells no version"
         raise RuntimeError(message)
     release = f"{number[1][0]}.{int(number[1][1:-2])}.{int(number[1][-2:])}"
     bridge, worker = PROGRAMS
-    read = [tidy((folder / name).read_text(encoding="utf-8")) for name in ("Apache-2.0.txt", "LLVM-exception.txt")]
+    llvm = tuple(
+        tidy((folder / f"{name}.txt").read_text(encoding="utf-8"))
+        for name in ("Apache-2.0", "LLVM-exception")
+    )
     rust = tidy(f"Copyright (c) The Rust Project Developers\n\n{terms}")
     unicode = tidy((folder / "Unicode-3.0.txt").read_text(encoding="utf-8"))
     allocator = tidy(f"Copyright (c) 2018-2025 Microsoft Corporation, Daan Leijen\n\n{terms}")
@@ -246,7 +256,7 @@ def runtimes(mimalloc: Path) -> list[Component]:
             f"pkg:github/rust-lang/rust@{compiler}",
         ),
         Component(
-            "llvm-libunwind", compiler, "Apache-2.0 WITH LLVM-exception", (bridge, worker), tuple(read),
+            "llvm-libunwind", compiler, "Apache-2.0 WITH LLVM-exception", (bridge, worker), llvm,
             f"pkg:generic/llvm-libunwind@rust-{compiler}",
         ),
         Component(

@@ -1,4 +1,4 @@
-"""What is promised of a release, as far as it can be seen on the installed package: the rest is `make release`'s."""
+"""What is promised of a release, as far as the installed package shows it: the rest is `make release`'s."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_source_archive_holds_what_cargo_needs(tmp_path: Path) -> None:
     with tarfile.open(archive) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
     tracked = subprocess.run(
-        ["git", "ls-files", "*.rs", "*Cargo.toml", "Cargo.lock", "py", "rust-toolchain.toml", "pyproject.toml", "LICENSE"],
+        ["git", "ls-files", "*.rs", "*Cargo.toml", "Cargo.lock", "py", "*.toml", "LICENSE"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert set(tracked) - names == set()

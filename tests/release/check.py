@@ -1,8 +1,8 @@
 """Builds what is published, from its own source archive, and checks every promise about it.
 
-`python tests/release/check.py FOLDER` leaves the source archive and the wheel in FOLDER, with a line a check. Exit status
-1 if one does not hold. Rule: the wheel is made of the source archive alone, and is tried in an environment that holds
-nothing but what pip installs with it. It publishes nothing.
+`python tests/release/check.py FOLDER` leaves the source archive and the wheel in FOLDER, with a line a check.
+Exit status 1 if one does not hold. Rule: the wheel is made of the source archive alone, and is tried in an
+environment that holds nothing but what pip installs with it. It publishes nothing.
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ EXPECTED = re.compile(
     r"|dana_bridge-[^/]+\.dist-info/licenses/(LICENSE|THIRD-PARTY-LICENSES\.md)"
     r"|dana_bridge-[^/]+\.dist-info/sboms/dana-bridge\.cdx\.json"
 )
+#: What a crate leaves in a program: where its source was.
+TRACE = re.compile(rb"/index\.crates\.io-[0-9a-f]+/([\w-]+?)-(\d[\w.+-]*)/")
 HELLO = 'def __main__(name: str):\n    print(f"hello {name}")\n'
 
 
-class Failed(Exception):
+class BrokenPromiseError(Exception):
     """A promise about the release does not hold."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where to put the source archive and the wheel")
-    parser.add_argument("--final", action="store_true", help="refuse changes that are not committed or not dated")
+    parser.add_argument("--final", action="store_true", help="refuse what is not committed or not dated")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -55,7 +57,7 @@ def main() -> int:
     try:
         for name, seen in checks(folder, final=options.final):
             print(f"ok    {name}: {seen}", flush=True)
-    except Failed as failed:
+    except BrokenPromiseError as failed:
         print(f"FAIL  {failed}")
         return 1
     for path in sorted(folder.iterdir()):
@@ -92,8 +94,9 @@ def run(what: str, *command: object, **settings: object) -> str:
         [str(part) for part in command], capture_output=True, text=True, check=False, **settings
     )  # type: ignore[call-overload]
     if done.returncode != 0:
-        message = f"{what}: {' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}{done.stderr}"
-        raise Failed(message)
+        told = f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+        message = f"{what}: {told}"
+        raise BrokenPromiseError(message)
     return str(done.stdout)
 
 
@@ -104,13 +107,13 @@ def version(*, final: bool) -> str:
     dated = re.search(rf"^## {re.escape(number)} - \d{{4}}-\d\d-\d\d$", changes, re.MULTILINE)
     if not dated and not re.search(r"^## Unreleased$", changes, re.MULTILINE):
         message = f"version: CHANGELOG.md tells neither of {number} nor of anything unreleased"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     if final and not dated:
         message = f"version: CHANGELOG.md has no dated heading '## {number} - YYYY-MM-DD'"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     if final and run("version", "git", "-C", ROOT, "status", "--porcelain"):
         message = "version: something is not committed"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     return f"{number}{'' if dated else ', not dated in CHANGELOG.md yet (--final demands it)'}"
 
 
@@ -118,8 +121,8 @@ def licences() -> str:
     """Check that the licences of all that is linked are collected."""
     parts = shipped.components()
     if shipped.licences(parts) != shipped.LICENCES.read_text(encoding="utf-8"):
-        message = f"licences: {shipped.LICENCES.name} is of another build: run python py/shipped.py and commit it"
-        raise Failed(message)
+        message = f"licences: {shipped.LICENCES.name} is of another build: run python py/shipped.py"
+        raise BrokenPromiseError(message)
     return f"{len(parts)} parts"
 
 
@@ -139,7 +142,7 @@ def platform_tag(wheel: Path) -> str:
     claimed = re.search(r"-cp310-abi3-manylinux_2_(\d+)_", wheel.name)
     if not found or not claimed or int(found[1]) > int(claimed[1]):
         message = f"platform: {wheel.name} is not what auditwheel says:\n{told}"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     return f"glibc 2.{claimed[1]} or newer, CPython 3.10 or newer; auditwheel agrees"
 
 
@@ -150,11 +153,11 @@ def contents(wheel: Path) -> str:
         surplus = [name for name in names if not EXPECTED.fullmatch(name)]
         if surplus:
             message = f"contents: the wheel holds what it should not: {surplus}"
-            raise Failed(message)
+            raise BrokenPromiseError(message)
         worker = archive.getinfo("opendxa/dana/bin/dana-worker")
         if worker.external_attr >> 16 & 0o777 != 0o755:
             message = f"contents: the worker's mode is {worker.external_attr >> 16:o}"
-            raise Failed(message)
+            raise BrokenPromiseError(message)
     return f"{len(names)} files"
 
 
@@ -165,11 +168,11 @@ def bill(wheel: Path) -> str:
         listed = {(part["name"], part["version"]) for part in json.loads(archive.read(name))["components"]}
         traces = set()
         for program in shipped.PROGRAMS:
-            for trace in re.finditer(rb"/index\.crates\.io-[0-9a-f]+/([\w-]+?)-(\d[\w.+-]*)/", archive.read(program)):
+            for trace in TRACE.finditer(archive.read(program)):
                 traces.add((trace[1].decode(), trace[2].decode()))
     if not traces or traces - listed:
         message = f"bill of materials: {traces - listed or 'the programs show no crate at all'} is not on it"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     return f"{len(listed)} parts, among them the {len(traces)} that left traces in the programs"
 
 
@@ -183,7 +186,7 @@ def no_paths(wheel: Path) -> str:
                 at = text.find(trace)
                 if at >= 0:
                     message = f"paths: {program} holds {text[at : at + 80]!r}"
-                    raise Failed(message)
+                    raise BrokenPromiseError(message)
     return "none of the machine that built it"
 
 
@@ -195,18 +198,19 @@ def tried(wheel: Path, scratch: Path) -> Iterator[tuple[str, str]]:
     pip = (python, "-m", "pip", "--disable-pip-version-check")
     run("install", *pip, "install", "--quiet", wheel)
     run("install", *pip, "check")
-    yield "install", f"{len(run('install', *pip, 'list', '--format=freeze').splitlines())} packages in the environment"
+    listed = run("install", *pip, "list", "--format=freeze").splitlines()
+    yield "install", f"{len(listed)} packages in the environment"
     command = scratch / "venv" / "bin" / "dana-bridge"
     settings = {"env": environment, "cwd": scratch}
     told = run("command line", command, "--version", **settings).strip()
     if told != f"dana-bridge {shipped.version()}":
         message = f"command line: the version is told as {told!r}"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     (scratch / "hello.na").write_text(HELLO, encoding="utf-8")
     told = run("command line", command, "run", "hello.na", "name=Ada", **settings)
     if told != "hello Ada\n":
         message = f"command line: the program printed {told!r}"
-        raise Failed(message)
+        raise BrokenPromiseError(message)
     yield "command line", told.strip()
     run("isolation", command, "doctor", "--require", "landlocked", **settings)
     yield "isolation", "doctor finds the level 'landlocked'"
