@@ -100,7 +100,10 @@ impl<'a, 'py> Receiver<'a, 'py> {
                 object
                     .ok_or_else(|| Stop::Violation("a time in a zone that the host never sent".to_owned()))?
             }
-            Token::Exception { kind, message } => raise::exception_value(py, kind, message)?,
+            Token::Exception { kind, message } => {
+                self.containers += 4;
+                raise::exception_value(py, kind, message)?
+            }
             Token::Floats(packed) => {
                 let mut floats = floats(packed);
                 self.list(floats.len(), |receiver| {

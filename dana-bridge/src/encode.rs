@@ -7,6 +7,7 @@
 mod table;
 
 use dana_wire::{Budget, Encoder, Literal, Violation};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -43,13 +44,27 @@ pub(crate) enum Unsendable {
 const DEEP: usize = 300;
 
 fn unsendable_name(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(format!("a value of type {} cannot be sent to Dana", value.get_type().fully_qualified_name()?))
+    let name = value.get_type().fully_qualified_name();
+    Ok(match name {
+        Ok(name) => format!("a value of type {name} cannot be sent to Dana"),
+        // Its metaclass has an opinion of its own.
+        Err(error) if error.is_instance_of::<PyException>(value.py()) => {
+            "a value of a type that does not tell its name cannot be sent to Dana".to_owned()
+        }
+        Err(error) => return Err(error),
+    })
+}
+
+/// A class and those that it derives from, as it says itself; none if it does not. PyO3's own `mro` panics then.
+fn bases<'py>(kind: &Bound<'py, PyType>) -> Vec<Bound<'py, PyAny>> {
+    let told = kind.getattr(intern!(kind.py(), "__mro__"));
+    let told = told.ok().and_then(|told| told.cast_into::<PyTuple>().ok());
+    told.map(|bases| bases.iter().collect()).unwrap_or_default()
 }
 
 /// A tuple of a class made by `NamedTuple`.
 fn is_named(tuple: &Bound<'_, PyTuple>) -> bool {
-    let kind = tuple.get_type();
-    kind.mro().iter().any(|base| {
+    bases(&tuple.get_type()).iter().any(|base| {
         base.cast::<PyType>().is_ok_and(|base| {
             let own = base.getattr(intern!(base.py(), "__dict__"));
             own.and_then(|own| own.contains(intern!(base.py(), "_field_defaults"))).unwrap_or(false)

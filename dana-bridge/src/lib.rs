@@ -29,6 +29,7 @@ mod patience;
 mod pool;
 mod pool_face;
 mod raise;
+mod reading;
 mod recruit;
 mod report;
 mod session;
@@ -58,6 +59,8 @@ mod _bridge {
     use crate::function::Function;
     #[pymodule_export]
     use crate::pool_face::{pool_configure, pool_empty, pool_stats, pool_warm};
+    #[pymodule_export]
+    use crate::reading::{findings, format_source, is_complete, lint_codes};
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]
@@ -91,11 +94,5 @@ mod _bridge {
     #[pyo3::pyfunction]
     fn taken(name: &str) -> Option<&'static str> {
         dana_lang::library::taken(name)
-    }
-
-    /// Whether a source typed so far is complete, or wrong whatever may follow; False: more lines are needed.
-    #[pyo3::pyfunction]
-    fn is_complete(py: Python<'_>, source: &str) -> bool {
-        py.detach(|| dana_lang::syntax::is_complete(source))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The rule: no class is ever chosen by a name the interpreter sent.
 
-use dana_wire::{Fault, LimitKind};
+use dana_wire::{Assertion, Fault, LimitKind, Shape};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -167,7 +167,44 @@ fn fault_fields<'py>(py: Python<'py>, fault: &Fault) -> PyResult<Bound<'py, PyDi
     // The wire caps how many causes there are.
     let cause = fault.cause.as_deref().map(|cause| fault_fields(py, cause)).transpose()?;
     fields.set_item("cause", cause)?;
+    let assertion = fault.assertion.as_deref().map(|found| assertion_fields(py, found)).transpose()?;
+    fields.set_item("assertion", assertion)?;
     Ok(fields)
+}
+
+/// What a failed assertion found. The texts are the program's as they are: who shows them escapes them.
+fn assertion_fields<'py>(py: Python<'py>, assertion: &Assertion) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("text", &assertion.text)?;
+    let operands = PyList::empty(py);
+    for operand in &assertion.operands {
+        let told = PyDict::new(py);
+        told.set_item("start", operand.start)?;
+        told.set_item("end", operand.end)?;
+        told.set_item("text", &operand.text)?;
+        told.set_item("shape", shape_name(operand.shape))?;
+        let parts = operand.parts.iter().map(|part| (part.key.as_str(), part.text.as_str()));
+        told.set_item("parts", PyList::new(py, parts.collect::<Vec<_>>())?)?;
+        told.set_item("count", operand.count)?;
+        operands.append(told)?;
+    }
+    fields.set_item("operands", operands)?;
+    let compared = assertion.compared.as_ref();
+    let compared = compared.map(|compared| (compared.left, compared.operator.as_str(), compared.right));
+    fields.set_item("compared", compared)?;
+    Ok(fields)
+}
+
+/// What the parts of an operand are, as Python names it.
+fn shape_name(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Plain => "plain",
+        Shape::Text => "text",
+        Shape::Items => "items",
+        Shape::Members => "members",
+        Shape::Pairs => "pairs",
+        Shape::Fields => "fields",
+    }
 }
 
 /// A limit as Python names it.

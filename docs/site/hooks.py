@@ -62,6 +62,8 @@ def for_the_site(markdown: str, page: str, titles: Mapping[str, str]) -> str:
 
     def rewritten(piece: re.Match[str]) -> str:
         target = piece["target"]
+        if piece[0].startswith("`") and not piece["fence"] and row(piece.start()):
+            return piece[0].replace("\\|", "|")  # a forge wants the backslash there, Markdown shows it
         if not target or re.match(r"[a-z]+:|#|/", target):
             return piece[0]
         path, mark, anchor = target.partition("#")
@@ -73,6 +75,9 @@ def for_the_site(markdown: str, page: str, titles: Mapping[str, str]) -> str:
             return f"{piece['image']}[{text}]({place}{mark}{anchor})"
         # What is missing altogether stays, for the strict build to find.
         return piece["text"] if (ROOT / file).exists() else piece[0]
+
+    def row(position: int) -> bool:
+        return markdown.startswith("|", markdown.rfind("\n", 0, position) + 1)
 
     return PIECE.sub(rewritten, markdown)
 

@@ -2,7 +2,7 @@
 
 Rule: docstrings stay plain prose, as `help()` shows them. A comment ``#: ...`` before an attribute is its
 docstring; a name between single backticks is a link where a page has what it names, as is a file of docs/.
-Special methods are left out, and what a module says to those who change it ("Left out: ...").
+Special methods, private parameters and what a module says to those who change it ("Left out: ...") stay away.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ import griffe
 
 DOCS = Path(__file__).resolve().parents[1]
 NAME = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)")
+#: Special methods that say more than their class does.
+SHOWN = {"__init__", "__call__", "__all__"}
+#: Values of attributes that are shown: figures, texts and their like, not calls.
+PLAIN = re.compile(r"[^(]*|\([^()]*\)")
+#: What griffe says of attributes and nobody wants to know.
+UNSAID = {"class-attribute", "instance-attribute", "module-attribute"}
 FILE = re.compile(r"`?docs/([\w-]+)\.md`?")
 COMMENT = re.compile(r"\s*#: ?(.*)")
 
@@ -26,16 +32,37 @@ class Names(griffe.Extension):
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Go through a package when all of it is read."""
         visit(pkg)
+        once(pkg["dana"])
+
+
+def once(dana: griffe.Module) -> None:
+    """Leave what all web adapters hand on to the one of them that comes first."""
+    for adapter in ("fastapi", "flask", "django"):
+        for name, member in list(dana[adapter].members.items()):
+            first = dana["asgi"].members.get(name)
+            if (
+                first is not None
+                and first.is_alias
+                and member.is_alias
+                and first.target_path == member.target_path
+            ):
+                del dana[adapter].members[name]
 
 
 def visit(item: griffe.Object) -> None:
     """Go through what a module or class has."""
-    for name, member in item.members.items():
-        if name.startswith("__"):
-            member.public = False
-        if isinstance(member, griffe.Attribute) and member.docstring is None:
-            member.docstring = commented(member)
-        if not member.is_alias:
+    for name, member in list(item.members.items()):
+        if name.startswith("__") and name not in SHOWN:
+            del item.members[name]
+        elif not member.is_alias:
+            if isinstance(member, griffe.Attribute):
+                member.docstring = member.docstring or commented(member)
+                if member.value is not None and not PLAIN.fullmatch(str(member.value)):
+                    member.value = None
+            if isinstance(member, griffe.Function):
+                for hidden in [given.name for given in member.parameters if given.name.startswith("_")]:
+                    del member.parameters[hidden]
+            member.labels -= UNSAID
             visit(member)  # type: ignore[arg-type]
     if item.docstring is not None:
         item.docstring.value = linked(item)
@@ -44,7 +71,7 @@ def visit(item: griffe.Object) -> None:
 def commented(attribute: griffe.Attribute) -> griffe.Docstring | None:
     """Return the comment before an attribute."""
     path = attribute.filepath
-    if attribute.lineno is None or not isinstance(path, Path):
+    if attribute.lineno is None or not isinstance(path, Path) or path.suffix not in (".py", ".pyi"):
         return None
     lines = read(path)
     number = attribute.lineno - 1

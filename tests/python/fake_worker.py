@@ -292,7 +292,7 @@ def _exactly(size: int) -> bytes:
     return data
 
 
-PROTOCOL = 3
+PROTOCOL = 4
 USAGE = [1, 2, 3, 0]
 _BUILD = ""
 
@@ -725,7 +725,7 @@ def act_asks(which: str) -> None:
 
 
 #: The rest of a fault after its kind and message.
-NOTHING = [None, 0, 0, None, None, [], None, False, None, None]
+NOTHING = [None, 0, 0, None, None, [], None, False, None, None, None]
 
 
 def act_function() -> None:
@@ -752,7 +752,7 @@ def act_fault() -> None:
     evil = "\x1b[31mred\x07 \u202ertl\nFile /etc/passwd"
     frame = [evil, "/host/app.py", 1, 1, evil]
     while True:
-        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None, None]
+        fault = ["SystemExit", evil, evil, 3, 4, evil, evil, [frame], None, False, None, None, None]
         send({"Failed": [turn(), fault, USAGE]})
 
 
@@ -804,7 +804,8 @@ def act_fuzz(seed: str) -> None:
             _say_something(chance, number, asks, wild)
         if chance.random() >= wild / 4:
             well = chance.choice([b"\x01", b"\xc0", b"\x92\xa1x\x01", b"\x80", pack("text")])
-            value = _any_value(chance) if chance.random() < wild else well
+            told = _any_description(chance, wild) if chance.random() < 0.4 else None
+            value = told or (_any_value(chance) if chance.random() < wild else well)
             send_raw(_edited(chance, frame({"Done": [number, USAGE]}, value), wild / 2))
         elif chance.random() < 0.5:
             os._exit(chance.randrange(4))
@@ -846,10 +847,117 @@ def _any_value(chance: random.Random, depth: int = 0) -> bytes:
         return bytes([0x80 | items]) + b"".join(pairs)
     if chance.random() < 0.2:
         return _any_table(chance)
+    if chance.random() < 0.3:
+        return _any_tagged(chance, depth)
     plain = [None, True, 0, -1, 2**62, 1.5, float("nan"), "", "k", "\x1b", "z" * 300]
     if chance.random() < 0.1:
         return chance.randbytes(chance.randrange(1, 12))
     return pack(chance.choice(plain))
+
+
+def _tagged(tag: str, *items: bytes) -> bytes:
+    return bytes([0x91 + len(items)]) + b"\xd4\x01" + tag.encode() + b"".join(items)
+
+
+def _any_tagged(chance: random.Random, depth: int) -> bytes:
+    """A struct, an exception, a function, a literal, a set, a tuple or a very large int."""
+    names = ["Point", "Colour", "Money", "Tree", "x", "\x1b", "__class__", ""]
+    fields = [
+        "x",
+        "y",
+        "name",
+        "value",
+        "cents",
+        "left",
+        "right",
+        "__array_interface__",
+        "__html__",
+        "_repr_html_",
+    ]
+    texts = {
+        "d": ["2026-02-28", "2026-02-30", "0000-01-01"],
+        "m": ["2026-01-02T03:04:05", "2026-01-02T03:04:05[UTC]", "9999-12-31T23:59:59-23:59"],
+        "l": ["86400000000", "-1", "99999999999999999999"],
+        "n": ["1E0", "-110E-2", "sNaN", "1E99999999999999999", "9" * 4300 + "E0"],
+        "u": ["12345678-1234-5678-1234-567812345678"],
+    }
+
+    def inner() -> bytes:
+        return _any_value(chance, depth + 1)
+
+    match chance.randrange(7):
+        case 0:
+            count = chance.randrange(4)
+            named = b"".join(pack(name) + inner() for name in chance.sample(fields, count))
+            return _tagged("S", pack(chance.choice(names)), bytes([0x80 | count]) + named)
+        case 1:
+            return _tagged("e", pack(chance.choice(names)), pack(chance.choice(["", "m", "\x1b" * 99])))
+        case 2:
+            return _tagged("f", pack(chance.randrange(4)), pack(chance.choice(names)))
+        case 3:
+            tag = chance.choice(list(texts))
+            return _tagged(tag, pack(chance.choice(texts[tag])))
+        case 4:
+            return _tagged(chance.choice("sz"), *(pack(number) for number in range(chance.randrange(4))))
+        case 5:
+            return _tagged("t", *(inner() for _ in range(chance.randrange(4))))
+        case _:
+            size = chance.choice([9, 200, 2500])
+            head = bytes([0xC7, size]) if size < 256 else b"\xc8" + struct.pack(">H", size)
+            return head + b"\x02" + b"\x07" * size
+
+
+def _any_description(chance: random.Random, wild: float) -> bytes:
+    """What a session or a module tells of what can be called, more or less."""
+
+    def one(*usual: Any) -> bytes:
+        return _any_value(chance, 3) if chance.random() < wild / 4 else pack(chance.choice(usual))
+
+    def entry(**parts: bytes) -> bytes:
+        kept = {name: part for name, part in parts.items() if chance.random() >= wild / 20}
+        return bytes([0x80 | len(kept)]) + b"".join(pack(name) + part for name, part in kept.items())
+
+    def listed(make: Any) -> bytes:
+        items = [make() for _ in range(chance.randrange(3))]
+        return bytes([0x90 | len(items)]) + b"".join(items)
+
+    def parameter() -> bytes:
+        default = chance.choice(
+            [b"\xc0", b"\x91" + one(1, "x", 1.5, None), b"\x91\x91" + one("repr", "\x1b")]
+        )
+        take = one("position", "either", "named", "rest", "keywords")
+        return _tagged("t", one("a", "class", "_b", "a b"), take, one(None, "int", "\x1b\n"), default)
+
+    def function() -> bytes:
+        handle = chance.choice([b"\xc0", _tagged("f", pack(chance.randrange(4)), pack("f"))])
+        return entry(
+            parameters=listed(parameter),
+            returns=one(None, "int"),
+            doc=one(None, "It does.", "\x1b[2J"),
+            line=one(0, 7),
+            function=handle,
+        )
+
+    def kind() -> bytes:
+        return entry(
+            kind=one("struct", "agent", "x"),
+            doc=one(None, "A thing."),
+            fields=listed(lambda: _tagged("t", parameter(), one(None, "note"))),
+            methods=named(function),
+            function=chance.choice([b"\xc0", _tagged("f", pack(1), pack("f"))]),
+        )
+
+    def named(make: Any) -> bytes:
+        names = chance.sample(["f", "g", "Point", "__class__", "mro", "a b"], chance.randrange(3))
+        return bytes([0x80 | len(names)]) + b"".join(pack(name) + make() for name in names)
+
+    parts = {"functions": named(function), "types": named(kind)}
+    if chance.random() < 0.5:
+        parts |= {"values": named(lambda: one("int", 1)), "builtins": named(function)}
+        return entry(**parts, host=listed(lambda: one("twice")))
+    first = {"file": one(None, "m.na"), "doc": one(None, "\x1b"), "package": one(True, False)}
+    values = named(lambda: _any_value(chance, 2))
+    return entry(**first, **parts, values=values, unsent=named(lambda: one("file")))
 
 
 def _any_table(chance: random.Random) -> bytes:
@@ -874,6 +982,16 @@ def _any_table(chance: random.Random) -> bytes:
         kind = chance.choice("ifbtzdscv")
         types = [
             "",
+            "str",
+            "bytes",
+            "uint64",
+            "UInt64",
+            "range",
+            "string[pyarrow]",
+            "datetime64[s, dateutil//etc/passwd]",
+            "Int8",
+            "Categorical",
+            "dictionary",
             "int8",
             "float64",
             "object",

@@ -18,11 +18,13 @@ import pytest
 from opendxa.dana import Dana, DanaCallError, Limits
 from opendxa.dana.exceptions import (
     AskLimitError,
+    CostLimitError,
     DeadlineExceededError,
     ProtocolViolationError,
     SessionClosedError,
+    TokenLimitError,
 )
-from opendxa.dana.llm import Request
+from opendxa.dana.llm import Request, Response
 from sessions import open_dana, value
 
 
@@ -151,6 +153,36 @@ def test_many_more_than_are_worked_on_at_once(isolated: bool) -> None:
         source = 'r = []\nfor i in range(200):\n    r.append(llm(f"q{i}"))\n",".join(r)'
         assert value(d, source) == ",".join(f"q{i}" for i in range(200))
         assert most <= 16
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"), [(Limits(tokens=10), TokenLimitError), (Limits(cost=0.001), CostLimitError)]
+)
+def test_a_budget_is_exceeded_by_no_more_than_is_under_way(
+    limits: Limits, error: type[Exception], isolated: bool
+) -> None:
+    """SECURITY.md: `tokens` and `cost` are looked at before a question goes out."""
+
+    class Model:
+        model = "m"
+        asked = 0
+
+        def __init__(self) -> None:
+            self.all_asked = asyncio.Event()
+
+        async def generate(self, request: Request) -> Response:
+            self.asked += 1
+            if self.asked == 16:
+                self.all_asked.set()
+            await self.all_asked.wait()
+            return Response("x", "m", input_tokens=1000)
+
+    model = Model()
+    with open_dana(isolated, llm=model, limits=limits, prices={"m": (1.0, 1.0)}) as d:
+        result = d.execute_string('r = []\nfor i in range(60):\n    r.append(llm(f"q{i}"))\n",".join(r)')
+        assert type(result.error) is error
+        assert model.asked == 16
+        assert d.usage.input_tokens == 16_000
 
 
 def test_async_functions_overlap_with_models_and_each_other(isolated: bool) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import opendxa.dana
 from opendxa.dana import IsolationLevel
+from opendxa.dana.cli.layers import ADDS, STOPS
 from opendxa.dana.cli.main import COMMANDS, main
 from opendxa.dana.cli.terminal import Terminal
 from opendxa.dana.corpus import TABLE, GotThroughError, Ground, Row, carry_out, select
@@ -42,6 +43,19 @@ def test_doctor_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Strongest level here: " in told
     for level in IsolationLevel:
         assert not level or f"  {level.value} " in told
+
+
+def test_doctor_says_what_layers_stop_and_what_proves_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {layer["name"] for layer in found["layers"]} == set(STOPS)
+    assert {level["level"] for level in found["levels"]} == set(ADDS)
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "every system call but a few" in told
+    assert "Seccomp 2" not in told
+    assert main(["doctor", "--verbose"]) == 0
+    assert "Seccomp 2" in capsys.readouterr().out
 
 
 def test_doctor_where_nothing_can_be_had(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -90,6 +91,22 @@ class TestPrograms:
         assert status == 1
         assert "far" in err
         assert run(file, "-I", shelf / "none")[0] == 2
+
+    def test_standard_input_that_is_no_program(self) -> None:
+        done = subprocess.run([*COMMAND, "-"], input=b"x = '\xff'", capture_output=True, check=False)
+        assert done.returncode == 2
+        assert b"the program in standard input is not UTF-8 text (byte 5)" in done.stderr
+        done = subprocess.run([*COMMAND, "-"], input=b"#" * (2**22 + 1), capture_output=True, check=False)
+        assert done.returncode == 2
+        assert b"larger than 4194304 bytes" in done.stderr
+
+    def test_loggers_are_as_they_were_afterwards(self, file: Path) -> None:
+        package = logging.getLogger("opendxa.dana")
+        before = package.propagate, list(package.handlers), logging.getLogger("opendxa.dana.program").level
+        file.write_text("1")
+        assert main(["run", str(file)]) == 0
+        after = package.propagate, list(package.handlers), logging.getLogger("opendxa.dana.program").level
+        assert after == before
 
     def test_logs_of_the_program_go_to_standard_error(self) -> None:
         source = 'log("a\\nb \\x1b[2J")\nlog("c", "WARNING")\nprint(1)'
@@ -237,6 +254,13 @@ class TestJson:
         assert (error["class"], error["kind"], error["message"]) == ("DanaCallError", "ValueError", "no")
         assert (error["file"], error["line"], error["column"]) == ("program.na", 2, 1)
 
+    def test_of_a_session_that_a_limit_ended(self) -> None:
+        status, out, err = run("-", "--json", "--limit", "steps=1k", text="print(1)\nwhile true:\n    pass")
+        document = json.loads(out)
+        assert (status, err) == (1, "")
+        assert (document["isolation"], document["output"]) == ("landlocked", "1\n")
+        assert document["error"]["class"] == "StepLimitError"
+
     def test_values_that_json_does_not_know(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file.write_text("struct P:\n    x: int\n[P(x=1), (1, 2), set([2, 1])]")
         assert main(["run", str(file), "--json"]) == 0
@@ -352,6 +376,11 @@ class TestLimits:
         assert err.startswith("StepLimitError: step limit of 1000 reached\n")
         assert "The turn took: " in err
 
+    def test_hints_say_the_command_lines_words(self) -> None:
+        source = "while true:\n    pass"
+        _, _, err = run("-", "--limit", "wall_time=100ms", text=source)
+        assert "Hint: raise --limit wall_time=..., or lift it with wall_time=none" in err
+
 
 class TestModels:
     def test_named(self) -> None:
@@ -396,6 +425,20 @@ class TestTerminals:
         assert done.returncode == 1
         assert done.stderr == "dana-bridge run: [Errno 28] No space left on device\n"
 
+    def test_streams_that_are_closed(self, file: Path) -> None:
+        file.write_text("print(1)\n1 / 0")
+        for closed, output in ((1, b""), (2, b"1\n")):
+            done = subprocess.run(
+                [sys.executable, "-c", CLOSING, str(closed), "run", str(file)],
+                capture_output=True,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (1, output)
+            assert done.stderr.startswith(b"ZeroDivisionError" if closed == 1 else b"")
+        words = [sys.executable, "-c", CLOSING, "0", "run", "-"]
+        done = subprocess.run(words, capture_output=True, check=False)
+        assert done.stderr == b"dana-bridge run: standard input is closed\n"
+
     def test_text_that_the_terminal_cannot_show(self) -> None:
         done = subprocess.run(
             [*COMMAND, "-"],
@@ -426,6 +469,11 @@ class TestTerminals:
         assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 
+CLOSING = """\
+import os, sys
+os.close(int(sys.argv.pop(1)))
+os.execv(sys.executable, [sys.executable, "-m", "opendxa.dana", *sys.argv[1:]])
+"""
 OPEN_TO_CTRL_C = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -74,6 +76,8 @@ def test_links_within_code_are_none() -> None:
         ("OVERVIEW.md", "see [docs/LIMITS.md](docs/LIMITS.md#x)", "see [Title of LIMITS.md](LIMITS.md#x)"),
         ("OVERVIEW.md", "in [examples](examples/quickstart.py)!", "in examples!"),
         ("OVERVIEW.md", "[m](docs/NONE.md), [h](https://a.b/), [i](#in-a-minute)", None),
+        ("MODELS.md", "| `a\\|b` | `c` |", "| `a|b` | `c` |"),
+        ("MODELS.md", "in text `a\\|b`", None),
         ("OVERVIEW.md", "`[s](SECURITY.md)`\n```python\nx[0](docs/LIMITS.md)\n```", None),
     ],
 )
@@ -133,23 +137,47 @@ def named(path: str) -> Any:
         return getattr(named(module), name)
 
 
+@cache
 def on_pages() -> list[Any]:
-    """Tell what the pages of the reference have; with a module comes all that it makes public."""
-    paths = [
-        path
+    """Tell what the pages of the reference have; with a module comes what it makes public, or is listed."""
+    entries = [
+        entry
         for page in REFERENCE.glob("*.md")
-        for path in re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for entry in re.findall(r"^::: (\S+)\n((?: .*\n)*)", page.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    assert len(paths) == len(set(paths))
-    found = [named(path) for path in paths]
-    modules = [value for value in found if inspect.ismodule(value)]
-    return [*found, *(getattr(module, name) for module in modules for name in module.__all__)]
+    assert len(entries) == len({path for path, _ in entries})
+    found: list[Any] = []
+    for path, options in entries:
+        value = named(path)
+        found.append(value)
+        if inspect.ismodule(value):
+            listed = (yaml.safe_load(options) or {}).get("options", {}).get("members", value.__all__)
+            found += [getattr(value, name) for name in listed]
+    return found
+
+
+@cache
+def before_assignments() -> dict[str, list[str]]:
+    """Tell the line before each assignment at the top of a module, by the names that it assigns."""
+    found: dict[str, list[str]] = {}
+    for path in ROOT.glob("py/opendxa/dana/**/*.py"):
+        before = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if match := re.match(r"((?:\w+ = )*\w+)(?: = |: )", line):
+                for name in match[1].split(" = "):
+                    found.setdefault(name, []).append(before)
+            before = line
+    return found
 
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_name_is_on_a_page(module: str) -> None:
-    pages = on_pages()
+    pages, lines = on_pages(), before_assignments()
     for name in named(module).__all__:
         value = getattr(named(module), name)
         assert any(value is other for other in pages), name
-        assert not callable(value) or inspect.getdoc(value), f"{name} says nothing"
+        # Data, or another name of something: what is not described is not on the page.
+        if name in lines:
+            assert any(line.startswith("#: ") for line in lines[name]), f"{name} says nothing"
+        else:
+            assert isinstance(value, ModuleType) or inspect.getdoc(value), f"{name} says nothing"

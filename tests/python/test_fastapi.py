@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import PlainTextResponse
+from fastapi.testclient import TestClient
 
 from hosts import all_end, eventually, watched, workers
+from opendxa.dana import exceptions
+from opendxa.dana.fastapi import DanaSession, dana_lifespan, dana_router
 from servers import UVICORN, Answer, Server, serving
 
 ENDLESS = "while true:\n    pass"
@@ -37,6 +42,12 @@ def test_a_request_has_a_worker_of_its_own(server: Server) -> None:
     assert (first.status, first.json["value"], first.json["level"]) == (200, 42, "landlocked")
     assert (second.status, second.json["kind"]) == (422, "NameError")
     assert not Path(f"/proc/{first.json['worker']}").exists()
+
+
+def test_a_plain_function_has_a_session_too(server: Server) -> None:
+    assert server.run("twice(21)", "/plain-run").json["value"] == 42
+    failed = server.run("1 / 0", "/plain-run", x_tenant="plain")
+    assert (failed.status, name(failed)) == (422, "program-failed")
 
 
 def test_a_hundred_at_once_see_nothing_of_each_other(server: Server) -> None:
@@ -155,10 +166,14 @@ def test_limits_are_the_requests_own(server: Server) -> None:
     assert server.run(counted).json["value"] == 3_000_000
 
 
+def test_any_value_is_an_answer(server: Server) -> None:
+    assert server.run("[1e999, 10**5000, {1, 2}]").json["value"] == ["inf", "<int>", [1, 2]]
+
+
 # The client's end
 
 
-@pytest.mark.parametrize("path", ["/run", "/stream", "/endless-own-stream"])
+@pytest.mark.parametrize("path", ["/run", "/stream", "/endless-own-stream", "/plain-run"])
 def test_a_client_that_goes_takes_its_worker_along(server: Server, path: str) -> None:
     client = server.call(path, ENDLESS)
     (pid,) = server.working()
@@ -197,6 +212,117 @@ def test_a_worker_that_is_killed_is_a_problem(server: Server) -> None:
     killer.join()
     assert (answer.status, name(answer)) == (503, "worker-lost")
     assert server.run("1 + 1").json["value"] == 2
+
+
+# In the test's own process
+
+
+def test_handlers_of_the_application_come_first() -> None:
+    app = FastAPI(lifespan=dana_lifespan())
+    app.include_router(dana_router(), prefix="/dana")
+
+    @app.exception_handler(exceptions.ParseError)
+    def mine(request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("mine", 400)
+
+    @app.exception_handler(Exception)
+    def all_others(request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("other", 500)
+
+    @app.middleware("http")
+    async def passes(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    @app.post("/")
+    async def run(request: Request, d: DanaSession) -> Any:
+        error = (await d.execute_string((await request.body()).decode())).error
+        raise error or KeyError("mine")
+
+    assert TestClient(app).get("/dana/ready").status_code == 503
+    for _ in range(2):  # an application may be started again
+        with TestClient(app, raise_server_exceptions=False) as client:
+            assert client.get("/dana/ready").json()["ready"] is True
+            assert client.post("/", content="def (").text == "mine"
+            assert client.post("/", content="1 / 0").json()["kind"] == "ZeroDivisionError"
+            assert client.post("/", content="1").text == "other"
+
+
+def test_who_stands_outside_sees_the_route() -> None:
+    app = FastAPI(lifespan=dana_lifespan())
+    seen: list[object] = []
+
+    class Outside:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+            if scope["type"] == "http":
+                seen.append(scope["endpoint"])
+
+    app.add_middleware(Outside)
+
+    @app.get("/")
+    async def route(d: DanaSession) -> Any:
+        return 1
+
+    with TestClient(app) as client:
+        client.get("/")
+    assert seen == [route]
+
+
+def test_a_websocket_has_a_session_until_it_closes() -> None:
+    app = FastAPI(lifespan=dana_lifespan())
+    pids: list[int | None] = []
+
+    @app.websocket("/")
+    async def chat(socket: WebSocket, d: DanaSession) -> None:
+        await socket.accept()
+        async for text in socket.iter_text():
+            await socket.send_json((await d.execute_string(text)).result)
+            pids.append(d.subprocess_pid)
+
+    with TestClient(app) as client:
+        with client.websocket_connect("/") as socket:
+            socket.send_text("x = 20")
+            socket.receive_json()
+            socket.send_text("x + 1")
+            assert socket.receive_json() == 21
+        assert pids[0] == pids[1]
+        eventually(lambda: not Path(f"/proc/{pids[0]}").exists())
+
+
+def test_an_application_that_was_not_started_says_so() -> None:
+    app = FastAPI(lifespan=dana_lifespan())
+
+    @app.get("/")
+    async def run(d: DanaSession) -> Any:
+        return 1
+
+    with pytest.raises(exceptions.ConfigurationError, match="have it started"):
+        TestClient(app).get("/")
+
+
+def test_a_function_that_is_told_what_was_used_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(tenant: str | None, usage: object) -> None:
+        raise KeyError("the ledger")
+
+    app = FastAPI(lifespan=dana_lifespan(on_usage=fails))
+
+    @app.get("/")
+    async def run(d: DanaSession) -> Any:
+        return 1
+
+    with TestClient(app) as client:
+        assert client.get("/").json() == 1
+    assert "the ledger" in caplog.text
+
+
+def test_settings_that_make_no_sense_are_refused_before_a_start() -> None:
+    with pytest.raises(TypeError, match="no setting 'limit'"):
+        dana_lifespan(limit=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="'tenant'"):
+        dana_lifespan(tenant="a")  # type: ignore[arg-type]
 
 
 # Streams

@@ -14,7 +14,7 @@ from flask import Flask
 
 from hosts import all_end, eventually, run, watched, workers
 from opendxa.dana import exceptions
-from opendxa.dana.flask import DanaFlask, current_dana
+from opendxa.dana.flask import DanaFlask, dana_session
 from servers import GUNICORN, Server, serving
 from web_checks import *  # noqa: F403 - what every adapter promises
 from web_checks import ENDLESS, name
@@ -76,7 +76,7 @@ def test_several_applications_and_several_requests() -> None:
 
         @app.get("/<int:number>")
         def add(number: int) -> dict[str, object]:
-            return {"sum": current_dana.execute_string(f"base + {number}").result}
+            return {"sum": dana_session().execute_string(f"base + {number}").result}
 
         return app
 
@@ -91,12 +91,12 @@ def test_handlers_of_the_application_come_first() -> None:
     app = Flask(__name__)
     app.register_error_handler(exceptions.DanaError, lambda error: ("mine", 400))
     DanaFlask(app)
-    app.add_url_rule("/", view_func=lambda: current_dana.call("nothing"))
+    app.add_url_rule("/", view_func=lambda: dana_session().call("nothing"))
     answer = app.test_client().get("/")
     assert (answer.status_code, answer.text) == (400, "mine")
     app = Flask(__name__)
     DanaFlask(app, problems=False)
-    app.add_url_rule("/", view_func=lambda: current_dana.call("nothing"))
+    app.add_url_rule("/", view_func=lambda: dana_session().call("nothing"))
     assert app.test_client().get("/").status_code == 500
 
 
@@ -112,10 +112,10 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="sessions_per_tenant"):
         DanaFlask(sessions_per_tenant=0)
     with pytest.raises(RuntimeError, match="belongs to a request"), app.app_context():
-        current_dana.call("f")
+        dana_session().call("f")
     app = Flask(__name__)
     with app.test_request_context(), pytest.raises(exceptions.ConfigurationError, match="DanaFlask"):
-        current_dana.call("f")
+        dana_session().call("f")
 
 
 def test_applications_of_a_process_cannot_want_different_pools() -> None:
@@ -124,9 +124,8 @@ def test_applications_of_a_process_cannot_want_different_pools() -> None:
 from flask import Flask
 from opendxa.dana import PoolConfig, exceptions, pool
 from opendxa.dana.flask import DanaFlask
-DanaFlask(Flask("a"), pool=PoolConfig(max_workers=10))
-DanaFlask(Flask("b"), pool=PoolConfig(max_workers=10))
-DanaFlask(Flask("c"))
+known = [DanaFlask(Flask("a"), pool=PoolConfig(max_workers=10)), DanaFlask(Flask("c"))]
+known.append(DanaFlask(Flask("b"), pool=PoolConfig(max_workers=10)))
 try:
     DanaFlask(Flask("d"), pool=PoolConfig(max_workers=20))
 except exceptions.ConfigurationError as error:
@@ -146,4 +145,4 @@ def test_a_tenant_function_that_is_async_is_refused() -> None:
 
     DanaFlask(app, tenant=tenant)  # type: ignore[arg-type]
     with app.test_request_context(), pytest.raises(TypeError, match="'tenant' is async"):
-        current_dana.call("f")
+        dana_session().call("f")

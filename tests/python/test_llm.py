@@ -9,13 +9,15 @@ import json
 import os
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_server import ModelServer, Reply
 from opendxa.dana import Dana
-from opendxa.dana.exceptions import ModelError, ResourceError
+from opendxa.dana.exceptions import DanaCallError, ModelError, ResourceError
 from opendxa.dana.llm import (
     FromCallable,
     Local,
@@ -211,6 +213,109 @@ def test_no_server() -> None:
     with pytest.raises(ModelError, match="no connection") as caught:
         generate(OpenAICompatible("m", "http://127.0.0.1:9/v1", max_retries=0), QUESTION)
     assert "Hint: check that the server runs" in str(caught.value)
+
+
+def behind(error: BaseException) -> list[BaseException]:
+    """Return all errors that one holds, itself included."""
+    found: list[BaseException] = []
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            rest += [one.__cause__, one.__context__]
+    return found
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_no_error_holds_a_request_with_its_key(cut: bool) -> None:
+    """httpx's own have it, with all headers, and so have the frames that they passed."""
+    import httpx
+
+    with ModelServer(Reply("abcdef", cut=True)) as server:
+        provider = OpenAICompatible(
+            "m", server.url if cut else "http://127.0.0.1:9/v1", "sk-secret", max_retries=0
+        )
+        with pytest.raises(ModelError) as caught:
+            generate(provider, QUESTION)
+    held = behind(caught.value)
+    assert isinstance(caught.value.__cause__, httpx.HTTPError) != cut
+    for error in held:
+        assert "sk-secret" not in repr(vars(error)) + str(error)
+        if isinstance(error, httpx.HTTPError):
+            assert (error._request, error.__traceback__) == (None, None)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_no_answer_is_longer_than_one_may_be(asynchronous: bool) -> None:
+    text = "x" * (16 * 2**20 + 1)
+
+    async def later(messages: object, options: object) -> str:
+        return text
+
+    provider = FromCallable(later) if asynchronous else Scripted([text, text])
+    with pytest.raises(ModelError, match="longer than 16777216 characters"):
+        generate(provider, QUESTION)
+    with Dana(llm=provider, echo=False) as d, pytest.raises(DanaCallError) as caught:
+        d.reason("?")
+    assert "longer than 16777216 characters" in str(caught.value)
+
+
+def test_no_stream_is_longer_than_an_answer_may_be() -> None:
+    class Endless:
+        model = "m"
+        pieces = 0
+
+        def generate(self, request: Request) -> str:
+            raise AssertionError
+
+        async def stream(self, request: Request) -> AsyncIterator[str | Response]:
+            while True:
+                self.pieces += 1
+                yield "x" * 2**20
+
+    provider = Endless()
+
+    async def main() -> None:
+        with Dana(llm=provider) as d:
+            async with d.get_llm_async() as llm:
+                async for _ in llm.stream("?"):
+                    pass
+
+    with pytest.raises(ModelError, match="longer than 16777216 characters"):
+        asyncio.run(main())
+    assert provider.pieces == 17
+
+
+@pytest.mark.parametrize(
+    ("model", "models", "found"),
+    [
+        ("mine", None, None),
+        ("mine", ["mine", "other"], "other"),
+        ("mine", ["mine"], None),
+        (None, ["mine"], None),
+        (None, None, "other"),
+        (None, lambda: ["other"], "other"),
+    ],
+)
+def test_a_provider_is_asked_for_no_model_that_is_not_booked(
+    model: Any, models: Any, found: str | None
+) -> None:
+    """One with a `model` that also heeds the option was asked for any, and booked as its own."""
+    seen: list[Any] = []
+
+    class Obeying:
+        def generate(self, request: Request) -> str:
+            seen.append(request.options.get("model"))
+            return "x"
+
+    provider = Obeying()
+    for name, told in (("model", model), ("models", models)):
+        if told is not None:
+            setattr(provider, name, told)
+    with Dana(llm=provider, echo=False) as d:
+        d.execute_string('x = reason("?", {"model": "other"}) + ""')
+    assert seen == [found]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -557,6 +558,47 @@ def test_a_model_that_asks_its_own_question_does_not_wait_for_itself() -> None:
         assert d.reason("same") == "<<end>>"
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("count", [2, 3])
+def test_questions_that_ask_each_other_do_not_wait(count: int, asynchronous: bool) -> None:
+    """Each model asks, for its own answer, what the next one is being asked: no limit of time ended that."""
+    view = ReasoningCache(namespace="all").view()
+    request = Request([{"role": "user", "content": "?"}])
+    began = threading.Barrier(count)
+
+    def leader(number: int) -> Response:
+        began.wait(20)
+        return view.answer(f"q{(number + 1) % count}", request, lambda: Response(f"within {number}"))
+
+    async def task(number: int) -> Response:
+        async def lead() -> Response:
+            await asyncio.to_thread(began.wait, 20)
+            return await view.answer_async(f"q{(number + 1) % count}", request, inside)
+
+        async def inside() -> Response:
+            return Response(f"within {number}")
+
+        return await view.answer_async(f"q{number}", request, lead)
+
+    if asynchronous:
+
+        async def main() -> list[Response]:
+            return await asyncio.gather(*map(task, range(count)))
+
+        answers = asyncio.run(main())
+    else:
+        with ThreadPoolExecutor(count) as threads:
+            asked = [
+                threads.submit(view.answer, f"q{number}", request, partial(leader, number))
+                for number in range(count)
+            ]
+            answers = [future.result(60) for future in asked]
+    # One of them asked by itself, and its answer went round.
+    assert len({answer.text for answer in answers}) == 1
+    assert answers[0].text.startswith("within")
+    assert cache_module._waits == {}
+
+
 def test_a_fork_waits_for_nobody() -> None:
     go, began = threading.Event(), threading.Event()
 
@@ -828,6 +870,24 @@ def test_other_files_are_refused_and_left_alone(file: Path, tmp_path: Path) -> N
     database.close()
     with pytest.raises(ResourceError, match="the form 9, this package reads 1"):
         ReasoningCache(path=tmp_path / "newer.db", namespace="n")
+
+
+def test_nobody_waits_for_the_file_beyond_its_own_time(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = ReasoningCache(path=file, namespace="n")
+    view, store = cache.view(), cache._store
+    assert store is not None
+    view.save("k", Response("kept"), None)
+    # Another thread of this process has it, for longer than anybody would wait.
+    with caplog.at_level(logging.WARNING, "opendxa.dana.cache"), store._lock:
+        late = Request([{"role": "user", "content": "?"}], deadline=time.monotonic())
+        assert view.answer("k", late, lambda: Response("asked")).text == "asked"
+        view.forget("other", 0.0)
+    assert caplog.text.count("cannot be used at the moment: others use it") == 3
+    # What is left of the time is how long another process is waited for.
+    assert store.get("k", 0.25) is not None
+    assert store._database is not None
+    (patience,) = store._database.execute("PRAGMA busy_timeout").fetchone()
+    assert patience <= 250
 
 
 def test_a_busy_file_costs_no_question(

@@ -61,6 +61,19 @@ def test_names_that_find_nothing(root: Path, name: str) -> None:
         find(name, [root])
 
 
+def test_names_of_any_length_are_not_looked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two thousand was looked for below all before it: a minute for one import, past every limit."""
+    looked: list[str] = []
+    monkeypatch.setattr(Path, "is_file", lambda path: looked.append(str(path)))
+    for name in (".".join("a" * 65), ".".join("a" * 2000)):
+        with pytest.raises(ModuleNotFoundError, match="is not a module name"):
+            find(name, [root])
+    assert looked == []
+    monkeypatch.undo()
+    with pytest.raises(ModuleNotFoundError, match="No Dana module named"):
+        find(".".join("a" * 64), [root])
+
+
 def test_links_do_not_lead_out(root: Path) -> None:
     (root / "escape.na").symlink_to(root.parent / "outside.na")
     (root / "folder").symlink_to(root.parent)

@@ -14,6 +14,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,14 +24,16 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import pandas
 import pytest
 
 import ray_node
 from hosts import all_end, eventually, watched, workers
-from opendxa.dana import AsyncDana, Dana, DanaCallError, Limits, PoolConfig, Resource
+from opendxa.dana import AsyncDana, Dana, DanaCallError, Limits, PoolConfig, Resource, Struct
 from opendxa.dana.exceptions import (
     ConfigurationError,
     DeadlineExceededError,
+    HostError,
     ModelError,
     PoolExhaustedError,
     ResourceError,
@@ -92,14 +95,16 @@ def machines() -> Iterator[Cluster]:
 
 
 def started() -> Iterator[Cluster]:
-    machines = Cluster(initialize_head=True, head_node_args=NODE)
-    try:
-        machines.add_node(**NODE)
-        ray.init(address=machines.address, log_to_driver=False)
-        yield machines
-    finally:
-        ray.shutdown()
-        machines.shutdown()
+    # A folder with a short name: sockets lie there.
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        machines = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
+        try:
+            machines.add_node(**NODE)
+            ray.init(address=machines.address, log_to_driver=False)
+            yield machines
+        finally:
+            ray.shutdown()
+            machines.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +180,9 @@ def test_sessions_go_to_both_nodes_and_stay_there(cluster: DanaCluster) -> None:
     assert [node.sessions for node in stats.nodes] == [2, 2]
     assert not stats.not_ready
 
+    with cluster.session(isolation="contained") as strong, Dana(isolation="contained") as here:
+        assert strong.isolation.level == here.isolation.level
+
     # Where there are fewest is where the next ones go.
     node = sessions[0].node_id
     for one in [one for one in sessions if one.node_id == node]:
@@ -208,6 +216,11 @@ def test_it_is_a_dana(cluster: DanaCluster, tmp_path: Path, capsys: pytest.Captu
         d.set("private:y", [1, {2: (3,)}])
         assert d.get("private:y") == [1, {2: (3,)}]
         assert d.execute_string("has_key()").result is True
+        made = d.execute_string("struct Pair:\n    a: int\n    b: list\nPair(a=1, b=[2])").result
+        assert isinstance(made, Struct)
+        assert made.to_dict() == {"a": 1, "b": [2]}
+        d.set("table", pandas.DataFrame({"n": [1, 2], "text": ["x", None]}))
+        assert d.execute_string("table").result["n"].tolist() == [1, 2]
         assert d.bind(ray_node.Point) is ray_node.Point
         assert d.execute_string("Point(x=1)").result == ray_node.Point(1)
         d.register_type(ray_node.Money, ray_node.cents, name="Money", from_dana=ray_node.money)
@@ -246,6 +259,12 @@ def test_it_is_a_dana(cluster: DanaCluster, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_errors_cross_as_what_they_are(cluster: DanaCluster) -> None:
+    with cluster.session(functions=[ray_node.ends], echo=False) as d, cluster.session(setup="x = 1") as other:
+        with pytest.raises((HostError, DanaCallError), match="SystemExit"):
+            d.call("ends")
+        with pytest.raises((HostError, DanaCallError), match="SystemExit"):
+            cluster.session(functions=[ray_node.ends], setup="ends()")
+        assert other.get("x") == 1
     with cluster.session(functions=[ray_node.price], echo=False) as d:
         d.execute_string("def buy(item):\n    return price(item)", "shop.na")
         with pytest.raises(DanaCallError) as caught:
@@ -405,10 +424,16 @@ def test_asyncio(cluster: DanaCluster, tmp_path: Path) -> None:
             return node
 
     async def main() -> list[str]:
+        early = cluster.async_session(echo=False)
+        opening = asyncio.create_task(early.open())
+        await asyncio.sleep(0)
+        await early.close()
+        with pytest.raises(SessionClosedError):
+            await opening
         return await asyncio.gather(*map(one, range(8)))
 
-    assert set(Counter(asyncio.run(main())).values()) == {4}
-    assert cluster.stats().sessions == 0
+    assert len(set(asyncio.run(main()))) == 2
+    eventually(lambda: cluster.stats().sessions == 0)
 
 
 def test_whoever_stops_waiting_ends_the_worker(cluster: DanaCluster) -> None:
@@ -485,8 +510,18 @@ def test_a_full_cluster(machines: Cluster, cluster: DanaCluster) -> None:
         assert [one.call("str", 1) for one in opened] == ["1", "1"]
         pids = {node.pid for node in small.stats().nodes}
     # The actors end with their last client, and are made again for the next.
-    with DanaCluster(name="tiny", pool=tiny, lease=20, grace=20) as small, small.session() as d:
-        assert actor(small, d) not in pids
+    small = DanaCluster(name="tiny", pool=tiny, lease=20, grace=20)
+    d = small.session(echo=False)
+    assert actor(small, d) not in pids
+    # A cluster that is closed ends what is under way.
+    closing = threading.Thread(target=lambda: (eventually(d._core._turns.locked), small.close()))
+    closing.start()
+    with pytest.raises(SessionClosedError):
+        d.execute_string("while true:\n    pass")
+    closing.join()
+    d.close()
+    with pytest.raises(SessionClosedError):
+        d.call("str", 1)
 
 
 LOST_CLIENT = """
@@ -703,8 +738,16 @@ def test_without_ray() -> None:
     assert "pip install 'dana-bridge[ray]'" in done.stderr.splitlines()[-1]
 
 
-def test_after_close(machines: Cluster) -> None:
-    cluster = DanaCluster(name="closed", lease=20)
+def test_nodes_that_cannot_be_used(machines: Cluster, tmp_path: Path) -> None:
+    cluster = DanaCluster(
+        name="unusable", secrets=tmp_path / "none", lease=20, pool=PoolConfig(acquire_timeout=1)
+    )
+    with pytest.raises(ResourceError, match="no node of the Ray cluster was ready") as caught:
+        cluster.session()
+    assert f"{tmp_path / 'none'} cannot be read" in str(caught.value)
+    stats = cluster.stats()
+    assert not stats.nodes
+    assert "cannot be read" in "".join(stats.not_ready.values())
     cluster.close()
     cluster.close()
     assert repr(cluster) == "DanaCluster(closed)"

@@ -812,6 +812,16 @@ def test_texts_of_one_width_take_no_more_than_an_answer_may(dtype: str, kind: st
     assert made(100_000)[0] == cell
 
 
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s", "D"])
+@pytest.mark.parametrize("ticks", [-(2**63) + 1, -1, 0, 1, 2**63 - 1])
+def test_times_without_a_library_are_the_nearest_that_python_has(ticks: int, unit: str) -> None:
+    from opendxa.dana import tables_time
+
+    assert dt.timedelta.min <= tables_time.span(ticks, unit) <= dt.timedelta.max
+    assert isinstance(tables_time.naive(ticks, unit), dt.date)
+    assert tables_time.aware(ticks, unit).tzinfo is dt.timezone.utc
+
+
 def columns_of(of: str, cells: list[Any]) -> Any:
     from opendxa.dana.tables import incoming
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import django
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
-from django.views.decorators.http import require_POST
 
 from opendxa.dana import Limits, PoolConfig
 
@@ -65,16 +64,18 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from opendxa.dana.django import (  # noqa: E402
     event_stream,
     metrics,
+    plain,
     program_events,
     program_events_sync,
     ready,
 )
-from opendxa.dana.web.events import plain  # noqa: E402
 
 ASYNC = "DANA_ASYNC" in os.environ
 
 
 def program(request: HttpRequest) -> str:
+    if request.method != "POST":
+        raise BadRequest
     text: str = json.loads(request.body)["program"]
     return text
 
@@ -158,7 +159,7 @@ def echo(request: Any) -> HttpResponse:
 
 
 urlpatterns = [
-    path("run", require_POST(arun if ASYNC else run)),
+    path("run", arun if ASYNC else run),
     path("stream", astream if ASYNC else stream),
     path("say", asay if ASYNC else say),
     path("own-stream", aown_stream if ASYNC else own_stream),

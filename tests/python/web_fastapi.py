@@ -15,13 +15,14 @@ from opendxa.dana import Limits, PoolConfig, worker
 from opendxa.dana.fastapi import (
     PROBLEMS,
     DanaSession,
+    DanaThreadSession,
     EventStream,
     dana_lifespan,
     dana_router,
     install,
+    plain,
     program_events,
 )
-from opendxa.dana.web.events import plain
 
 if "WORKER" in os.environ:
     worker.PATH = os.environ["WORKER"]
@@ -79,6 +80,12 @@ app = FastAPI(
     )
 )
 app.include_router(dana_router(), prefix="/dana")
+
+if "MIDDLEWARE" in os.environ:
+
+    @app.middleware("http")
+    async def passes(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
 
 
 @app.post("/run", responses=PROBLEMS)
@@ -162,3 +169,12 @@ async def inner_run(d: DanaSession, program: Annotated[str, Body(embed=True)]) -
     if result.error is not None:
         raise result.error
     return {"value": result.result}
+
+
+@app.post("/plain-run")
+def plain_run(d: DanaThreadSession, program: Annotated[str, Body(embed=True)]) -> Any:
+    """A plain function, which runs on a thread."""
+    result = d.execute_string(program)
+    if result.error is not None:
+        raise result.error
+    return {"value": plain(result.result), "worker": d.sandbox.subprocess_pid}

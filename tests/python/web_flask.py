@@ -11,13 +11,12 @@ from flask import Flask, Request, Response, abort, request, stream_with_context
 from opendxa.dana import Limits, PoolConfig
 from opendxa.dana.flask import (
     DanaFlask,
-    current_dana,
     dana_blueprint,
     dana_session,
     event_stream,
+    plain,
     program_events,
 )
-from opendxa.dana.web.events import plain
 
 PARENT = os.getpid()
 
@@ -51,11 +50,12 @@ app.register_blueprint(dana_blueprint(), url_prefix="/dana")
 @app.post("/run")
 def run() -> Any:
     d = dana_session()
+    assert d is dana_session()
+    assert d.is_subprocess_isolated
     result = d.execute_string(request.get_json()["program"])
     if result.error is not None:
         raise result.error
     told = {"worker": d.sandbox.subprocess_pid, "host": os.getpid(), "preloaded": os.getpid() != PARENT}
-    assert current_dana.is_subprocess_isolated
     return {"value": plain(result.result), "level": d.isolation.level, **told}
 
 
@@ -73,8 +73,8 @@ def say() -> Response:
 def own_stream() -> Response:
     def lines() -> Iterator[str]:
         for number in range(3):
-            value = current_dana.execute_string(f"{number} * 2").result
-            yield f"{value} {current_dana.is_subprocess_isolated}\n"
+            value = dana_session().execute_string(f"{number} * 2").result
+            yield f"{value} {dana_session().is_subprocess_isolated}\n"
 
     return Response(stream_with_context(lines()))
 

@@ -12,14 +12,24 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "python"))
 
+import pandas  # noqa: F401 - what is loaded is used for tables that come back
+import polars  # noqa: F401
+import pyarrow  # noqa: F401
+
 import fake_worker
 from opendxa.dana._bridge import BUILD, Session
+from opendxa.dana.context import told_by
+from opendxa.dana.crossing import Types
+from opendxa.dana.description import Description, checked
 from opendxa.dana.exceptions import DanaError
+from opendxa.dana.imports import DanaModuleWrapper
 
 #: Seconds one turn may take, and how much longer the host may be on a busy machine.
 DEADLINE, GRACE = 0.5, 10.0
@@ -38,8 +48,58 @@ def attack(sessions: int, seed: int) -> Counter[str]:
 def _named(folder: Path, seed: int, ends: Counter[str]) -> None:
     try:
         _session(folder, seed, ends)
-    except AssertionError as error:
-        raise AssertionError(f"seed {seed}: {error}") from error
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
+
+
+@dataclass
+class Point:
+    """A class that the host bound."""
+
+    x: int | str
+    y: float | list[Any] | None = None
+
+
+class Colour(Enum):
+    """Another."""
+
+    RED = 1
+    PAIR = (1, 2)
+
+
+@dataclass
+class Tree:
+    """One that holds itself, in two ways."""
+
+    left: Tree | Point | list[Tree] | tuple[Tree, ...] | None
+    right: Any = None
+
+
+class Money:
+    """One with a converter."""
+
+    def __init__(self, cents: Any) -> None:
+        self.cents = cents
+
+
+def _types() -> Types:
+    types = Types()
+    for kind in (Point, Colour, Tree):
+        types.bind(kind)
+    types.register(Money, lambda it: {"cents": it.cents}, "Money", lambda fields: Money(fields["cents"]))
+    return types
+
+
+class _Interface:
+    """What a module asks of its session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def describe(self, module: str, again: bool) -> dict[str, Any]:
+        return checked(self._session, self._session.describe(module, again), of_module=True)
 
 
 def _session(folder: Path, seed: int, ends: Counter[str]) -> None:
@@ -66,8 +126,9 @@ def _session(folder: Path, seed: int, ends: Counter[str]) -> None:
         output=lambda turn, text: None,
         log=log,
         turn=lambda left: None,
-        startup_timeout=10,
+        startup_timeout=60,
     )
+    session.set_types(_types())
     for _ in range(TURNS):
         begin = time.monotonic()
         try:
@@ -97,7 +158,15 @@ def _turn(session: Session, chance: random.Random) -> None:
         case 2:
             session.set("x", {"a": [1, 2]})
         case 3:
-            session.snapshot()
+            told_by(session, session.snapshot())
+        case 4 | 5:
+            told = Description.of(checked(session, session.describe()), {})
+            assert not set("\x1b\x00\u202e\x07") & set(str(told)), str(told)
+        case 6 | 7:
+            module = DanaModuleWrapper("m", _Interface(session))  # type: ignore[arg-type]
+            for name in dir(module):
+                shown = str(getattr(getattr(module, name, None), "__doc__", ""))
+                assert "\x1b" not in shown, shown
         case _:
             session.run("x")
 

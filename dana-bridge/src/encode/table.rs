@@ -98,7 +98,8 @@ impl<'py> Sender<'_, 'py> {
     /// Appends an object of one of the libraries; false if it is none, or none that is known.
     pub(super) fn table(&mut self, value: &Bound<'py, PyAny>) -> Result<bool, Unsendable> {
         let kind = value.get_type();
-        if !is_of_library(&kind)? && !kind.hasattr(intern!(value.py(), "__arrow_c_stream__"))? {
+        let offers = || kind.hasattr(intern!(value.py(), "__arrow_c_stream__")).unwrap_or(false);
+        if !is_of_library(&kind) && !offers() {
             return Ok(false);
         }
         let told = outgoing(value)?;
@@ -209,17 +210,17 @@ fn numbers<'py>(kind: &str, unit: &str, data: &Bound<'py, PyAny>) -> Result<Buff
 }
 
 /// Whether a class, or one that it derives from, is of one of the libraries.
-fn is_of_library(kind: &Bound<'_, PyType>) -> PyResult<bool> {
-    for class in kind.mro() {
-        let module = class.getattr(intern!(kind.py(), "__module__"))?;
+fn is_of_library(kind: &Bound<'_, PyType>) -> bool {
+    for class in super::bases(kind) {
+        let Ok(module) = class.getattr(intern!(kind.py(), "__module__")) else { continue };
         let Ok(module) = module.cast::<PyString>() else { continue };
         let module = module.to_string_lossy();
         let first = module.split('.').next().unwrap_or_default();
         if LIBRARIES.contains(&first) {
-            return Ok(true);
+            return true;
         }
     }
-    Ok(false)
+    false
 }
 
 /// What Python says of the object: nothing, why it cannot be sent, another object in a list, or a table.

@@ -49,5 +49,6 @@ fn with_causes(error: &ErrorObj, causes: usize) -> Fault {
             Some(cause) if causes > 1 => Some(Box::new(with_causes(cause, causes - 1))),
             _ => None,
         },
+        assertion: error.assertion.clone(),
     }
 }

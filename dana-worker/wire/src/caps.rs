@@ -2,7 +2,8 @@
 //! direction; senders are held to it as readers are.
 
 use crate::message::{
-    Fault, Hello, HostFunction, Message, Outcome, Question, Start, Target, ToHost, ToWorker, TraceFrame,
+    Assertion, Fault, Hello, HostFunction, Message, Outcome, Question, Start, Target, ToHost, ToWorker,
+    TraceFrame,
 };
 use crate::name::NAME_BYTES;
 use crate::violation::{Allowance, Violation};
@@ -27,6 +28,12 @@ pub const LAYERS: usize = 64;
 pub const TRACE_FRAMES: usize = 256;
 /// Faults behind a fault.
 pub const CAUSES: usize = 8;
+
+/// Operands of a failed assertion, and parts of each that are told.
+pub const OPERANDS: usize = 24;
+pub const PARTS: usize = 256;
+/// Bytes of all texts of a failed assertion together.
+pub const ASSERTION_BYTES: usize = 64 << 10;
 
 /// A message that can stand at the head of a frame.
 pub trait Capped {
@@ -133,6 +140,10 @@ impl Fault {
                     clip(line, LINE_BYTES);
                 }
             }
+            // It is made to its caps where the assertion fails; what is not is left out.
+            if fault.assertion.as_deref().is_some_and(|assertion| check_assertion(assertion).is_err()) {
+                fault.assertion = None;
+            }
             if left == 0 {
                 fault.cause = None;
             }
@@ -199,11 +210,36 @@ fn check_fault(fault: &Fault, causes_left: usize) -> Result<(), Violation> {
         optional("file", frame.file.as_deref(), LINE_BYTES)?;
         optional("source", frame.source.as_deref(), LINE_BYTES)
     })?;
+    fault.assertion.as_deref().map_or(Ok(()), check_assertion)?;
     match (&fault.cause, causes_left.checked_sub(1)) {
         (None, _) => Ok(()),
         (Some(cause), Some(left)) => check_fault(cause, left),
         (Some(_), None) => Err(exceeded("cause", CAUSES)),
     }
+}
+
+fn check_assertion(assertion: &Assertion) -> Result<(), Violation> {
+    bytes("text", &assertion.text, LINE_BYTES)?;
+    count("operands", assertion.operands.len(), OPERANDS)?;
+    let mut total = 0_usize;
+    for operand in &assertion.operands {
+        bytes("text", &operand.text, LINE_BYTES)?;
+        count("parts", operand.parts.len(), PARTS)?;
+        if operand.start > operand.end {
+            return Err(exceeded("start", operand.end as usize));
+        }
+        count("end", operand.end as usize, assertion.text.len())?;
+        total = total.saturating_add(operand.text.len());
+        for part in &operand.parts {
+            bytes("key", &part.key, LINE_BYTES)?;
+            bytes("text", &part.text, LINE_BYTES)?;
+            total = total.saturating_add(part.key.len()).saturating_add(part.text.len());
+        }
+    }
+    count("assertion", total, ASSERTION_BYTES)?;
+    let Some(compared) = &assertion.compared else { return Ok(()) };
+    bytes("operator", &compared.operator, NAME_BYTES)?;
+    count("compared", compared.left.max(compared.right) as usize, assertion.operands.len().saturating_sub(1))
 }
 
 fn keywords(names: &[String]) -> Result<(), Violation> {

@@ -31,8 +31,8 @@ pub use budget::{
 };
 pub use build::BUILD;
 pub use caps::{
-    CAUSES, Capped, FUNCTIONS, HANDLES, KEYWORDS, LAYERS, LINE_BYTES, MESSAGE_BYTES, MESSAGES, TEXT_BYTES,
-    TRACE_FRAMES, clip,
+    ASSERTION_BYTES, CAUSES, Capped, FUNCTIONS, HANDLES, KEYWORDS, LAYERS, LINE_BYTES, MESSAGE_BYTES,
+    MESSAGES, OPERANDS, PARTS, TEXT_BYTES, TRACE_FRAMES, clip,
 };
 pub use datum::Datum;
 pub use encoder::{Encoder, OpenTable};
@@ -42,8 +42,9 @@ pub use literal::{
     ZONE_BYTES, Zone, days_in_month, is_duration, is_leap, is_zone_key,
 };
 pub use message::{
-    Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Outcome, PROTOCOL, Question,
-    SessionLimits, Start, Target, ToHost, ToWorker, TraceFrame, Usage,
+    Assertion, Compared, Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message, Operand,
+    Outcome, PROTOCOL, Part, Question, SessionLimits, Shape, Start, Target, ToHost, ToWorker, TraceFrame,
+    Usage,
 };
 pub use name::NAME_BYTES;
 pub use reader::{Reader, validate};

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this file and of the value encoding. Both sides refuse any other.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// From the host to its worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -207,6 +207,71 @@ pub struct Fault {
     pub ask: Option<u32>,
     /// The fault that was being handled.
     pub cause: Option<Box<Fault>>,
+    /// What a failed assertion found.
+    pub assertion: Option<Box<Assertion>>,
+}
+
+/// The condition of a failed assertion, and the values of parts of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    /// The condition as it is written.
+    pub text: String,
+    pub operands: Vec<Operand>,
+    /// Which of them were compared.
+    pub compared: Option<Compared>,
+}
+
+/// The comparison that an assertion is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compared {
+    /// Positions among the operands.
+    pub left: u32,
+    pub right: u32,
+    /// As it is written, such as `==`.
+    pub operator: String,
+}
+
+/// A part of a condition and its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operand {
+    /// Where it begins and ends in the condition's text, in characters.
+    pub start: u32,
+    pub end: u32,
+    /// The value as Dana prints it, or its beginning.
+    pub text: String,
+    pub shape: Shape,
+    /// What it consists of, or the first of that; of operands that were compared.
+    pub parts: Vec<Part>,
+    /// How many parts there are in all.
+    pub count: u32,
+}
+
+/// What the parts of a value are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    #[default]
+    Plain,
+    /// One part: the text itself.
+    Text,
+    /// In an order, without keys.
+    Items,
+    /// In no order, without keys.
+    Members,
+    /// With keys as Dana prints them.
+    Pairs,
+    /// With names of fields as keys.
+    Fields,
+}
+
+/// One of what a value consists of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    pub key: String,
+    pub text: String,
 }
 
 /// One call on the way to a fault.

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 __all__ = [
     "BUILD",
@@ -9,7 +9,10 @@ __all__ = [
     "Function",
     "Session",
     "Struct",
+    "findings",
+    "format_source",
     "is_complete",
+    "lint_codes",
     "pool_configure",
     "pool_empty",
     "pool_stats",
@@ -24,7 +27,14 @@ FUNCTIONS: int
 NAME_BYTES: int
 
 def taken(name: str) -> str | None: ...
+
+# Code, message, hint, line, column, last line, column behind the end.
+_Told: TypeAlias = tuple[str, str, str | None, int, int, int, int]
+
 def is_complete(source: str) -> bool: ...
+def findings(source: str, defined: Sequence[str], exporting: bool) -> list[_Told]: ...
+def format_source(source: str) -> str | _Told: ...
+def lint_codes() -> list[tuple[str, str, str]]: ...
 def restore_structs() -> None: ...
 def pool_configure(
     *, min_idle: int, max_workers: int, acquire_timeout: float, idle_timeout: float, eager: bool

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exceptions import BodyTooLargeError, ConfigurationError, DanaError
 from .limits import Limits
-from .web.events import Event, event_stream, program_events
+from .web.events import Event, event_stream, plain, program_events
 from .web.exchange import Exchange, Inbox, Message, Receive, Scope, Send
 from .web.health import metrics, readiness
 from .web.problems import Problem, log, problem_of
@@ -41,6 +41,7 @@ __all__ = [
     "dana_session",
     "event_stream",
     "metrics",
+    "plain",
     "problem_of",
     "program_events",
     "readiness",
@@ -57,13 +58,18 @@ _log = logging.getLogger("opendxa.dana.web")
 
 async def dana_session(scope: Scope) -> AsyncDana:
     """Return the session of a request, opened when it is first asked for; it is closed after the answer."""
+    return await exchange_of(scope).session()
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return what an application keeps of a request's sessions."""
     exchange = scope.get("dana")
     if not isinstance(exchange, Exchange):
         raise ConfigurationError(
             "this application has no Dana sessions\n"
             "Hint: wrap it in DanaMiddleware, or give FastAPI(lifespan=dana_lifespan()) and have it started"
         )
-    return await exchange.session()
+    return exchange
 
 
 class DanaMiddleware:
@@ -131,7 +137,7 @@ class DanaMiddleware:
             partial(self._tenant, scope) if self._tenant is not None else None,
             partial(self._limits, scope) if self._limits is not None else None,
         )
-        scope = {**scope, "dana": exchange}
+        scope["dana"] = exchange  # not in a copy: who is outside reads there which route it was
         self._open.add(exchange)
         try:
             await with_problems(self.app, exchange, scope, inbox.receive, send)
@@ -167,7 +173,7 @@ class DanaMiddleware:
         try:
             await self.app(scope, next_message, answered)
         except Exception:
-            if "lifespan.startup.complete" in told:
+            if told:
                 await self.stop()
                 raise
             # It has no lifespan, and the server goes on without: so does this.

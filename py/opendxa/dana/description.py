@@ -32,9 +32,11 @@ _STARS: Final[dict[object, str]] = {
 class Callee:
     """A function, and how it is called."""
 
+    #: Its name, as programs write it.
     name: str
     #: As it is written in Dana, or in Python for a function of the host; ``(...)`` where it is not known.
     signature: str
+    #: Its documentation; None without any.
     doc: str | None = None
     #: A call goes on while the program does, which waits where it looks at the value.
     background: bool = False
@@ -47,12 +49,15 @@ class Callee:
 class Type:
     """A type of the program: its fields and methods."""
 
+    #: Its name.
     name: str
     #: ``struct``, ``resource``, ``agent`` or ``workflow``.
     kind: str
     #: Fields as they are written: ``price: float = 1.0``.
     fields: tuple[str, ...]
+    #: Functions that take it first, or stand in its body.
     methods: tuple[Callee, ...] = ()
+    #: Its documentation; None without any.
     doc: str | None = None
 
     def __str__(self) -> str:
@@ -66,6 +71,7 @@ class Description:
 
     #: Functions that the program defined, or imported by name.
     functions: tuple[Callee, ...] = ()
+    #: Types that the program defined.
     types: tuple[Type, ...] = ()
     #: Variables, and the names of their types.
     values: dict[str, str] = field(default_factory=dict)

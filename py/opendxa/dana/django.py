@@ -43,7 +43,7 @@ except ModuleNotFoundError as _missing:
 from .async_dana import AsyncDana
 from .exceptions import BodyTooLargeError, ConfigurationError, DanaError
 from .limits import Limits
-from .web.events import HEADERS, MEDIA_TYPE, Event, program_events
+from .web.events import HEADERS, MEDIA_TYPE, Event, plain, program_events
 from .web.events import event_stream as events_of
 from .web.health import METRICS_TYPE, ready_now
 from .web.health import metrics as figures
@@ -62,6 +62,7 @@ __all__ = [
     "Event",
     "event_stream",
     "metrics",
+    "plain",
     "problem_of",
     "program_events",
     "program_events_sync",
@@ -286,8 +287,8 @@ class _AsyncClosing:
         """End both."""
         try:
             for closed in (self._pieces, self._content):
-                close = getattr(closed, "aclose", None)
-                if callable(close):
+                close: Any = getattr(closed, "aclose", None)
+                if close is not None:
                     await close()
         finally:
             await self._visits.aclose()

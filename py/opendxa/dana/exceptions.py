@@ -6,7 +6,7 @@ caret, the calls that led there, and a hint if there is one. Its `__traceback__`
 calls; its `__notes__` say what the text does not: what a limit counted, where else to look. Every error can
 be pickled and copied with its attributes.
 
-```
+```text
 DanaError
 ├── DanaCallError              a Dana program, or the call of one, failed; the session goes on
 │   ├── ParseError             the text is no Dana program; nothing of it ran
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .fault import Fault
+    from .fault import Assertion, Fault
 
 __all__ = [
     "AgentError",
@@ -175,6 +175,11 @@ class DanaCallError(DanaError):
     def column(self) -> int | None:
         """Column of the failure, from 1."""
         return (self.fault.column or None) if self.fault else None
+
+    @property
+    def assertion(self) -> Assertion | None:
+        """What a failed ``assert`` found: values of parts of its condition. No text of the error has them."""
+        return self.fault.assertion if self.fault else None
 
     @property
     def traceback_str(self) -> str:
@@ -406,8 +411,9 @@ class BodyTooLargeError(DanaError):
     """The body of a request to a web service is larger than it takes: see ``max_body`` in docs/WEB.md."""
 
 
-# Names of the older package. What they told apart is told by `DanaCallError.kind` and by `ModelError.status`.
+#: An older name of `DanaCallError`. What the older classes told apart, `DanaCallError.kind` tells.
 SandboxError = EnhancedDanaError = ReasoningError = AgentError = FunctionRegistryError = DanaCallError
+#: An older name of `ModelError`. What the older classes told apart, `ModelError.status` tells.
 LLMError = LLMProviderError = LLMResponseError = NetworkError = ModelError
 
 

@@ -32,8 +32,9 @@ except ModuleNotFoundError as _missing:
 from . import asgi
 from .asgi import DanaMiddleware
 from .async_dana import AsyncDana
+from .dana_module import Dana
 from .limits import Limits
-from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, program_events
+from .web.events import HEADERS, MEDIA_TYPE, Event, event_stream, plain, program_events
 from .web.exchange import Exchange
 from .web.health import METRICS_TYPE, metrics, readiness
 from .web.problems import MEDIA_TYPE as PROBLEM_TYPE
@@ -50,13 +51,16 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "DanaSession",
+    "DanaThreadSession",
     "Event",
     "EventStream",
     "dana_lifespan",
     "dana_router",
     "dana_session",
+    "dana_thread_session",
     "event_stream",
     "install",
+    "plain",
     "problem_of",
     "program_events",
 ]
@@ -81,26 +85,29 @@ def dana_lifespan(
     checked_function(tenant, "tenant")
     if not isinstance(limits, Limits):
         checked_function(limits, "limits")
-    # Settings that make no sense are refused here, not when a server starts.
-    middleware = DanaMiddleware(
-        _no_application,
-        tenant=_of_connection(tenant),
-        limits=limits if isinstance(limits, Limits) else _of_connection(limits),
-        **settings,
-    )
+
+    def middleware(app: asgi.App) -> DanaMiddleware:
+        return DanaMiddleware(
+            app,
+            tenant=_of_connection(tenant),
+            limits=limits if isinstance(limits, Limits) else _of_connection(limits),
+            **settings,
+        )
+
+    middleware(_no_application)  # settings that make no sense are refused here, not when a server starts
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await middleware.start()
         router = app.router
         before = router.middleware_stack
-        middleware.app = before
-        router.middleware_stack = middleware
-        app.state.dana = middleware.service
+        here = middleware(before)
+        await here.start()
+        # Inside of what an application puts round its routes: the handlers for errors of its own come first.
+        router.middleware_stack = here
         try:
             yield
         finally:
-            await middleware.stop()
+            await here.stop()
             router.middleware_stack = before
 
     return lifespan
@@ -119,8 +126,15 @@ async def dana_session(connection: HTTPConnection) -> AsyncDana:
     return await asgi.dana_session(connection.scope)
 
 
-#: The annotation of a parameter that gets the request's session.
+async def dana_thread_session(connection: HTTPConnection) -> Dana:
+    """Return a session for a plain ``def`` route: a dependency, as `dana_session` is for ``async def``."""
+    return await asgi.exchange_of(connection.scope).thread_session()
+
+
+#: The annotation of a parameter that gets the request's session, in an ``async def`` route.
 DanaSession = Annotated[AsyncDana, Depends(dana_session)]
+#: The same in a plain ``def`` route, which FastAPI runs on a thread.
+DanaThreadSession = Annotated[Dana, Depends(dana_thread_session)]
 
 
 class EventStream(Response):
@@ -130,7 +144,7 @@ class EventStream(Response):
     away, what makes the pieces is ended at once.
     """
 
-    media_type = MEDIA_TYPE
+    media_type: str | None = MEDIA_TYPE
 
     def __init__(
         self,
@@ -144,8 +158,7 @@ class EventStream(Response):
     ) -> None:
         self._stream = asgi.EventStream(source, usage=usage, heartbeat=heartbeat, retry=retry)
         super().__init__(None, status_code, {**HEADERS, **(headers or {})}, MEDIA_TYPE)
-        # A stream has no length.
-        self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        del self.headers["content-length"]  # a stream has none
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""

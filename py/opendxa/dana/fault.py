@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Fault", "Span", "TraceFrame", "describe_trace", "one_line", "place", "read", "said", "visible"]
+__all__ = [
+    "Assertion",
+    "Fault",
+    "Operand",
+    "Span",
+    "TraceFrame",
+    "describe_trace",
+    "one_line",
+    "place",
+    "read",
+    "said",
+    "visible",
+]
 
 _WORD: Final = re.compile(r"\w+")
 #: Longest piece of a source line that is shown, in characters; longer lines are cut around the caret.
@@ -34,9 +46,13 @@ _SAID: Final = 4000
 class Span:
     """A piece of a source, from 1; 0 is unknown. It ends in the last line, before the last column."""
 
+    #: The first line.
     line: int
+    #: The column of its first character.
     column: int
+    #: The last line.
     end_line: int
+    #: The column after its last character.
     end_column: int
 
 
@@ -44,11 +60,48 @@ class Span:
 class TraceFrame:
     """One call that was active when a Dana program failed. Lines and columns count from 1; 0 is unknown."""
 
+    #: The function's name; that of the program or module for its top level.
     function: str
+    #: The file, or the name that the source text was given; None where there is none.
     file: str | None = None
+    #: The line that was being executed.
     line: int = 0
+    #: The column in it.
     column: int = 0
+    #: The source line, where the worker sent it.
     source: str | None = None
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A part of the condition of a failed assertion, and its value as Dana prints it.
+
+    Texts are cut to a length, and are the program's as they are: escape them before they are shown.
+    """
+
+    #: Where it stands in the condition's text.
+    start: int
+    end: int
+    #: The value, or its beginning.
+    text: str = field(repr=False)
+    #: What `parts` are: ``items`` and ``members`` without keys, ``pairs`` and ``fields`` with keys, ``text``
+    #: one part, the text itself, or ``plain``: none.
+    shape: str = "plain"
+    #: The first of the parts of an operand that was compared, each a key and a value as Dana prints them.
+    parts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    #: How many parts there are in all.
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """What a failed assertion found: its condition, and values of parts of it. They may be secret."""
+
+    #: The condition as it is written.
+    text: str
+    operands: tuple[Operand, ...] = ()
+    #: Left operand, operator and right operand, where the assertion failed in a comparison.
+    compared: tuple[Operand, str, Operand] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +110,17 @@ class Fault:
 
     #: Name of the Dana error type, for example ``ZeroDivisionError``.
     kind: str
+    #: What went wrong, without the kind.
     message: str
+    #: The file, or the name that the source text was given.
     file: str | None = None
+    #: Line of the failure.
     line: int = 0
+    #: Column of the failure.
     column: int = 0
     #: The source line.
     excerpt: str | None = None
+    #: What may help, in words.
     hint: str | None = None
     #: Outermost call first.
     trace: tuple[TraceFrame, ...] = field(default=())
@@ -70,7 +128,10 @@ class Fault:
     limit: str | None = None
     #: The text could not be parsed; nothing of it ran.
     syntax: bool = False
+    #: The fault that was being handled when this one came up.
     cause: Fault | None = None
+    #: What a failed assertion found. It is in no text: values may be secret.
+    assertion: Assertion | None = field(default=None, repr=False)
 
     @property
     def span(self) -> Span:
@@ -124,7 +185,30 @@ def read(data: Mapping[str, Any]) -> Fault:
         limit=str(limit).lower() if limit else None,
         syntax=bool(data.get("syntax")),
         cause=read(cause) if cause else None,
+        assertion=_assertion(data.get("assertion")),
     )
+
+
+def _assertion(data: Mapping[str, Any] | None) -> Assertion | None:
+    """Read what a failed assertion found; its caps were checked with the frame."""
+    if not data:
+        return None
+    operands = tuple(
+        Operand(
+            start=int(told["start"]),
+            end=int(told["end"]),
+            text=str(told["text"]),
+            shape=str(told["shape"]),
+            parts=tuple((str(key), str(text)) for key, text in told["parts"]),
+            count=int(told["count"]),
+        )
+        for told in data["operands"]
+    )
+    compared = data.get("compared")
+    if compared is not None:
+        left, operator, right = compared
+        compared = (operands[left], str(operator), operands[right])
+    return Assertion(str(data["text"]), operands, compared)
 
 
 def end_of_word(line: str | None, column: int) -> int:

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, cast
 try:
     from flask import Blueprint, Flask, Request, Response, current_app, g, request
     from werkzeug.exceptions import RequestEntityTooLarge
-    from werkzeug.local import LocalProxy
 except ModuleNotFoundError as _missing:
     raise ModuleNotFoundError(
         f"Flask is not installed ({_missing})\nHint: pip install 'dana-bridge[flask]'", name=_missing.name
@@ -32,7 +31,7 @@ except ModuleNotFoundError as _missing:
 
 from .exceptions import BodyTooLargeError, ConfigurationError, DanaError
 from .limits import Limits
-from .web.events import HEADERS, MEDIA_TYPE, Event
+from .web.events import HEADERS, MEDIA_TYPE, Event, plain
 from .web.health import METRICS_TYPE, metrics, ready_now
 from .web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from .web.problems import log, problem_of
@@ -49,10 +48,10 @@ if TYPE_CHECKING:
 __all__ = [
     "DanaFlask",
     "Event",
-    "current_dana",
     "dana_blueprint",
     "dana_session",
     "event_stream",
+    "plain",
     "problem_of",
     "program_events",
 ]
@@ -135,10 +134,6 @@ class DanaFlask:
 def dana_session() -> Dana:
     """Return the session of the request at hand, opened when it is first asked for."""
     return _extension().session()
-
-
-#: The session of the request at hand: `dana_session`, without the brackets.
-current_dana: Dana = cast("Dana", LocalProxy(dana_session))
 
 
 def event_stream(

@@ -78,8 +78,11 @@ def _strength(level: str) -> int:
 class Layer:
     """One wall: whether it was wanted, whether it stands, and how that is known."""
 
+    #: As in the table of layers in SECURITY.md: ``seccomp``, ``landlock``, ...
     name: str
+    #: Whether the level that was asked for has it.
     wanted: bool
+    #: Whether it stands. Without evidence it does not.
     in_force: bool
     #: Where the host looked, for example ``/proc/<pid>/status Seccomp``.
     evidence: str = ""
@@ -95,6 +98,7 @@ class IsolationReport:
 
     #: ``none`` (inside the host process), or the name of the level that the layers in force add up to.
     level: IsolationLevel
+    #: Every layer there is, in the order in which they are applied.
     layers: tuple[Layer, ...] = ()
     #: The worker's process id, None when there is no worker.
     pid: int | None = None

@@ -23,6 +23,8 @@ __all__ = ["Place", "find", "list_available", "locate", "read", "usual_places"]
 MAX_SOURCE: Final = 4 * 2**20
 #: Names looked at in a folder without ``__init__.na`` and below, to see whether it holds Dana files.
 MAX_NAMES: Final = 10_000
+#: Most names in a module's full name: each is looked for below all that stand before it.
+MAX_PARTS: Final = 64
 #: Folders to search, separated as in PATH.
 PATH_VARIABLE: Final = "DANAPATH"
 
@@ -75,8 +77,8 @@ def locate(name: str, roots: Iterable[Path]) -> Place | None:
     Raises `ModuleNotFoundError` for what is no name.
     """
     parts = name.split(".")
-    if not all(part.isascii() and part.isidentifier() for part in parts):
-        raise ModuleNotFoundError(f"{name!r} is not a module name")
+    if len(parts) > MAX_PARTS or not all(part.isascii() and part.isidentifier() for part in parts):
+        raise ModuleNotFoundError(f"{name[:200]!r} is not a module name")
     roots = list(roots)
     for depth in range(1, len(parts)):
         roots = _holding(parts[:depth], roots, ".".join(parts[:depth]))

@@ -86,11 +86,13 @@ class PoolStats:
     failed: int
     #: Spares that were ended because nobody asked for them, or to make room.
     retired: int
-    #: Sessions that had to wait, and those that waited in vain.
+    #: Sessions that had to wait.
     waits: int
+    #: Those of them that waited in vain, for `PoolConfig.acquire_timeout`.
     timeouts: int
-    #: Seconds that sessions waited: all together, and the longest.
+    #: Seconds that all sessions waited together.
     waited: float
+    #: Seconds that the one waited that waited longest.
     longest_wait: float
     #: Sessions that did not end in order, by reason: ``crashed``, ``killed``, ``violation``, ``lost``,
     #: ``protocol``, or the limit that ended them: ``cpu``, ``deadline``, ``steps``, ``memory``, ``output``,

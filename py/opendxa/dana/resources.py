@@ -38,7 +38,9 @@ class Resource:
     ``close()`` is cancelled after 10 seconds.
     """
 
+    #: Makes the object: a class, or a function.
     open: Callable[..., Any]
+    #: Names of methods that programs may call.
     methods: Iterable[str]
 
 

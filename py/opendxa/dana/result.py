@@ -32,7 +32,9 @@ class Usage:
     model_calls: int = 0
     #: Tries that failed and were repeated or given up; their tokens count where the server reported them.
     failed_attempts: int = 0
+    #: Tokens of questions to models, as far as the servers reported them.
     input_tokens: int = 0
+    #: Tokens of their answers.
     output_tokens: int = 0
     #: Answers that came from a cache, or from an equal question of somebody else's; they took no tokens.
     cached_answers: int = 0
@@ -59,6 +61,7 @@ class Usage:
 class ExecutionResult:
     """Outcome of an execution. ``str()`` is ``Success: <result>`` or ``Error: <error>``."""
 
+    #: Whether the program came to its end.
     success: bool
     #: Value of the last statement, as a plain Python value; None after a failure.
     result: Any = None

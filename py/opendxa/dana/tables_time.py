@@ -13,14 +13,15 @@ __all__ = ["NOTHING", "ZONE", "aware", "naive", "span"]
 #: The ticks of no time.
 NOTHING: Final = -(1 << 63)
 
-#: What a time zone of a table may be called: an offset, or a name as the database of time zones has them. Some
-#: libraries open a file where a name is a path, or says that it is `dateutil`'s.
+#: What a time zone of a table may be called: an offset, or a name as the database of time zones has them.
+#: Some libraries open a file where a name is a path, or says that it is `dateutil`'s.
 ZONE: Final = (
     r"(?:UTC)?[+\-]\d\d:\d\d(?::\d\d)?"
     r"|(?!dateutil/)[A-Za-z][A-Za-z0-9_+\-]{0,31}(?:/[A-Za-z0-9_+\-]{1,32}){0,3}"
 )
 
 _EPOCH: Final = datetime(1970, 1, 1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _MICROSECONDS: Final = {"us": 1, "ms": 1_000, "s": 1_000_000, "D": 86_400_000_000}
 
 
@@ -30,15 +31,14 @@ def _micros(ticks: int, unit: str) -> int:
 
 def span(ticks: int, unit: str) -> timedelta:
     """Return the span of so many ticks."""
-    most = timedelta.max // timedelta(microseconds=1)
-    return timedelta(microseconds=max(-most, min(most, _micros(ticks, unit))))
+    least, most = timedelta.min // _MICROSECOND, timedelta.max // _MICROSECOND
+    return timedelta(microseconds=max(least, min(most, _micros(ticks, unit))))
 
 
 def naive(ticks: int, unit: str) -> datetime | date:
     """Return the time that is so many ticks after 1970; a date if they are days."""
     micros = _micros(ticks, unit)
-    least = (datetime.min - _EPOCH) // timedelta(microseconds=1)
-    most = (datetime.max - _EPOCH) // timedelta(microseconds=1)
+    least, most = (datetime.min - _EPOCH) // _MICROSECOND, (datetime.max - _EPOCH) // _MICROSECOND
     time = _EPOCH + timedelta(microseconds=max(least, min(most, micros)))
     return time.date() if unit == "D" else time
 

@@ -48,6 +48,7 @@ class DanaType(Enum):
     ANY = "any"
 
 
+#: The type in Dana of each type of Python that has one.
 PYTHON_TO_DANA_TYPES: Final[dict[type, DanaType]] = {
     int: DanaType.INT,
     float: DanaType.FLOAT,
@@ -59,6 +60,7 @@ PYTHON_TO_DANA_TYPES: Final[dict[type, DanaType]] = {
     set: DanaType.SET,
     type(None): DanaType.NULL,
 }
+#: The other way round.
 DANA_TO_PYTHON_TYPES: Final[dict[DanaType, type]] = {
     **{dana: python for python, dana in PYTHON_TO_DANA_TYPES.items()},
     DanaType.ANY: object,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::Unit;
+use super::assertion::Probe;
 use super::code::{AttrSite, CallSite, Code, Handler, Note, ParamDef, Shape, Template};
 use super::numbers::NumberMap;
 use super::op::Op;
@@ -93,6 +94,8 @@ pub(super) struct Build<'u, 't> {
     pub placeholder: Option<u8>,
     /// Constants kept in registers while a loop runs.
     pub hoisted: Vec<(ExprId, u8)>,
+    /// Which registers hold the values of an assertion's condition, while that is being compiled.
+    pub probe: Option<Probe>,
     /// The note of the typed assignment whose value is being compiled.
     pub expect: Option<u32>,
     constants: HashMap<ConstKey, u32>,
@@ -131,6 +134,7 @@ impl<'u, 't> Build<'u, 't> {
             exact: top,
             placeholder: None,
             hoisted: Vec::new(),
+            probe: None,
             expect: None,
             constants: HashMap::new(),
             code,

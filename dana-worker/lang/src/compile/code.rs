@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 
 use super::op::Op;
 use crate::library::native::Native;
-use crate::syntax::span::Source;
+use crate::syntax::span::{Source, Span};
 use crate::value::structure::{Annotation, StructKind};
 use crate::value::{FuncObj, Raise, Value, hash};
 
@@ -35,6 +35,7 @@ pub struct Code {
     pub notes: Vec<Note>,
     pub kinds: Vec<Vec<Rc<str>>>,
     pub imports: Vec<ImportSite>,
+    pub assertions: Vec<AssertionSite>,
     /// Innermost first.
     pub handlers: Vec<Handler>,
     /// Top-level variables that live in registers while this runs: register and slot.
@@ -85,6 +86,7 @@ impl Code {
             notes: Vec::new(),
             kinds: Vec::new(),
             imports: Vec::new(),
+            assertions: Vec::new(),
             handlers: Vec::new(),
             residents: Vec::new(),
             registers: 0,
@@ -212,6 +214,14 @@ pub struct ImportSite {
     pub python: bool,
     /// `import a.b` without an alias binds `a`.
     pub root: bool,
+}
+
+/// Where an assertion fails, and which registers hold values of parts of its condition then.
+pub struct AssertionSite {
+    pub condition: Span,
+    pub operands: Vec<(Span, u8)>,
+    /// Two of them, and how they are compared.
+    pub compared: Option<(u8, u8, &'static str)>,
 }
 
 /// Where an error in a range of instructions continues.

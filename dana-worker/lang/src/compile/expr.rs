@@ -18,8 +18,6 @@ use crate::value::Value;
 
 /// How many elements of a literal are collected in registers at once.
 const CHUNK: usize = 30;
-/// Builtins that the released Dana does not have: a program's own function of the name comes first.
-const REPLACEABLE: [&str; 7] = ["map", "filter", "zip", "dict", "tuple", "chr", "ord"];
 /// Arguments one call may have.
 const ARGUMENTS: usize = 100;
 
@@ -317,16 +315,7 @@ impl Build<'_, '_> {
                     BinaryOp::FloorDivide => Op::FloorDiv { a, b, c },
                     BinaryOp::Modulo => Op::Mod { a, b, c },
                     BinaryOp::Power => Op::Pow { a, b, c },
-                    BinaryOp::Less => Op::Compare { a, b, c, how: Compare::Less },
-                    BinaryOp::Greater => Op::Compare { a, b, c, how: Compare::Greater },
-                    BinaryOp::LessEqual => Op::Compare { a, b, c, how: Compare::LessEqual },
-                    BinaryOp::GreaterEqual => Op::Compare { a, b, c, how: Compare::GreaterEqual },
-                    BinaryOp::Equal => Op::Compare { a, b, c, how: Compare::Equal },
-                    BinaryOp::NotEqual => Op::Compare { a, b, c, how: Compare::NotEqual },
-                    BinaryOp::In => Op::Compare { a, b, c, how: Compare::In },
-                    BinaryOp::NotIn => Op::Compare { a, b, c, how: Compare::NotIn },
-                    BinaryOp::Is => Op::Compare { a, b, c, how: Compare::Is },
-                    BinaryOp::IsNot => Op::Compare { a, b, c, how: Compare::IsNot },
+                    op => compare(op, a, b, c),
                 });
             }
         }
@@ -351,7 +340,13 @@ impl Build<'_, '_> {
                     }
                 } else {
                     let other = self.label();
+                    let uncertain = self.probe.as_ref().is_some_and(|probe| probe.uncertain);
                     for (at, item) in items.iter().enumerate() {
+                        if at > 0
+                            && let Some(probe) = &mut self.probe
+                        {
+                            probe.uncertain = true;
+                        }
                         if at + 1 == items.len() {
                             self.branch(*item, sense, false, to)?;
                         } else {
@@ -359,6 +354,9 @@ impl Build<'_, '_> {
                         }
                     }
                     self.bind(other);
+                    if let Some(probe) = &mut self.probe {
+                        probe.uncertain = uncertain;
+                    }
                 }
             }
             ExprKind::Unary(UnaryOp::Not, operand) => self.branch(operand, !sense, false, to)?,
@@ -369,8 +367,10 @@ impl Build<'_, '_> {
             }
             ExprKind::Binary { first, rest } if self.compares(tree.list(rest)) => {
                 let step = tree.list(rest)[0];
+                let mut probe = self.probe.take();
                 let b = self.operand(first)?;
                 self.place = step.span.start;
+                let mut right = None;
                 if let Some(i) = self.small(step.operand).and_then(|i| i8::try_from(i).ok()) {
                     self.place = step.span.start;
                     let to = to.0;
@@ -384,6 +384,7 @@ impl Build<'_, '_> {
                     });
                 } else {
                     let c = self.operand(step.operand)?;
+                    right = Some((step.operand, c));
                     self.place = step.span.start;
                     let to = to.0;
                     self.emit(match step.op {
@@ -395,9 +396,32 @@ impl Build<'_, '_> {
                         _ => Op::JumpEqual { sense: !sense, b, c, to },
                     });
                 }
+                if let Some(probe) = &mut probe {
+                    probe.comparison(step.op, (first, b), right, self.next);
+                }
+                self.probe = probe;
             }
             _ => {
-                let a = self.operand(id)?;
+                let mut probe = self.probe.take();
+                let a = match (&mut probe, node.kind) {
+                    (Some(probe), ExprKind::Binary { first, rest }) if self.tests(tree.list(rest)) => {
+                        let step = tree.list(rest)[0];
+                        let a = self.temp()?;
+                        let b = self.operand(first)?;
+                        let c = self.operand(step.operand)?;
+                        self.place = step.span.start;
+                        self.emit(compare(step.op, a, b, c));
+                        probe.comparison(step.op, (first, b), Some((step.operand, c)), self.next);
+                        a
+                    }
+                    (Some(probe), _) => {
+                        let a = self.operand(id)?;
+                        probe.truth(id, a, self.next);
+                        a
+                    }
+                    (None, _) => self.operand(id)?,
+                };
+                self.probe = probe;
                 self.place = node.span.start;
                 let to = to.0;
                 self.emit(match (sense, fuzzy) {
@@ -409,7 +433,16 @@ impl Build<'_, '_> {
             }
         }
         self.next = mark;
+        if let Some(probe) = &self.probe {
+            // What was found must stay until it is known that the assertion failed.
+            self.next = self.next.max(probe.free);
+        }
         Ok(())
+    }
+
+    /// A single test that gives a truth value and has no jump of its own.
+    fn tests(&self, rest: &[Step]) -> bool {
+        matches!(rest, [Step { op: BinaryOp::In | BinaryOp::NotIn | BinaryOp::Is | BinaryOp::IsNot, .. }])
     }
 
     fn compares(&self, rest: &[Step]) -> bool {
@@ -587,7 +620,7 @@ impl Build<'_, '_> {
         let tree = self.unit.tree;
         let text = tree.name(name);
         let expect = self.expect.take();
-        let native = library::builtin(text).filter(|native| native.protected && !REPLACEABLE.contains(&text));
+        let native = library::protected(text);
         if let Some(native) = native {
             let first = self.next as u8;
             let (count, keywords) = self.arguments(arguments)?;
@@ -722,4 +755,21 @@ impl Build<'_, '_> {
         self.next = mark;
         Ok(())
     }
+}
+
+/// The instruction of a comparison.
+fn compare(op: BinaryOp, a: u8, b: u8, c: u8) -> Op {
+    let how = match op {
+        BinaryOp::Less => Compare::Less,
+        BinaryOp::Greater => Compare::Greater,
+        BinaryOp::LessEqual => Compare::LessEqual,
+        BinaryOp::GreaterEqual => Compare::GreaterEqual,
+        BinaryOp::NotEqual => Compare::NotEqual,
+        BinaryOp::In => Compare::In,
+        BinaryOp::NotIn => Compare::NotIn,
+        BinaryOp::Is => Compare::Is,
+        BinaryOp::IsNot => Compare::IsNot,
+        _ => Compare::Equal,
+    };
+    Op::Compare { a, b, c, how }
 }

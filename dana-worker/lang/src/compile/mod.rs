@@ -1,5 +1,6 @@
 //! From the syntax tree to code for the register machine.
 
+mod assertion;
 mod build;
 pub mod code;
 mod define;

@@ -504,8 +504,10 @@ pub enum Op {
         a: u8,
     },
     ReraiseNothing,
+    /// `a` has the message, `b` which of the code's assertions it is.
     AssertFailed {
         a: u8,
+        b: u8,
     },
     /// Jumps when the error in `a` is none of the kinds.
     JumpUnlessKind {

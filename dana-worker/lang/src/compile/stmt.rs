@@ -164,16 +164,7 @@ impl Build<'_, '_> {
                 self.definite = u128::MAX;
             }
             StmtKind::Assert { condition, message } => {
-                let fine = self.label();
-                self.branch(condition, true, false, fine)?;
-                let a = self.temp()?;
-                match message {
-                    Some(message) => self.expr(message, a)?,
-                    None => self.emit(Op::Unset { a }),
-                }
-                self.place = stmt.span.start;
-                self.emit(Op::AssertFailed { a });
-                self.bind(fine);
+                self.assertion(condition, message, stmt.span.start)?;
                 self.settle_none(want);
             }
         }

@@ -74,8 +74,13 @@ static BLOCKED: &[(&str, Category, &str)] = &[
 
 /// The error for calling a name that is refused on purpose.
 pub fn blocked(name: &str) -> Option<Raise> {
+    refused(name).map(Raise::sandbox)
+}
+
+/// What is said of a name that is refused on purpose.
+pub fn refused(name: &str) -> Option<String> {
     let (_, category, instead) = BLOCKED.iter().find(|(blocked, _, _)| *blocked == name)?;
-    Some(Raise::sandbox(format!("'{name}' is not available in Dana ({}): {instead}", category.text())))
+    Some(format!("'{name}' is not available in Dana ({}): {instead}", category.text()))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ mod sort;
 mod str_methods;
 mod table_methods;
 
-pub use blocked::blocked;
+pub use blocked::{blocked, refused};
 pub(crate) use convert::{to_float, to_int};
 pub(crate) use exceptions::constructs;
 pub use format::{converted, format, percent};
@@ -59,6 +59,14 @@ pub(crate) fn builtins() -> impl Iterator<Item = &'static Native> {
 /// A builtin function.
 pub fn builtin(name: &str) -> Option<&'static Native> {
     builtins().find(|native| native.name == name)
+}
+
+/// Builtins that the released Dana does not have: a program's own function of the name comes first.
+const REPLACEABLE: [&str; 7] = ["map", "filter", "zip", "dict", "tuple", "chr", "ord"];
+
+/// The builtin function that a call of the name always is, whatever a program defines.
+pub(crate) fn protected(name: &str) -> Option<&'static Native> {
+    builtin(name).filter(|native| native.protected && !REPLACEABLE.contains(&name))
 }
 
 /// Whether a text is an identifier.

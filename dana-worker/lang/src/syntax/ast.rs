@@ -49,7 +49,7 @@ pub struct Expr {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ExprKind {
     None,
     True,
@@ -160,13 +160,13 @@ pub struct Step {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arm {
     pub value: ExprId,
     pub condition: ExprId,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
     pub key: ExprId,
     pub value: ExprId,
@@ -179,7 +179,7 @@ pub struct Link {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LinkKind {
     /// `.name`, not followed by a call.
     Attribute(Name),
@@ -192,7 +192,7 @@ pub enum LinkKind {
     Subscripts(List<Subscript>),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Subscript {
     Index(ExprId),
     Slice { start: Option<ExprId>, stop: Option<ExprId>, step: Option<ExprId> },
@@ -206,7 +206,7 @@ pub struct Argument {
 }
 
 /// A part of an f-string. `{x=}` arrives as a text `x=` and a field.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Piece {
     Text(Text),
     Field { value: ExprId, conversion: Option<Conversion>, spec: List<Piece> },
@@ -232,7 +232,7 @@ pub struct Comprehension {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
     List(ExprId),
     Set(ExprId),
@@ -248,7 +248,7 @@ pub struct Stmt {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StmtKind {
     Expr(ExprId),
     Assign(Id<Assign>),
@@ -312,7 +312,7 @@ pub struct Target {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TargetKind {
     Name(Name),
     Scoped(Scope, Name),
@@ -322,7 +322,7 @@ pub enum TargetKind {
     Subscripts(ExprId, List<Subscript>),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Branch {
     pub condition: ExprId,
     pub body: Block,
@@ -414,7 +414,7 @@ pub struct Function {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Body {
     Block(Block),
     /// A lambda's expression.
@@ -445,7 +445,7 @@ pub struct Stage {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StageKind {
     /// A name or dotted name: applied to the value.
     Function(ExprId),

@@ -13,8 +13,8 @@ use super::span::Span;
 use super::token::{Kind, Token, keyword};
 
 /// The tokens of a source. The last one is `End` or `Fault`.
-pub(super) struct Tokens {
-    pub(super) list: Vec<Token>,
+pub(crate) struct Tokens {
+    pub(crate) list: Vec<Token>,
     /// Why the last token is a `Fault`.
     pub(super) fault: Option<SyntaxFault>,
     /// Set when the text ended inside a bracket: where that was opened.
@@ -24,13 +24,13 @@ pub(super) struct Tokens {
 }
 
 /// Columns a tab counts.
-const TAB: u32 = 8;
+pub(crate) const TAB: u32 = 8;
 
 /// Tokens for which there is always place before the next one is read.
 const MARGIN: usize = 64;
 
 /// None: there is not `room` for the tokens.
-pub(super) fn lex(text: &str, room: Room<'_>) -> Option<Tokens> {
+pub(crate) fn lex(text: &str, room: Room<'_>) -> Option<Tokens> {
     let expected = text.len() / 4 + MARGIN;
     if room() < expected * size_of::<Token>() {
         return None;

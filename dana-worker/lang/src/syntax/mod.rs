@@ -4,13 +4,14 @@ pub mod ast;
 #[cfg(test)]
 mod dump;
 pub mod error;
-mod lexer;
+pub(crate) mod lexer;
 pub mod name;
 pub mod parser;
+mod same;
 pub mod span;
 #[cfg(test)]
 mod tests;
-mod token;
+pub(crate) mod token;
 mod tree;
 
 pub use ast::{Module, Tree};

@@ -3,14 +3,14 @@
 use super::span::Span;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: u32,
-    pub(super) end: u32,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 impl Token {
-    pub(super) fn span(self) -> Span {
+    pub(crate) fn span(self) -> Span {
         Span::new(self.start, self.end)
     }
 }
@@ -19,11 +19,11 @@ macro_rules! kinds {
     ($($name:ident $text:literal,)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
-        pub(super) enum Kind { $($name,)* }
+        pub(crate) enum Kind { $($name,)* }
 
         impl Kind {
             /// How messages call this kind.
-            pub(super) fn describe(self) -> &'static str {
+            pub(crate) fn describe(self) -> &'static str {
                 match self { $(Kind::$name => $text,)* }
             }
         }
@@ -66,17 +66,17 @@ kinds! {
 
 impl Kind {
     /// Reserved words, whether or not they have a grammar.
-    pub(super) fn is_keyword(self) -> bool {
+    pub(crate) fn is_keyword(self) -> bool {
         (Kind::True as u8..=Kind::Export as u8).contains(&(self as u8))
     }
 
-    pub(super) fn is_scope(self) -> bool {
+    pub(crate) fn is_scope(self) -> bool {
         matches!(self, Kind::Private | Kind::Public | Kind::Local | Kind::System)
     }
 }
 
 /// The keyword a word is, if it is one.
-pub(super) fn keyword(word: &[u8]) -> Option<Kind> {
+pub(crate) fn keyword(word: &[u8]) -> Option<Kind> {
     Some(match word {
         b"True" | b"true" | b"TRUE" => Kind::True,
         b"False" | b"false" | b"FALSE" => Kind::False,

@@ -2,6 +2,7 @@
 
 use super::ast::*;
 use super::name::{Name, Names};
+use super::same::Same;
 use super::span::Span;
 use crate::text::is_identifier;
 use std::marker::PhantomData;
@@ -34,8 +35,8 @@ pub(crate) type Entry = (Text, Span);
 #[derive(Debug, Default)]
 pub struct Tree {
     pub names: Names,
-    texts: String,
-    stores: Stores,
+    pub(super) texts: String,
+    pub(super) stores: Stores,
 }
 
 impl Tree {
@@ -54,6 +55,11 @@ impl Tree {
 
     pub fn list<T: Node>(&self, list: List<T>) -> &[T] {
         &T::store(&self.stores)[list.start as usize..list.start as usize + list.len as usize]
+    }
+
+    /// All nodes of a kind, in no order that means anything; some may belong to no statement.
+    pub(crate) fn all<T: Node>(&self) -> &[T] {
+        T::store(&self.stores)
     }
 
     /// The variables that a call makes when it is `reason(..., context={...})`: which argument the dict is, and
@@ -120,12 +126,19 @@ macro_rules! stores {
     ($($field:ident: $node:ty,)*) => {
         /// One vector per kind of node.
         #[derive(Debug, Default)]
-        pub struct Stores { $($field: Vec<$node>,)* }
+        pub struct Stores { $(pub(super) $field: Vec<$node>,)* }
         impl Stores {
             /// Bytes of the largest vector.
             fn largest(&self) -> usize {
                 let sizes = [$(self.$field.capacity() * size_of::<$node>()),*];
                 sizes.into_iter().max().unwrap_or(0)
+            }
+        }
+
+        impl Stores {
+            /// Whether the nodes are the same, wherever they are written.
+            pub(super) fn same(&self, other: &Stores) -> bool {
+                $(self.$field.same(&other.$field) &&)* true
             }
         }
 
@@ -187,6 +200,12 @@ impl<T> PartialEq for Id<T> {
 }
 
 impl<T> Eq for Id<T> {}
+
+impl<T> PartialEq for List<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.start, self.len) == (other.start, other.len)
+    }
+}
 
 impl<T> std::hash::Hash for Id<T> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use dana_wire::LimitKind;
+use dana_wire::{Assertion, LimitKind};
 
 use super::{PromiseObj, Value};
 use crate::compile::code::SourceFile;
@@ -22,6 +22,8 @@ pub struct ErrorObj {
     pub ask: Option<u32>,
     pub place: RefCell<Place>,
     pub cause: RefCell<Option<Rc<ErrorObj>>>,
+    /// What a failed assertion found: text alone, so that it keeps no value alive.
+    pub assertion: Option<Box<Assertion>>,
 }
 
 /// A place in a source, worked out only when somebody wants to see it.
@@ -71,6 +73,7 @@ impl ErrorObj {
             ask: None,
             place: RefCell::new(Place::default()),
             cause: RefCell::new(None),
+            assertion: None,
         }
     }
 
@@ -173,6 +176,17 @@ impl Raise {
             && let Some(error) = Rc::get_mut(error)
         {
             error.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// Notes what a failed assertion found, in an error that nobody else holds yet.
+    #[must_use]
+    pub fn found(mut self, assertion: Option<Box<Assertion>>) -> Raise {
+        if let Reason::Error(error) = &mut *self.0
+            && let Some(error) = Rc::get_mut(error)
+        {
+            error.assertion = assertion;
         }
         self
     }

@@ -43,17 +43,6 @@ pub(super) fn again(value: &Value) -> Raise {
     }
 }
 
-#[inline(never)]
-pub(super) fn assertion(message: &Value) -> Raise {
-    if message.is_unset() {
-        return Raise::assertion("assertion failed");
-    }
-    match repr::display(message) {
-        Ok(text) => Raise::assertion(text),
-        Err(raise) => raise,
-    }
-}
-
 /// Whether an `except` with these kinds takes the error.
 pub(super) fn matches(code: &Code, error: &Value, kinds: u16) -> bool {
     match (error, code.kinds.get(usize::from(kinds))) {

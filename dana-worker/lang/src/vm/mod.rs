@@ -6,6 +6,7 @@
 
 mod access;
 mod arguments;
+mod assertion;
 mod bind;
 mod call;
 mod dismantle;

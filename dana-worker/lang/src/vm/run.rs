@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::invoke::{self, Invoked};
 use super::slow::{self, Window};
-use super::{FrameKind, Next, Vm, WINDOW, elements, errors, index, variables};
+use super::{FrameKind, Next, Vm, WINDOW, assertion, elements, errors, index, variables};
 use crate::coerce;
 use crate::compile::code::{CallSite, MethodCache};
 use crate::compile::op::{Compare, Op};
@@ -700,7 +700,9 @@ impl Vm {
                     Op::ReraiseNothing => {
                         break 'run Next::Fault(Raise::runtime("no active exception to re-raise"));
                     }
-                    Op::AssertFailed { a } => break 'run Next::Fault(errors::assertion(&r!(a))),
+                    Op::AssertFailed { a, b } => {
+                        break 'run Next::Fault(assertion::failed(code, &r!(a), &r!(b), win));
+                    }
                     Op::JumpUnlessKind { a, kinds, to } => {
                         if !errors::matches(code, &r!(a), kinds) {
                             jump!(to);

@@ -1,8 +1,9 @@
 //! The figures of `docs/PROTOCOL.md` are those of the code.
 
 use dana_wire::{
-    Budget, CAUSES, EXCEPTION_COST, EXCEPTION_TEXT_COST, FUNCTIONS, HANDLES, KEYWORDS, LAYERS, LINE_BYTES,
-    MESSAGE_BYTES, MESSAGES, NAME_BYTES, NODE_COST, PACKED_COST, TABLE_COST, TEXT_BYTES, TRACE_FRAMES,
+    ASSERTION_BYTES, Budget, CAUSES, EXCEPTION_COST, EXCEPTION_TEXT_COST, FUNCTIONS, HANDLES, KEYWORDS,
+    LAYERS, LINE_BYTES, MESSAGE_BYTES, MESSAGES, NAME_BYTES, NODE_COST, OPERANDS, PACKED_COST, PARTS,
+    TABLE_COST, TEXT_BYTES, TRACE_FRAMES,
 };
 
 const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PROTOCOL.md"));
@@ -45,6 +46,9 @@ fn caps_are_as_documented() {
         LAYERS,
         TRACE_FRAMES,
         CAUSES,
+        OPERANDS,
+        PARTS,
+        ASSERTION_BYTES,
     ];
     assert_eq!(figures("## Caps of message fields"), expected.map(|cap| vec![cap]));
 }

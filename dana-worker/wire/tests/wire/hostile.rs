@@ -512,6 +512,53 @@ fn write_unknown(name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn assertions_are_capped_on_both_sides_and_fit_leaves_out_what_is_not() {
+    use dana_wire::{Assertion, Compared, Fault, Operand, Part};
+    let text = |bytes: usize| "x".repeat(bytes);
+    let operand = |start, end| Operand { start, end, text: "1".into(), ..Operand::default() };
+    let part = |bytes| Part { key: String::new(), text: text(bytes) };
+    let parts = |count, bytes| Operand { parts: vec![part(bytes); count], ..operand(0, 1) };
+    let compared = |left, right| Some(Compared { left, right, operator: "==".into() });
+    let of = |operands| Assertion { text: "x".into(), operands, compared: None };
+    let bad = [
+        Assertion { text: text(5000), ..Assertion::default() },
+        of(vec![operand(0, 1); 25]),
+        of(vec![operand(1, 0)]),
+        of(vec![operand(0, 2)]),
+        of(vec![operand(u32::MAX, u32::MAX)]),
+        of(vec![parts(257, 1)]),
+        of(vec![parts(1, 5000)]),
+        of(vec![parts(20, 4000)]),
+        of(vec![Operand { text: text(5000), ..operand(0, 1) }]),
+        Assertion { compared: compared(0, 1), ..of(vec![operand(0, 1)]) },
+        Assertion { compared: compared(u32::MAX, 0), ..of(vec![operand(0, 1)]) },
+        Assertion {
+            compared: Some(Compared { operator: text(300), ..Compared::default() }),
+            ..of(vec![operand(0, 1)])
+        },
+        Assertion { compared: compared(0, 1), ..of(vec![]) },
+    ];
+    let failed = |fault| ToHost::Failed { turn: 1, fault, usage: dana_wire::Usage::default() };
+    for assertion in bad {
+        let mut fault = Fault { assertion: Some(Box::new(assertion.clone())), ..Fault::default() };
+        let cause = Fault { cause: Some(Box::new(fault.clone())), ..Fault::default() };
+        let mut out = Vec::new();
+        assert!(write_header(&failed(fault.clone()), &mut out).is_err(), "{assertion:?}");
+        assert!(write_header(&failed(cause), &mut out).is_err(), "{assertion:?}");
+        fault.fit();
+        assert_eq!(fault.assertion, None);
+        write_header(&failed(fault), &mut out).unwrap();
+    }
+    let good = Assertion { compared: compared(0, 1), ..of(vec![operand(0, 1), parts(256, 200)]) };
+    let mut fault = Fault { assertion: Some(Box::new(good)), ..Fault::default() };
+    fault.fit();
+    assert!(fault.assertion.is_some());
+    let mut out = Vec::new();
+    write_header(&failed(fault), &mut out).unwrap();
+    open::<ToHost>(&out, &HOST).unwrap();
+}
+
+#[test]
 fn causes_are_capped_on_both_sides_and_fit_makes_any_fault_legal() {
     let mut fault = dana_wire::Fault::default();
     for level in 0..50 {

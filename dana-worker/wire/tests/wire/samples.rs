@@ -1,8 +1,9 @@
 //! Every message once or more, with every field filled somewhere, and a table of all there is in tables.
 
 use dana_wire::{
-    Budget, Cells, Column, Encoder, Fault, Hello, HostFunction, LayerClaim, LimitKind, LogLevel, Message,
-    Outcome, Plain, Question, SessionLimits, Start, Target, ToHost, ToWorker, TraceFrame, Unit, Usage,
+    Assertion, Budget, Cells, Column, Compared, Encoder, Fault, Hello, HostFunction, LayerClaim, LimitKind,
+    LogLevel, Message, Operand, Outcome, Part, Plain, Question, SessionLimits, Shape, Start, Target, ToHost,
+    ToWorker, TraceFrame, Unit, Usage,
 };
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
@@ -45,6 +46,21 @@ pub(crate) fn to_host() -> Vec<ToHost> {
     let frame =
         TraceFrame { function: "f".into(), file: None, line: 3, column: 1, source: Some("f()".into()) };
     let cause = Fault { kind: "KeyError".into(), message: "'k'".into(), ..Fault::default() };
+    let part = Part { key: "'k'".into(), text: "1".into() };
+    let pairs = Operand {
+        start: 0,
+        end: 4,
+        text: "{'k': 1}".into(),
+        shape: Shape::Pairs,
+        parts: vec![part],
+        count: 1,
+    };
+    let plain = Operand { start: 8, end: 9, text: "2".into(), ..Operand::default() };
+    let assertion = Assertion {
+        text: "f(x) == y".into(),
+        operands: vec![pairs, plain],
+        compared: Some(Compared { left: 0, right: 1, operator: "==".into() }),
+    };
     let fault = Fault {
         kind: "StepLimitError".into(),
         message: "too long".into(),
@@ -58,6 +74,7 @@ pub(crate) fn to_host() -> Vec<ToHost> {
         syntax: false,
         ask: Some(9),
         cause: Some(Box::new(cause)),
+        assertion: Some(Box::new(assertion)),
     };
     let message = Message { role: "user".into(), content: "Is 7 > 3?".into() };
     let layer = LayerClaim { name: "seccomp".into(), applied: true, detail: String::new() };

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .terminal import Terminal
+from .usage import UsageError, isolation_level, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,14 +69,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         rows = select(options.rows)
         if options.isolation:
-            settings["isolation"] = level = IsolationLevel(options.isolation)
+            settings["isolation"] = level = isolation_level(options.isolation)
             if level < IsolationLevel.FILTERED:
                 raise ValueError(
                     f"sessions at {level.value!r} are not called isolated: nothing is to be withstood"
                 )
     except ValueError as error:
-        sys.stderr.write(f"dana-bridge attack: {error}\n")
-        return 2
+        raise UsageError(str(error)) from error
     if options.list:
         for row in rows:
             terminal.line(f"{row.number:>4}  {row.kind:<13} {row.attack}")
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
             with ground.session() as d:
                 level = d.isolation.level
         except DanaError as error:
-            sys.stderr.write(f"dana-bridge attack: {error}\n")
+            sys.stderr.write(f"dana-bridge attack: {visible(str(error))}\n")
             return 1
         progress.progress(0, len(rows), "")
         for outcome in carry_out(rows, ground):
@@ -116,7 +116,11 @@ def _document(level: IsolationLevel, outcomes: Sequence[Outcome]) -> dict[str, o
 
 
 def _tell(terminal: Terminal, level: IsolationLevel, outcomes: Sequence[Outcome], verbose: bool) -> None:
+    kind = None
     for outcome in outcomes:
+        if outcome.row.kind != kind:
+            kind = outcome.row.kind
+            terminal.line(terminal.paint(kind, "bold"))
         verdict = terminal.paint(f"{outcome.verdict:<11}", COLOUR[outcome.verdict])
         terminal.line(f"{outcome.row.number:>4}  {verdict}  {outcome.row.attack}")
         if verbose or outcome.verdict in ("got through", "failed"):
@@ -129,7 +133,9 @@ def _tell(terminal: Terminal, level: IsolationLevel, outcomes: Sequence[Outcome]
     for reason, numbers in untried.items():
         terminal.line(f"Not tried ({reason}): {', '.join(numbers)}")
     counts = Counter(outcome.verdict for outcome in outcomes)
-    parts = [terminal.paint(f"{counts[verdict]} {verdict}", colour) for verdict, colour in COLOUR.items()
+    # Red is for what is there: that nothing got through is good news.
+    parts = [terminal.paint(f"{counts[verdict]} {verdict}", colour if counts[verdict] else "green")
+             for verdict, colour in COLOUR.items()
              if counts[verdict] or verdict in ("withstood", "got through")]  # fmt: skip
     seconds = sum(outcome.seconds for outcome in outcomes)
     tried = terminal.paint(f"{len(outcomes)} rows", "bold")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from . import failures, quantities
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from ..dana_module import Dana
 
 __all__ = ["COMMANDS", "Console", "LeaveError"]
+
+#: Characters of a value that are shown.
+SHOWN: Final = 20_000
+#: Seconds that a session may take to tell what it has.
+PATIENCE: Final = 0.5
 
 
 class LeaveError(Exception):
@@ -56,6 +62,7 @@ class Console:
         self._err = Terminal(sys.stderr)
         self._count = 0
         self._listed: list[str] | None = None
+        self._tells = True
         #: How many statements failed.
         self.failed: int = 0
 
@@ -79,14 +86,26 @@ class Console:
             self._begin_anew()
 
     def names(self) -> Names:
-        """Ask the session what it has, for completion; between turns it answers at once."""
+        """Ask the session what it has, for completion; between turns it answers at once.
+
+        A session that has so much that telling takes long is not asked again.
+        """
         from ..exceptions import DanaError  # noqa: PLC0415
 
         self._listed = None
+        names = Names()
         try:
-            return Names.of(self._session.describe(), self._modules, self._text_of)
-        except DanaError:
-            return Names()  # it is over: the next statement says so
+            begun = monotonic()
+            if self._tells:
+                names = Names.of(self._session.describe(), self._modules, self._text_of)
+            self._tells = self._tells and monotonic() - begun < PATIENCE
+        except KeyboardInterrupt:
+            self._tells = False
+        except DanaError as error:
+            self._fail(error)
+        if self._session.sandbox.ended:
+            self._begin_anew()
+        return names
 
     def banner(self) -> str:
         """Return two lines of what this is."""
@@ -104,7 +123,11 @@ class Console:
 
     def _execute(self, source: str) -> None:
         self._count += 1
+        before = self.failed
         self._run(lambda: self._session.execute_string(source, f"<input {self._count}>"), shows_value(source))
+        meant = _OF_OTHERS.get(source.strip().removesuffix("()"))
+        if meant is not None and self.failed > before:
+            self._err.line(f"{self._err.paint('Hint:', 'blue')} {meant}")
 
     def _run(self, execute: Callable[[], Any], shows: bool) -> None:
         """Execute, show the value or the failure."""
@@ -118,7 +141,7 @@ class Console:
         if outcome.error is not None:
             self._fail(outcome.error)
         elif shows and outcome.result is not None:
-            self._out.line(shown(outcome.result))
+            self._out.line(shown(outcome.result, SHOWN))
 
     def _fail(self, error: BaseException) -> None:
         self.failed += 1
@@ -128,6 +151,7 @@ class Console:
     def _begin_anew(self) -> None:
         """Replace a session that is over. What stops that stops the console."""
         self._session.sandbox.restart_subprocess()
+        self._tells = True
         text = "The session is over, and what it held is lost: a new one begins."
         self._err.line(self._err.paint(text, "yellow"))
 
@@ -193,6 +217,7 @@ class Console:
 
     def _reset(self, _: str) -> None:
         self._session.sandbox.restart_subprocess()
+        self._tells = True
         self._out.line("A new session begins.")
 
     def _quit(self, _: str) -> None:
@@ -228,6 +253,12 @@ def _model(session: Dana) -> str:
     return visible(str(name)) if isinstance(name, str) and name else type(provider).__name__.lower()
 
 
+#: What other prompts know, and what it is here.
+_OF_OTHERS: Final = {
+    "exit": ":quit or Ctrl-D leaves",
+    "quit": ":quit or Ctrl-D leaves",
+    "help": ":help lists commands",
+}
 #: By name: the argument, what it does, and how.
 _COMMANDS: Final[dict[str, tuple[str, str, Callable[[Console, str], None]]]] = {
     ":help": ("", "this list", Console._help),

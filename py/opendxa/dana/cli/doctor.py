@@ -9,14 +9,16 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from .layers import ADDS, STOPS
 from .remedies import remedy
 from .terminal import Terminal
+from .usage import isolation_level, visible
 
 if TYPE_CHECKING:
     from ..isolation import IsolationLevel, IsolationReport
@@ -60,12 +62,15 @@ class Trial:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("--json", action="store_true", help="write the findings as JSON")
+    parser.add_argument("--verbose", action="store_true", help="also show what proves each layer")
     parser.add_argument("--require", metavar="LEVEL", help="exit with status 1 if this level cannot be had")
 
 
 def examine() -> list[Trial]:
     """Start a worker at every level."""
-    from ..isolation import IsolationLevel  # noqa: PLC0415 - other commands do without
+    # The sandbox is loaded so that the first level is not charged for what all of them need.
+    from .. import sandbox  # noqa: F401, PLC0415 - other commands do without
+    from ..isolation import IsolationLevel  # noqa: PLC0415
 
     return [_try(level) for level in IsolationLevel if level]
 
@@ -94,21 +99,14 @@ def run(options: argparse.Namespace) -> int:
     """Examine and tell; return the exit status."""
     from ..isolation import IsolationLevel  # noqa: PLC0415
 
-    required = None
-    if options.require is not None:
-        try:
-            required = IsolationLevel(options.require)
-        except ValueError:
-            known = ", ".join(IsolationLevel)
-            sys.stderr.write(f"dana-bridge doctor: there is no level {options.require!r}: {known}\n")
-            return 2
+    required = isolation_level(options.require) if options.require is not None else None
     trials = examine()
     best = max((trial.level for trial in trials if trial.reached), default=IsolationLevel.NONE)
     terminal = Terminal()
     if options.json:
         terminal.line(json.dumps(_document(trials, best), indent=2))
     else:
-        _tell(terminal, trials, best)
+        _tell(terminal, trials, best, options.verbose)
     if required is None or best >= required:
         return 0
     if not options.json:
@@ -159,34 +157,48 @@ def _in_container() -> bool:
     return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
 
 
-def _tell(terminal: Terminal, trials: list[Trial], best: IsolationLevel) -> None:
+def _tell(terminal: Terminal, trials: list[Trial], best: IsolationLevel, verbose: bool) -> None:
     facts = _machine()
     where = "in a container, " if _in_container() else ""
     terminal.line(f"Linux {facts['kernel']} on {facts['machine']}, {where}as {facts['user']}")
     terminal.line()
+    terminal.line(
+        terminal.paint("Levels, each with all of those above it, and what a session takes:", "bold")
+    )
     for trial in trials:
         mark = terminal.paint("yes", "green") if trial.reached else terminal.paint("no ", "red")
-        told = f"session in {trial.seconds * 1000:.1f} ms" if trial.reached else trial.reason
-        terminal.line(f"  {trial.level.value:<11} {mark}  {terminal.paint(told, 'dim')}")
+        took = terminal.paint(f"{trial.seconds * 1000:>6.1f} ms" if trial.reached else f"{'':>9}", "dim")
+        told = ADDS[trial.level.value] if trial.reached else trial.reason
+        _below(terminal, f"  {trial.level.value:<11} {mark}  {took}  ", 30, told, "")
     report = _fullest(trials)
     if report is not None:
         terminal.line()
-        terminal.line(terminal.paint(f"Layers, with everything asked for ({report.asked}):", "bold"))
-        _tell_layers(terminal, report)
+        terminal.line(
+            terminal.paint(
+                f"Layers, with everything asked for ({report.asked}), and what each stops:", "bold"
+            )
+        )
+        _tell_layers(terminal, report, verbose)
     terminal.line()
-    terminal.line(f"Strongest level here: {terminal.paint(str(best), 'bold')}")
+    terminal.line(f"Strongest level here: {terminal.paint(str(best), 'green' if best else 'red')}")
 
 
-def _tell_layers(terminal: Terminal, report: IsolationReport) -> None:
+def _tell_layers(terminal: Terminal, report: IsolationReport, verbose: bool) -> None:
     width = max(len(layer.name) for layer in report.layers)
     for layer in report.layers:
         if layer.in_force:
-            state, told = terminal.paint("in force", "green"), f"{layer.evidence}: {layer.value}".rstrip(": ")
+            state = terminal.paint("in force", "green")
         elif layer.wanted:
-            state, told = terminal.paint("missing ", "red"), layer.reason
+            state = terminal.paint("missing ", "red")
         else:
-            state, told = terminal.paint("not used", "yellow"), layer.reason
-        terminal.line(f"  {layer.name:<{width}}  {state}  {terminal.paint(told, 'dim')}".rstrip())
+            state = terminal.paint("not used", "yellow")
+        proof = terminal.paint(f"{layer.evidence if layer.in_force else '':<6}", "dim")
+        terminal.line(f"  {layer.name:<{width}}  {state}  {proof}  {STOPS.get(layer.name, '')}".rstrip())
+        told = layer.value if layer.in_force else layer.reason
+        if told and (verbose or (layer.wanted and not layer.in_force)):
+            _below(terminal, " " * (width + 22), width + 22, told, "dim")
+    legend = "kernel: this host read it in the kernel; worker: the kernel does not tell, the worker does"
+    terminal.line(f"  {terminal.paint(legend, 'dim')}")
     helps: dict[str, list[str]] = {}
     for layer in report.layers:
         if layer.wanted and not layer.in_force and remedy(layer.name):
@@ -196,4 +208,13 @@ def _tell_layers(terminal: Terminal, report: IsolationReport) -> None:
         terminal.line(terminal.paint("What helps:", "bold"))
     for advice, names in helps.items():
         terminal.line(f"  {', '.join(names)}")
-        terminal.line(f"    {terminal.paint(advice, 'blue')}")
+        _below(terminal, "    ", 4, advice, "blue")
+
+
+def _below(terminal: Terminal, begins: str, column: int, text: str, colour: str) -> None:
+    """Write text behind `begins`, which fills `column` columns; on a terminal, the rest goes below it."""
+    room = max(terminal.width - column, 30)
+    pieces = wrap(text, room, break_on_hyphens=False) if terminal.interactive and text else [text]
+    for number, piece in enumerate(pieces):
+        shown = terminal.paint(piece, colour) if colour else visible(piece)
+        terminal.line(((" " * column if number else begins) + shown).rstrip())

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["of"]
 
 
-def of(d: Dana, outcome: ExecutionResult) -> tuple[str, bool]:
-    """Return the document, and whether the run counts as done."""
+def of(d: Dana, outcome: ExecutionResult, level: str) -> tuple[str, bool]:
+    """Return the document, and whether the run counts as done; `level` is the isolation that it had."""
     error: BaseException | None = outcome.error
     result = "null"
     if error is None:
@@ -31,7 +31,7 @@ def of(d: Dana, outcome: ExecutionResult) -> tuple[str, bool]:
         "result": json.loads(result),
         "output": outcome.output,
         "error": None if error is None else _error(error),
-        "isolation": d.isolation.level.value,
+        "isolation": level,
         "seconds": round(outcome.execution_time, 6),
         "usage": {**vars(used), "tokens": used.tokens},
     }

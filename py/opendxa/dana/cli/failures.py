@@ -39,6 +39,7 @@ def tell(terminal: Terminal, error: BaseException) -> None:
 
 def _hint(text: str) -> str:
     """Say the command line's words for the arguments of `Dana` that an error advises."""
+    text = text.replace("a lower min_isolation accepts less", "a lower --isolation asks for less")
     return re.sub(r"Limits\((\w+)=\.\.\.\)( or lift it with None)?", _option, text)
 
 

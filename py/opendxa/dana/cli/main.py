@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 #: In the order in which the help lists them; each is a module of this package.
-COMMANDS = ("run", "repl", "doctor", "attack", "bench")
+COMMANDS = ("run", "repl", "check", "fmt", "doctor", "attack", "bench")
 
 ABOUT = "Run Dana programs, each in a locked process of its own that can only compute."
 EPILOG = """\
@@ -95,10 +95,10 @@ def _carry_out(command: Any, options: argparse.Namespace) -> int:
     try:
         return int(command.run(options))
     except UsageError as error:
-        sys.stderr.write(f"dana-bridge {command.NAME}: {visible(str(error))}\n")
+        _complain(f"dana-bridge {command.NAME}: {visible(str(error))}")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("\n")
+        _complain("")
         return 130
     except BrokenPipeError:
         # Whoever read the output has seen enough. What Python still holds of it is not to fail at the exit.
@@ -106,8 +106,14 @@ def _carry_out(command: Any, options: argparse.Namespace) -> int:
         return 141
     except OSError as error:
         _discard_output()
-        sys.stderr.write(f"dana-bridge {command.NAME}: {visible(str(error))}\n")
+        _complain(f"dana-bridge {command.NAME}: {visible(str(error))}")
         return 1
+
+
+def _complain(text: str) -> None:
+    """Write a line to standard error, if there is any."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{text}\n")
 
 
 def _discard_output() -> None:

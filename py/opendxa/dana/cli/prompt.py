@@ -78,11 +78,12 @@ def converse(console: Console, *, keeps_history: bool, **devices: Any) -> None:
         history=_history() if keeps_history else InMemoryHistory(),
         key_bindings=_bindings(),
         include_default_pygments_style=False,
+        enable_suspend=True,
         **devices,
     )
     while True:
-        names.names = console.names()
         try:
+            names.names = console.names()
             text = prompt.prompt()
         except KeyboardInterrupt:
             continue  # the line is dropped
@@ -94,6 +95,8 @@ def converse(console: Console, *, keeps_history: bool, **devices: Any) -> None:
             console.enter(text.strip() if text.startswith(":") else text.rstrip())
         except LeaveError:
             return
+        except KeyboardInterrupt:
+            continue  # pressed once more while a new session began
 
 
 def history_file() -> Path:

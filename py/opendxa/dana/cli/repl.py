@@ -25,7 +25,7 @@ examples:
   dana-bridge repl
   dana-bridge repl --llm local                          ask a model that runs on this machine
   dana-bridge repl --isolation contained --limit wall_time=10s
-  printf '%s\\n' 'x = 6' 'x * 7' | dana-bridge repl      no prompts: prints 42
+  echo 'x = 6; x * 7' | dana-bridge repl                 no prompts: prints 42
 
 at the prompt:
   Tab completes names, fields, methods and modules. An empty line ends a block; Alt-Enter breaks a line.

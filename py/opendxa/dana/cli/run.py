@@ -78,14 +78,16 @@ def run(options: argparse.Namespace) -> int:
     printed = StringIO() if options.json else None
     try:
         with session.opened(options, folders) as d:
-            begun = perf_counter()
+            # Read now: a session that a limit ends has no level any more.
+            level, begun = d.isolation.level.value if printed is not None else "", perf_counter()
             with redirect_stdout(printed) if printed is not None else nullcontext():
                 outcome = d.execute_string(source, name)
                 if outcome.success and has_main:
                     _call_main(d, outcome, name, values)
             if printed is not None:
                 outcome.output, outcome.execution_time = printed.getvalue(), perf_counter() - begun
-            return _tell(d, outcome, options)
+                return _tell_document(d, outcome, level)
+            return _tell(outcome, options)
     except IsolationUnavailableError as error:
         _complain(error)
         return session.REFUSED
@@ -108,12 +110,28 @@ def _program(word: str) -> tuple[str, str, list[Any]]:
     from ..exceptions import ResourceError  # noqa: PLC0415
     from ..modules import read  # noqa: PLC0415
 
-    path = Path("/dev/stdin" if word == "-" else word)
+    if word == "-":
+        return _standard_input(), "<stdin>", []
+    path = Path(word)
     try:
-        source = read(path, "<stdin>" if word == "-" else None)
+        return read(path), path.name, [path.absolute().parent]
     except ResourceError as error:
         raise UsageError(str(error)) from error
-    return (source, "<stdin>", []) if word == "-" else (source, path.name, [path.absolute().parent])
+
+
+def _standard_input() -> str:
+    """Return the program that is piped in."""
+    from ..modules import MAX_SOURCE  # noqa: PLC0415
+
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    data = sys.stdin.buffer.read(MAX_SOURCE + 1)
+    if len(data) > MAX_SOURCE:
+        raise UsageError(f"the program in standard input is larger than {MAX_SOURCE} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the program in standard input is not UTF-8 text (byte {error.start})") from error
 
 
 def _without_main(name: str, values: dict[str, Any]) -> UsageError:
@@ -141,19 +159,22 @@ def _call_main(d: Dana, outcome: ExecutionResult, name: str, values: dict[str, A
         outcome.success, outcome.result, outcome.error = False, None, error
 
 
-def _tell(d: Dana, outcome: ExecutionResult, options: argparse.Namespace) -> int:
-    """Show what is to be shown of the outcome; return the exit status."""
-    if options.json:
-        from .document import of  # noqa: PLC0415 - loaded when it is wanted
+def _tell_document(d: Dana, outcome: ExecutionResult, level: str) -> int:
+    """Print the outcome as JSON; return the exit status."""
+    from .document import of  # noqa: PLC0415 - loaded when it is wanted
 
-        text, success = of(d, outcome)
-        sys.stdout.write(text + "\n")
-        return 0 if success else 1
+    text, success = of(d, outcome, level)
+    sys.stdout.write(text + "\n")
+    return 0 if success else 1
+
+
+def _tell(outcome: ExecutionResult, options: argparse.Namespace) -> int:
+    """Show what is to be shown of the outcome; return the exit status."""
     if outcome.error is not None:
         _complain(outcome.error)
         return 1
     if options.result:
-        from .values import shown  # noqa: PLC0415
+        from .values import shown  # noqa: PLC0415 - loaded when it is wanted
 
         sys.stdout.write(shown(outcome.result) + "\n")
     return 0

@@ -7,14 +7,15 @@ error; with ``--require-isolation`` it is refused instead.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from .usage import UsageError, visible
+from .usage import UsageError, isolation_level, visible
 
 if TYPE_CHECKING:
     import argparse
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..dana_module import Dana
     from ..limits import Limits
@@ -78,8 +79,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opened(options: argparse.Namespace, first: Iterable[str | os.PathLike[str]] = ()) -> Dana:
-    """Open a session as the command line says; `first` are the folders to look in before all others."""
+@contextmanager
+def opened(options: argparse.Namespace, first: Iterable[str | os.PathLike[str]] = ()) -> Iterator[Dana]:
+    """Open a session as the command line says; `first` are the folders to look in before all others.
+
+    Meanwhile, what programs log goes to standard error.
+    """
+    import warnings  # noqa: PLC0415
+
     from ..dana_module import Dana  # noqa: PLC0415 - not needed to read a command line
     from ..exceptions import IsolationUnavailableWarning  # noqa: PLC0415
 
@@ -87,16 +94,15 @@ def opened(options: argparse.Namespace, first: Iterable[str | os.PathLike[str]] 
     settings["limits"] = _limits(options.limit) if options.limit else None
     settings["llm"] = _model(options.llm) if options.llm is not None else None
     settings["search_paths"] = _places(options.search_path, first)
-    import warnings  # noqa: PLC0415
-
-    _show_logs()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", IsolationUnavailableWarning)
-        session = Dana(**settings)
-    for warning in caught:
-        _say(f"warning: {warning.message}")
-    _compare(session, options)
-    return session
+    with _shown_logs():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", IsolationUnavailableWarning)
+            session = Dana(**settings)
+        with session:
+            for warning in caught:
+                _say(f"warning: {warning.message}")
+            _compare(session, options)
+            yield session
 
 
 def told_of_isolation(session: Dana) -> str:
@@ -107,12 +113,8 @@ def told_of_isolation(session: Dana) -> str:
 def _isolation(options: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `Dana` for what was asked."""
     level = options.isolation
-    if level is not None and level not in LEVELS:
-        from .usage import did_you_mean  # noqa: PLC0415 - loaded when something is wrong
-
-        raise UsageError(
-            f"there is no isolation level {level!r}{did_you_mean(level, LEVELS)}\nHint: {', '.join(LEVELS)}"
-        )
+    if level is not None:
+        isolation_level(level)
     if options.in_process or level == "none":
         if options.require_isolation or level not in (None, "none"):
             other = "--require-isolation" if options.require_isolation else f"--isolation {level}"
@@ -183,7 +185,8 @@ def _say(text: str) -> None:
     terminal.line(terminal.paint("dana-bridge:", "yellow") + f" {visible(text)}")
 
 
-def _show_logs() -> None:
+@contextmanager
+def _shown_logs() -> Iterator[None]:
     """Have what programs log written to standard error; what the package logs of itself is told otherwise."""
     import logging  # noqa: PLC0415
 
@@ -191,13 +194,18 @@ def _show_logs() -> None:
         def format(self, record: logging.LogRecord) -> str:
             return visible(f"{record.levelname}: {record.getMessage()}").replace("\n", "\\n")
 
-    logger = logging.getLogger("opendxa.dana")
-    if logger.handlers:
-        return
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    programs = logging.getLogger("opendxa.dana.program")
-    handler = logging.StreamHandler()
+    package, programs = logging.getLogger("opendxa.dana"), logging.getLogger("opendxa.dana.program")
+    quiet, handler = logging.NullHandler(), logging.StreamHandler()
     handler.setFormatter(Lines())
+    before = package.propagate, programs.level
+    package.addHandler(quiet)
     programs.addHandler(handler)
+    package.propagate = False
     programs.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        package.propagate = before[0]
+        programs.setLevel(before[1])
+        package.removeHandler(quiet)
+        programs.removeHandler(handler)

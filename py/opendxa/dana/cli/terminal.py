@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TextIO
+from typing import Literal, TextIO
 
 from .usage import visible
 
@@ -31,8 +31,9 @@ BAR = 24
 class Terminal:
     """Where a command's text goes."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream if stream is not None else sys.stdout
+    def __init__(self, stream: TextIO | Literal["stdout"] | None = "stdout") -> None:
+        """Write to a stream; where it is None, because its descriptor was closed, nowhere."""
+        self._stream = sys.stdout if stream == "stdout" else stream
         self.interactive: bool = self._stream is not None and self._stream.isatty()
         self._coloured = (
             self.interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -55,12 +56,12 @@ class Terminal:
 
     def line(self, text: str = "") -> None:
         """Write a line."""
-        if self._stream is not None:  # Python has no stream where the descriptor was closed
+        if self._stream is not None:
             self._stream.write(text + "\n")
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Show how far something has come, on one line that is written again; nothing where nobody looks."""
-        if not self.interactive:
+        if self._stream is None or not self.interactive:
             return
         filled = BAR * done // max(total, 1)
         full, empty = ("\u2501", "\u2500") if self.draws else ("#", "-")
@@ -71,6 +72,6 @@ class Terminal:
 
     def end_progress(self) -> None:
         """Take the line of progress away."""
-        if self.interactive:
+        if self._stream is not None and self.interactive:
             self._stream.write("\r\033[K")
             self._stream.flush()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["UsageError", "did_you_mean", "visible"]
+    from ..isolation import IsolationLevel
+
+__all__ = ["UsageError", "did_you_mean", "isolation_level", "visible"]
 
 
 class UsageError(Exception):
@@ -23,6 +25,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     close = get_close_matches(word, list(known), 1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def isolation_level(word: str) -> IsolationLevel:
+    """Return the level of isolation that a word names."""
+    from ..isolation import IsolationLevel  # noqa: PLC0415 - loaded when a level is named
+
+    known = [level.value for level in IsolationLevel]
+    if word not in known:
+        hint = did_you_mean(word, known)
+        raise UsageError(f"there is no isolation level {word!r}{hint}\nHint: levels are {', '.join(known)}")
+    return IsolationLevel(word)
 
 
 def visible(text: str) -> str:

@@ -7,9 +7,12 @@ from .usage import visible
 __all__ = ["shown"]
 
 
-def shown(value: object) -> str:
-    """Return the text for a result."""
+def shown(value: object, most: int | None = None) -> str:
+    """Return the text for a result; of more than `most` characters the beginning, and how many follow."""
     try:
-        return visible(repr(value))
+        text = repr(value)
+        if most is not None and len(text) > most:
+            return f"{visible(text[:most])}... ({len(text) - most:,} more characters)"
+        return visible(text)
     except ValueError as error:  # Python does not print an int of more than some thousand digits
         return f"<{type(value).__name__}: {error}>"

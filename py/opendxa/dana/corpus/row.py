@@ -28,12 +28,17 @@ class NotHereError(Exception):
 class Row:
     """One attack. `check` carries it out and returns what was seen."""
 
+    #: The number in docs/SECURITY-RESULTS.md.
     number: int
     #: Names the attack, in the name of its test too.
     slug: str
+    #: The class of attacks that it belongs to.
     kind: str
+    #: What is tried, in words.
     attack: str
+    #: What must come of it.
     expected: str
+    #: Carries it out and tells what was seen, or raises `GotThroughError` or `NotHereError`.
     check: Callable[[Ground], str]
 
     @property
@@ -46,9 +51,13 @@ class Row:
 class Outcome:
     """What became of a row: ``withstood``, ``got through``, ``not tried``, or ``failed`` by itself."""
 
+    #: What was tried.
     row: Row
+    #: One of the four words above.
     verdict: str
+    #: What was seen.
     seen: str
+    #: How long it took.
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from . import calls, facts, filter, hosts, programs  # noqa: A004 - the filter o
 
 __all__ = ["TABLE"]
 
+#: The rows, in the order of their numbers.
 TABLE = tuple(
     sorted(
         (*calls.ROWS, *facts.ROWS, *filter.ROWS, *hosts.ROWS, *programs.ROWS),

@@ -47,12 +47,11 @@ class Anthropic(Server):
         max_tokens: int | None = None,
         models: Iterable[str] = (),
     ) -> None:
-        authorization = {"x-api-key": api_key} if api_key else {}
         super().__init__(
             model,
             base_url.rstrip("/").removesuffix("/v1"),
-            headers={"anthropic-version": _VERSION, **authorization, **(headers or {})},
-            secrets=[api_key],
+            api_key,
+            headers=headers,
             timeouts=timeouts,
             max_retries=max_retries,
             schema=schema,
@@ -60,6 +59,9 @@ class Anthropic(Server):
             max_tokens=max_tokens,
             models=models,
         )
+
+    def _authorization(self, api_key: str | None) -> dict[str, str]:
+        return {"anthropic-version": _VERSION, **({"x-api-key": api_key} if api_key else {})}
 
     def _url(self, model: str) -> str:
         del model

@@ -14,7 +14,7 @@ from opendxa.dana import telemetry
 from opendxa.dana.exceptions import DanaError, ModelError
 from opendxa.dana.result import Usage
 
-from .provider import Meter, Response, as_response, asked_model, generate
+from .provider import Meter, Response, as_response, asked_model, check_length, generate
 from .transport import redacted
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Asking:
     ) -> None:
         self.provider = provider
         self._meter = Meter()
-        self.request: Request = replace(request, meter=self._meter)
         self.model: str = asked_model(provider, request)
+        self.request: Request = replace(request, meter=self._meter, options=_options(request, self.model))
         self.used: Usage = Usage()
         self._ledger = ledger
         self._view = view
@@ -80,9 +80,9 @@ class Asking:
         """Ask and hand out the answer piece by piece; the last item is the `Response`."""
         key = self._key()
         if self._view is not None and key is not None and key[1]:
-            await self._view.forget_async(key[0])
+            await self._view.forget_async(key[0], self.request.remaining())
         elif self._view is not None and key is not None:
-            known = await self._view.known_async(key[0])
+            known = await self._view.known_async(key[0], self.request.remaining())
             if known is not None:
                 yield known.text
                 yield self._answered(known)
@@ -92,20 +92,23 @@ class Asking:
                 with telemetry.chat(self.provider, self.request) as answered:
                     self._admit()
                     response: Response | None = None
+                    length = 0
                     # Closed here, so that the request is over before its place is free.
                     async with aclosing(_pieces(self.provider, self.request)) as pieces:
                         async for piece in pieces:
                             if isinstance(piece, Response):
                                 response = answered(piece)
-                            else:
-                                yield piece
+                                continue
+                            length += len(piece)
+                            check_length(self.provider, length)
+                            yield piece
                     if response is None:
                         raise ModelError(f"the stream of {self.provider!r} ended without a Response")
         except BaseException as error:
             self._failed(error)
             raise
         if self._view is not None and key is not None and not key[1] and self._view.keep(key[0], response):
-            await self._view.save_async(key[0], response)
+            await self._view.save_async(key[0], response, self.request.remaining())
         yield self._answered(response)
 
     def _known_or_fresh(self) -> Response:
@@ -113,7 +116,7 @@ class Asking:
         if self._view is None or key is None:
             return self._fresh()
         if key[1]:
-            self._view.forget(key[0])
+            self._view.forget(key[0], self.request.remaining())
             return self._fresh()
         return self._view.answer(key[0], self.request, self._fresh)
 
@@ -122,7 +125,7 @@ class Asking:
         if self._view is None or key is None:
             return await self._fresh_async()
         if key[1]:
-            await self._view.forget_async(key[0])
+            await self._view.forget_async(key[0], self.request.remaining())
             return await self._fresh_async()
         return await self._view.answer_async(key[0], self.request, self._fresh_async)
 
@@ -176,6 +179,14 @@ class Asking:
             failed = max(0, failed - 1)
         tokens = took.input_tokens, took.output_tokens
         self.used = self._ledger.book(self.model, self.model, failed, *tokens)
+
+
+def _options(request: Request, model: str) -> dict[str, Any]:
+    """Return the options without a model that the question does not go to, as far as anybody knows."""
+    options = request.options
+    if options.get("model") in (None, model):
+        return options
+    return {name: value for name, value in options.items() if name != "model"}
 
 
 def told(provider: object, error: Exception) -> DanaError:

@@ -20,6 +20,7 @@ import time
 import weakref
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -33,7 +34,7 @@ from .callable import identity
 from .provider import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from .cache_store import Store
     from .provider import Provider, Request
@@ -44,8 +45,38 @@ __all__ = ["ReasoningCache", "View", "checked"]
 AGAIN: Final = "That reply cannot be used: "
 #: Bytes an entry takes besides key and value.
 _OVERHEAD: Final = 256
+#: A question in a cache.
+_Asked = tuple[int, str]
 #: The questions this code is asking: asking one of them again inside would wait for itself.
-_leading: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("dana_cache_leading", default=())
+_leading: ContextVar[tuple[_Asked, ...]] = ContextVar("dana_cache_leading", default=())
+#: For which questions those who ask a question wait meanwhile.
+_waits: dict[_Asked, list[_Asked]] = {}
+_waits_lock = threading.Lock()
+
+
+@contextmanager
+def _waiting(wanted: _Asked) -> Iterator[bool]:
+    """Note what this code waits for. False if it must not: who asks that waits, in the end, for this code."""
+    leads = _leading.get()
+    with _waits_lock:
+        reached, rest = {wanted}, [wanted]
+        while rest:
+            further = set(_waits.get(rest.pop(), ())) - reached
+            reached |= further
+            rest += further
+        may = reached.isdisjoint(leads)
+        if may:
+            for lead in leads:
+                _waits.setdefault(lead, []).append(wanted)
+    try:
+        yield may
+    finally:
+        if may:
+            with _waits_lock:
+                for lead in leads:
+                    _waits[lead].remove(wanted)
+                    if not _waits[lead]:
+                        del _waits[lead]
 
 
 @dataclass
@@ -239,11 +270,11 @@ class ReasoningCache:
             self._drop(key)
             self._evictions += 1
 
-    def _load(self, key: str, namespace: str) -> Any:
+    def _load(self, key: str, namespace: str, left: float | None = None) -> Any:
         """Look a key up on disk, and remember what is found."""
         if self._store is None:
             return None
-        found = self._store.get(key)
+        found = self._store.get(key, left)
         if found is None:
             return None
         value, age = found
@@ -254,15 +285,15 @@ class ReasoningCache:
             self._disk_hits += 1
         return value
 
-    def _save(self, key: str, value: Any) -> None:
+    def _save(self, key: str, value: Any, left: float | None = None) -> None:
         if self._store is not None:
-            self._store.put(key, self.namespace or "", value, self.ttl_seconds)
+            self._store.put(key, self.namespace or "", value, self.ttl_seconds, left)
 
-    def _forget(self, key: str) -> None:
+    def _forget(self, key: str, left: float | None) -> None:
         with self._lock:
             self._drop(key)
         if self._store is not None:
-            self._store.forget(key)
+            self._store.forget(key, left)
 
     def _board(self, key: str) -> tuple[Future[Any], bool]:
         """Return the flight that asks this question, and whether the caller is to ask it."""
@@ -317,34 +348,34 @@ class View:
         key = digest(question)
         return None if key is None else (key, again)
 
-    def forget(self, key: str) -> None:
-        """Forget an answer that did not fit."""
-        self.cache._forget(key)
+    def forget(self, key: str, left: float | None) -> None:
+        """Forget an answer that did not fit; wait for the disk no longer than `left` seconds."""
+        self.cache._forget(key, left)
 
-    async def forget_async(self, key: str) -> None:
+    async def forget_async(self, key: str, left: float | None) -> None:
         """Do as `forget`, without holding up the loop."""
         import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
 
-        await asyncio.to_thread(self.cache._forget, key)
+        await asyncio.to_thread(self.cache._forget, key, left)
 
-    async def known_async(self, key: str) -> Response | None:
+    async def known_async(self, key: str, left: float | None) -> Response | None:
         """Look for an answer, in memory and on disk."""
         import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
 
         found = self.find(key)
         if found is None and self.cache._store is not None:
-            found = await asyncio.to_thread(self._load, key)
+            found = await asyncio.to_thread(self._load, key, left)
         if found is None:
             with self.cache._lock:
                 self.cache._count(False)
             return None
         return self._hit(found)
 
-    async def save_async(self, key: str, response: Response) -> None:
+    async def save_async(self, key: str, response: Response, left: float | None) -> None:
         """Store an answer on disk."""
         import asyncio  # noqa: PLC0415 - loaded when something is asynchronous
 
-        await asyncio.to_thread(self.save, key, response)
+        await asyncio.to_thread(self.save, key, response, left)
 
     def find(self, key: str) -> Response | None:
         """Look for an answer in memory."""
@@ -354,16 +385,19 @@ class View:
     def answer(self, key: str, request: Request, ask: Callable[[], Response]) -> Response:
         """Answer from the cache, from an equal question under way, or by asking."""
         while True:
-            found = self.find(key) or self._load(key)
+            found = self.find(key) or self._load(key, request.remaining())
             if found is not None:
                 return self._hit(found)
             flight, leads = self.cache._board(key)
-            if leads or self._inside(key):
-                return self._asked(key, flight if leads else None, request, ask)
-            try:
-                outcome = flight.result(request.remaining())
-            except FutureTimeoutError:
-                raise _waited() from None
+            if leads:
+                return self._asked(key, flight, request, ask)
+            with _waiting((id(self.cache), key)) as may:
+                if not may:
+                    return self._asked(key, None, request, ask)
+                try:
+                    outcome = flight.result(request.remaining())
+                except FutureTimeoutError:
+                    raise _waited() from None
             answered = self._joined(outcome)
             if answered is not None:
                 return answered
@@ -377,17 +411,20 @@ class View:
         while True:
             found = self.find(key)
             if found is None and self.cache._store is not None:
-                found = await asyncio.to_thread(self._load, key)
+                found = await asyncio.to_thread(self._load, key, request.remaining())
             if found is not None:
                 return self._hit(found)
             flight, leads = self.cache._board(key)
-            if leads or self._inside(key):
-                return await self._asked_async(key, flight if leads else None, request, ask)
-            try:
-                waiting = asyncio.shield(asyncio.wrap_future(flight))
-                outcome = await asyncio.wait_for(waiting, request.remaining())
-            except asyncio.TimeoutError:
-                raise _waited() from None
+            if leads:
+                return await self._asked_async(key, flight, request, ask)
+            with _waiting((id(self.cache), key)) as may:
+                if not may:
+                    return await self._asked_async(key, None, request, ask)
+                try:
+                    waiting = asyncio.shield(asyncio.wrap_future(flight))
+                    outcome = await asyncio.wait_for(waiting, request.remaining())
+                except asyncio.TimeoutError:
+                    raise _waited() from None
             answered = self._joined(outcome)
             if answered is not None:
                 return answered
@@ -398,9 +435,9 @@ class View:
             return False
         return self.cache._keep(key, self.namespace, response) and self.cache._store is not None
 
-    def save(self, key: str, response: Response) -> None:
-        """Store an answer on disk."""
-        self.cache._save(key, {"text": response.text, "model": response.model})
+    def save(self, key: str, response: Response, left: float | None) -> None:
+        """Store an answer on disk; wait for it no longer than `left` seconds."""
+        self.cache._save(key, {"text": response.text, "model": response.model}, left)
 
     def close(self) -> None:
         """Forget the answers that nobody can ask for any more: those of a session that is over."""
@@ -411,11 +448,8 @@ class View:
         """Forget the answers of this namespace, and the figures."""
         self.cache.clear(self.namespace)
 
-    def _inside(self, key: str) -> bool:
-        return (id(self.cache), key) in _leading.get()
-
-    def _load(self, key: str) -> Response | None:
-        found = self.cache._load(key, self.namespace)
+    def _load(self, key: str, left: float | None) -> Response | None:
+        found = self.cache._load(key, self.namespace, left)
         if isinstance(found, Response):
             return found
         if not isinstance(found, dict) or not isinstance(found.get("text"), str):
@@ -442,46 +476,44 @@ class View:
     def _asked(
         self, key: str, flight: Future[Any] | None, request: Request, ask: Callable[[], Response]
     ) -> Response:
-        leading = _leading.set((*_leading.get(), (id(self.cache), key)))
-        outcome: Response | ModelError | None = None
-        try:
-            with self.cache._lock:
-                self.cache._count(False)
-            outcome = response = ask()
+        with self._flying(key, flight, request) as flown:
+            flown.outcome = response = ask()
             if self.keep(key, response):
-                self.save(key, response)
-        except ModelError as error:
-            outcome = _shared(error, request)
-            raise
-        else:
+                self.save(key, response, request.remaining())
             return response
-        finally:
-            _leading.reset(leading)
-            if flight is not None:
-                self.cache._land(key, flight, outcome)
 
     async def _asked_async(
         self, key: str, flight: Future[Any] | None, request: Request, ask: Callable[[], Awaitable[Response]]
     ) -> Response:
-        import asyncio  # noqa: PLC0415
+        with self._flying(key, flight, request) as flown:
+            flown.outcome = response = await ask()
+            if self.keep(key, response):
+                await self.save_async(key, response, request.remaining())
+            return response
 
+    @contextmanager
+    def _flying(self, key: str, flight: Future[Any] | None, request: Request) -> Iterator[_Flown]:
+        """Ask a question, and tell those who wait for the flight how it ended."""
         leading = _leading.set((*_leading.get(), (id(self.cache), key)))
-        outcome: Response | ModelError | None = None
+        flown = _Flown()
         try:
             with self.cache._lock:
                 self.cache._count(False)
-            outcome = response = await ask()
-            if self.keep(key, response):
-                await asyncio.to_thread(self.save, key, response)
+            yield flown
         except ModelError as error:
-            outcome = _shared(error, request)
+            flown.outcome = _shared(error, request)
             raise
-        else:
-            return response
         finally:
             _leading.reset(leading)
             if flight is not None:
-                self.cache._land(key, flight, outcome)
+                self.cache._land(key, flight, flown.outcome)
+
+
+@dataclass
+class _Flown:
+    """How the asking of a question ended; None says nothing to others."""
+
+    outcome: Response | ModelError | None = None
 
 
 def checked(cache: object) -> ReasoningCache | None:
@@ -533,6 +565,9 @@ _caches: weakref.WeakSet[ReasoningCache] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    global _waits_lock  # noqa: PLW0603 - whoever held it is not in this process
+    _waits_lock = threading.Lock()
+    _waits.clear()
     for cache in list(_caches):
         cache._after_fork()
 

@@ -31,7 +31,7 @@ _log: Final = logging.getLogger("opendxa.dana.cache")
 #: Marks our files, and their form.
 _APPLICATION: Final = 0x44414E41
 _VERSION: Final = 1
-#: Seconds to wait for another process that writes.
+#: Seconds to wait for others that use the file, threads and processes, at the most.
 _PATIENCE: Final = 2.0
 #: What SQLite keeps beside the file.
 _JOURNALS: Final = ("-journal", "-wal", "-shm")
@@ -55,6 +55,8 @@ class Store:
         self.path: Path = Path(path).expanduser().absolute()
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
+        #: Seconds that who uses the file at the moment waits for other processes.
+        self._patience = _PATIENCE
         self._process = os.getpid()
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
@@ -73,12 +75,13 @@ class Store:
         """Forget who held the lock: it is not in this process."""
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> tuple[Any, float] | None:
-        """Return a value and its age in seconds."""
+    def get(self, key: str, left: float | None = None) -> tuple[Any, float] | None:
+        """Return a value and its age in seconds; wait for the file no longer than `left` seconds."""
         row = self._do(
             lambda database: database.execute(
                 "SELECT value, created, expires FROM answers WHERE key = ?", (key,)
-            ).fetchone()
+            ).fetchone(),
+            left,
         )
         if row is None:
             return None
@@ -90,10 +93,10 @@ class Store:
         try:
             return json.loads(text), now - created
         except (ValueError, TypeError, RecursionError):
-            self.forget(key)
+            self.forget(key, left)
             return None
 
-    def put(self, key: str, namespace: str, value: Any, ttl: float | None) -> bool:
+    def put(self, key: str, namespace: str, value: Any, ttl: float | None, left: float | None = None) -> bool:
         """Store a value; False for one that is not the same after it was JSON."""
         try:
             text = json.dumps(value, allow_nan=False)
@@ -119,16 +122,16 @@ class Store:
                     self._make_room(database, total)
             return True
 
-        return self._do(write) is True
+        return self._do(write, left) is True
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: str, left: float | None = None) -> None:
         """Drop a value."""
 
         def drop(database: sqlite3.Connection) -> None:
             with database:
                 database.execute("DELETE FROM answers WHERE key = ?", (key,))
 
-        self._do(drop)
+        self._do(drop, left)
 
     def clear(self, namespace: str) -> None:
         """Drop all values of a namespace."""
@@ -153,11 +156,21 @@ class Store:
             database.execute("DELETE FROM answers WHERE key = ?", (key,))
             goal -= size
 
-    def _do(self, work: Callable[[sqlite3.Connection], Value]) -> Value | None:
-        """Do something with the file; a file that is damaged is replaced, and the work done once more."""
+    def _do(self, work: Callable[[sqlite3.Connection], Value], left: float | None = None) -> Value | None:
+        """Do something with the file; a file that is damaged is replaced, and the work done once more.
+
+        Others that use it, in this process or another, are waited for until `left` seconds have passed.
+        """
         import sqlite3  # noqa: PLC0415 - loaded with the first file
 
-        with self._lock:
+        patience = _PATIENCE if left is None else min(_PATIENCE, left)
+        until = time.monotonic() + patience
+        lock = self._lock
+        if not lock.acquire(timeout=patience):
+            _log.warning("the cache %s cannot be used at the moment: others use it", self.path)
+            return None
+        try:
+            self._patience = max(0.0, until - time.monotonic())
             try:
                 return work(self._opened())
             except sqlite3.OperationalError as error:
@@ -175,6 +188,8 @@ class Store:
             except (sqlite3.Error, ResourceError, OSError) as error:
                 _log.warning("the cache %s cannot be used: %s", self.path, error)
                 return None
+        finally:
+            lock.release()
 
     def _opened(self) -> sqlite3.Connection:
         """Return this process's connection."""
@@ -185,10 +200,11 @@ class Store:
             _inherited.append(self._database)
             self._database, self._process = None, os.getpid()
         if self._database is not None:
+            self._database.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
             return self._database
         self._inode = self._own()
         database = sqlite3.connect(
-            str(self.path), timeout=_PATIENCE, check_same_thread=False, isolation_level=None
+            str(self.path), timeout=self._patience, check_same_thread=False, isolation_level=None
         )
         try:
             database.execute("PRAGMA trusted_schema = OFF")

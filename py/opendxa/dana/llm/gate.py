@@ -30,12 +30,15 @@ __all__ = ["LLMPool", "LLMPoolStats"]
 class LLMPoolStats:
     """How things stand in a pool, and what happened so far."""
 
+    #: Questions that may be under way at once.
     size: int
-    #: Questions under way, and those that wait for their turn.
+    #: Questions under way.
     busy: int
+    #: Questions that wait for their turn.
     waiting: int
-    #: Questions that had their turn, and those that gave up waiting.
+    #: Questions that had their turn.
     served: int
+    #: Questions that gave up waiting.
     gave_up: int
     #: Seconds the one that waited longest waited until it had its turn.
     longest_wait: float

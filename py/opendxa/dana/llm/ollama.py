@@ -50,12 +50,11 @@ class Ollama(Server):
         models: Iterable[str] = (),
         options: dict[str, Any] | None = None,
     ) -> None:
-        authorization = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         super().__init__(
             model,
             base_url,
-            headers={**authorization, **(headers or {})},
-            secrets=[api_key],
+            api_key,
+            headers=headers,
             timeouts=timeouts,
             max_retries=max_retries,
             schema=schema,

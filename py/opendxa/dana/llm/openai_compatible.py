@@ -59,8 +59,8 @@ class OpenAICompatible(Server):
         super().__init__(
             model,
             base_url,
-            headers={**self._authorization(api_key), **(headers or {})},
-            secrets=[api_key],
+            api_key,
+            headers=headers,
             timeouts=timeouts,
             max_retries=max_retries,
             schema=schema,
@@ -68,9 +68,6 @@ class OpenAICompatible(Server):
             max_tokens=max_tokens,
             models=models,
         )
-
-    def _authorization(self, api_key: str | None) -> dict[str, str]:
-        return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def _url(self, model: str) -> str:
         del model

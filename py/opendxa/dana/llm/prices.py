@@ -21,7 +21,9 @@ _PER: float = 1_000_000
 class Price:
     """What a million tokens cost, in whatever currency the caller counts."""
 
+    #: For a million tokens of questions.
     input: float
+    #: For a million tokens of answers.
     output: float
 
     def __post_init__(self) -> None:

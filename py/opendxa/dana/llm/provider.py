@@ -10,7 +10,7 @@ import inspect
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from opendxa.dana.exceptions import ModelError
 from opendxa.dana.types import format_type_error
@@ -20,15 +20,22 @@ if TYPE_CHECKING:
 
     from .transport import Timeouts
 
-__all__ = ["Meter", "ModelError", "Provider", "Request", "Response", "generate"]
+__all__ = ["MAX_ANSWER", "Meter", "ModelError", "Provider", "Request", "Response", "check_length", "generate"]
+
+
+#: Largest answer that is taken of any provider, in characters; of a server, in bytes.
+MAX_ANSWER: Final = 16 * 2**20
 
 
 @dataclass
 class Meter:
     """What a question took so far: for one that is given up in the middle."""
 
+    #: Tries made so far.
     attempts: int = 0
+    #: Tokens of the question, of all tries that reported them.
     input_tokens: int = 0
+    #: Tokens of answers, of all tries that reported them.
     output_tokens: int = 0
 
 
@@ -75,10 +82,13 @@ class Request:
 class Response:
     """A model's answer, and what it took."""
 
+    #: The answer.
     text: str
+    #: The model that answered, as it names itself.
     model: str = ""
-    #: Tokens of all attempts that reported them.
+    #: Tokens of the question, of all attempts that reported them.
     input_tokens: int = 0
+    #: Tokens of answers, likewise.
     output_tokens: int = 0
     #: Tries made, the successful one included; none for an answer that was known already.
     attempts: int = 1
@@ -93,7 +103,8 @@ class Provider(Protocol):
     Questions that do not depend on each other are asked at the same time: a plain `generate` is called from
     several threads, unless the provider has a true attribute ``instant``: then from the thread that asks, one
     question after the other. `models`, a list or a function that returns one, names what a program may choose
-    with ``set_model`` and finds under ``options["model"]``.
+    with ``set_model`` and finds under ``options["model"]``. A provider that has a `model` or lists some
+    finds no other there: what goes out is what is booked.
 
     A provider may also have ``stream(request)``, an async iterator of pieces of text whose last item is the
     `Response`; without it, an answer is one piece. `cache_identity`, a text, is what a cache tells it apart
@@ -117,11 +128,17 @@ def generate(provider: Provider, request: Request) -> Response:
 
 def as_response(provider: Provider, answer: object) -> Response:
     """Return a provider's answer in full form."""
-    if isinstance(answer, str):
-        return Response(text=answer)
-    if not isinstance(answer, Response):
+    response = Response(text=answer) if isinstance(answer, str) else answer
+    if not isinstance(response, Response):
         raise ModelError(format_type_error(answer, "str or Response", f"the answer of {provider!r}"))
-    return answer
+    check_length(provider, len(response.text))
+    return response
+
+
+def check_length(provider: object, length: int) -> None:
+    """Refuse an answer that is too long."""
+    if length > MAX_ANSWER:
+        raise ModelError(f"the answer of {provider!r} is longer than {MAX_ANSWER} characters")
 
 
 def asked_model(provider: object, request: Request) -> str:

@@ -18,7 +18,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from .provider import Meter, ModelError, Request, Response
+from .provider import MAX_ANSWER, Meter, ModelError, Request, Response
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,7 +36,7 @@ _LONGEST_WAIT: Final = 8.0
 #: A server that wants to be left alone for longer is not asked again.
 _LONGEST_RETRY_AFTER: Final = 120.0
 #: Largest answer that is read, in bytes.
-_MAX_ANSWER: Final = 16 * 2**20
+_MAX_ANSWER: Final = MAX_ANSWER
 #: Most characters that are read of a refusal.
 _MAX_REFUSAL: Final = 65536
 #: Most tokens of one answer that are counted: what a server says beyond is no number of tokens.
@@ -52,6 +52,7 @@ _CREDENTIALS: Final = re.compile(r"//[^/\s@]+@")
 class Timeouts:
     """Seconds a request may take; None for no limit."""
 
+    #: Until the server is reached.
     connect: float | None = 10.0
     #: Until the first token of a streamed answer.
     first_token: float | None = 60.0
@@ -151,9 +152,9 @@ class Server:
         self,
         model: str,
         base_url: str,
+        api_key: str | None,
         *,
-        headers: Mapping[str, str],
-        secrets: Iterable[str | None] = (),
+        headers: Mapping[str, str] | None,
         timeouts: Timeouts | None = None,
         max_retries: int = 2,
         schema: bool | str = "auto",
@@ -168,9 +169,9 @@ class Server:
         #: What programs may choose with ``set_model``.
         self.models: list[str] = [model, *(name for name in models if name != model)]
         self.base_url: str = base_url.rstrip("/")
-        self._headers = dict(headers)
+        self._headers: dict[str, str] = {**self._authorization(api_key), **(headers or {})}
         hidden = [value for name, value in self._headers.items() if _SECRET_HEADERS.search(name)]
-        self._secrets = [secret for secret in (*secrets, *hidden) if secret and len(secret) > 3]
+        self._secrets = [secret for secret in (api_key, *hidden) if secret and len(secret) > 3]
         self._timeouts = timeouts if timeouts is not None else Timeouts()
         self._max_retries = max_retries
         self._schema = self._asked_schema = schema
@@ -187,6 +188,10 @@ class Server:
         return f"{type(self).__name__} {self.base_url} {self._asked_schema!r} {self._max_tokens}"
 
     # What a protocol says
+
+    def _authorization(self, api_key: str | None) -> dict[str, str]:
+        """Return the headers that a key is sent in, and others that the protocol wants."""
+        return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def _url(self, model: str) -> str:
         """Where questions to a model go."""
@@ -301,6 +306,7 @@ class Server:
         import httpx  # noqa: PLC0415
 
         client = self._connected()
+        broken: tuple[Retry, httpx.HTTPError] | None = None
         try:
             connecting = httpx.Timeout(None, connect=clock.timeouts.connect)
             call = client.build_request("POST", self._url(model), json=body, timeout=connecting)
@@ -324,12 +330,17 @@ class Server:
             hint = f"raise Timeouts({late.name}=...)"
             raise Retry(self._error(f"{what} within {late.seconds:g} s", hint)) from None
         except httpx.ConnectTimeout as error:
-            raise Retry(self._error(f"no connection within {clock.timeouts.connect:g} s")) from error
+            told = self._error(f"no connection within {clock.timeouts.connect:g} s")
+            broken = Retry(told), self._bare(error)
         except httpx.ConnectError as error:
             hint = "check that the server runs and that the address is right"
-            raise Retry(self._error(f"no connection ({error})", hint)) from error
+            broken = Retry(self._error(f"no connection ({error})", hint)), self._bare(error)
         except httpx.HTTPError as error:
-            raise Retry(self._error(f"the connection broke ({type(error).__name__}: {error})")) from error
+            told = self._error(f"the connection broke ({type(error).__name__}: {error})")
+            broken = Retry(told), self._bare(error)
+        if broken is not None:
+            # Here, where no other error is being handled that it would hold.
+            raise broken[0] from broken[1]
         if not answer.finished and not answer.parts:
             raise Retry(self._error("the answer was empty"))
 
@@ -474,6 +485,10 @@ class Server:
         text = f"{self._name()} gave no answer within {late.seconds:g} s in all"
         hint = "raise Timeouts(total=...) or Limits(wall_time=...)"
         return ModelError(f"{text}\nHint: {hint}", **vars(tally))
+
+    def _bare(self, error: httpx.HTTPError) -> httpx.HTTPError:
+        """Return an error without its request, whose headers have the key, and without frames."""
+        return type(error)(redacted(str(error), self._secrets))
 
     def _name(self) -> str:
         """Name the model and the server, without what a URL may carry besides."""

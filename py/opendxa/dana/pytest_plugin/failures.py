@@ -25,6 +25,8 @@ from opendxa.dana.exceptions import DanaCallError, DanaError
 from opendxa.dana.fault import visible
 from opendxa.dana.tracebacks import dana_part
 
+from .explain import explain
+
 if TYPE_CHECKING:
     from opendxa.dana.fault import Fault, TraceFrame
 
@@ -32,6 +34,8 @@ __all__ = ["collection_text", "represent", "visible"]
 
 #: Most calls that are shown; of a deeper trace, the first and the last half.
 _FRAMES: Final = 10
+#: What an assertion without a message says.
+_NO_MESSAGE: Final = "assertion failed"
 #: Most lines of a function that are shown above the one that failed, and most characters of a line.
 _ABOVE: Final = 60
 _WIDTH: Final = 400
@@ -50,8 +54,9 @@ def represent(
     """Return what pytest prints for an error of a test in the file at `path`; None for the usual."""
     if config.getoption("fulltrace", False):
         return None
-    reason = _reason(error)
-    shown = _Shown(path, config, style if style in ("short", "native", "value") else "long")
+    reason = _reason(error, config)
+    kind = error.kind if isinstance(error, DanaCallError) and error.kind else type(error).__name__
+    shown = _Shown(path, config, style if style in ("short", "native", "value") else "long", visible(kind))
     calls = _calls(error)
     if shown.style in ("native", "value") or not calls:
         lines = [line for line in visible(str(error)).split("\n") if line]
@@ -99,12 +104,15 @@ def _with_cause(
     return ExceptionChainRepr(chain)
 
 
-def _reason(error: DanaError) -> list[str]:
+def _reason(error: DanaError, config: pytest.Config) -> list[str]:
     """Tell what went wrong without its place, line by line."""
     fault = error.fault if isinstance(error, DanaCallError) else None
     if fault is None:
         return [line for line in visible(str(error)).split("\n") if line] or [type(error).__name__]
     lines = _headline(fault)
+    if fault.assertion is not None:
+        told = explain(fault.assertion, whole=int(config.getoption("verbose", 0) or 0) >= 2)
+        lines = told if fault.message == _NO_MESSAGE else lines + told
     if fault.hint:
         lines.append(f"Hint: {visible(fault.hint)}")
     behind = fault.cause
@@ -130,16 +138,17 @@ def _some(calls: list[tuple[TraceFrame, str]]) -> list[tuple[TraceFrame, str]]:
 class _Shown:
     """The calls of one failure, in one style."""
 
-    def __init__(self, path: Path, config: pytest.Config, style: str) -> None:
+    def __init__(self, path: Path, config: pytest.Config, style: str, kind: str) -> None:
         self._path = path
         self._folder = config.invocation_params.dir
+        self._kind = kind
         self.style: Any = style
 
     def entry(self, call: tuple[TraceFrame, str], reason: list[str], *, whole: bool = True) -> ReprEntry:
         """Make the entry of a call, the `whole` function above it or not; the last says what went wrong."""
         frame, file = call
         function = f"in {visible(frame.function)}"
-        what = reason[0].partition(":")[0] if reason else function
+        what = self._kind if reason else function
         failed = [f"E   {line}" for line in reason]
         known = _lines(frame, file)
         marked = _marked(frame, known[frame.line - 1] if known else frame.source or "")

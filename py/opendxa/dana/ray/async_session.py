@@ -66,7 +66,7 @@ class AsyncClusterSession(face.Face):
 
     async def close(self) -> None:
         """End the session, and wait until nothing is left of its worker. Closing twice is no error."""
-        if self._process == os.getpid() and not self._core.closed:
+        if self._process == os.getpid() and not (self._core.closed or self._loop.stopped):
             await self._loop.wait(self._core.close())
 
     async def restart_subprocess(self) -> None:
@@ -249,9 +249,7 @@ class AsyncClusterSession(face.Face):
         """Tell the session what was registered meanwhile."""
         while self._untold:
             what, data = self._untold.pop(0)
-            answer = await self._wait(self._core.known(what, data))
-            if answer is not None:
-                self._value(answer)
+            await self._wait(self._core.known(what, data))
 
     async def _wait(self, work: Any) -> Any:
         try:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Core"]
 
-#: Steps of a set-up and changes of a session that a restart on the node repeats take a turn's time each.
 _log = logging.getLogger("opendxa.dana.ray")
 
 
@@ -43,10 +42,10 @@ class Core:
         self._turns = asyncio.Lock()
         self._number = ""
         self.node: Node | None = None
-        self.status = Status()
+        self.status: Status = Status()
         #: Why it is over, once it is.
-        self.ended = ""
-        self.closed = False
+        self.ended: str = ""
+        self.closed: bool = False
 
     async def open(self) -> Status:
         """Open the session, if it is not."""
@@ -60,15 +59,13 @@ class Core:
             node = await self._ready()
             return await self._send(node, what, data)
 
-    async def known(self, what: str, data: bytes) -> bytes | None:
+    async def known(self, what: str, data: bytes) -> None:
         """Tell the session of a function or class, now or when it is opened."""
         async with self._turns:
             self._refuse_closed()
-            answer = None
             if self.node is not None:
-                answer = await self._send(await self._ready(), what, data)
+                self.read(await self._send(self.node, what, data))
             self._later.append((what, data))
-            return answer
 
     async def restart(self) -> None:
         """Replace the session by a new one, on the least loaded node."""
@@ -123,6 +120,7 @@ class Core:
             if data == GONE:
                 raise lost(node.node_id, "it does not know of the place any more that it had promised")
             self.read(data)
+            self._refuse_closed()  # meanwhile
             opened = True
         finally:
             if not opened:

@@ -34,7 +34,6 @@ from .report import Status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from opendxa.dana.isolation import IsolationReport
     from opendxa.dana.models import Receipt
     from opendxa.dana.pool import PoolConfig
     from opendxa.dana.result import Usage
@@ -94,12 +93,10 @@ class _Client:
 
 
 class _Session:
-    """A session, and who is in the middle of something with it."""
+    """A session, and what its client is told of it."""
 
     def __init__(self, dana: AsyncDana) -> None:
         self.dana = dana
-        #: The report that the client was told last.
-        self.told: IsolationReport | None = None
 
     @property
     def alive(self) -> bool:
@@ -135,19 +132,15 @@ class Node:
 
     async def hello(self, client: str, lease: float) -> Hello:
         """Take a sign of life: the client's lease lasts so many seconds from now on."""
-        here = self._clients.setdefault(client, _Client())
-        here.end = monotonic() + lease
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look_at_leases())
-        here.every = lease / _LOOKS
+        self._heard(client, lease)
         level = await self._probed()
         own = self._settings._replace(version=version("dana-bridge"))
         return Hello(self._incarnation, own, self.count(), level, self._problem)
 
-    async def reserve(self, client: str, session: str) -> tuple[bool, int]:
-        """Promise a place to a session about to be opened, if there is one; and how many there are."""
-        here = self._clients.get(client)
-        if here is None or self.count() >= self._settings.pool.max_workers:
+    async def reserve(self, client: str, lease: float, session: str) -> tuple[bool, int]:
+        """Promise a place to a session about to be opened, if there is one; and how many are taken."""
+        here = self._heard(client, lease)
+        if self.count() >= self._settings.pool.max_workers:
             return False, self.count()
         here.places.add(session)
         return True, self.count()
@@ -182,7 +175,7 @@ class Node:
         except BaseException as error:
             if dana is not None:
                 await dana.close()
-            if not isinstance(error, Exception):
+            if isinstance(error, asyncio.CancelledError):
                 raise
             return self._packed(None, "error", error)
         finally:
@@ -200,7 +193,10 @@ class Node:
             arguments, named = unpack(data, "what the session was given")
             value = await _DOES[what](it.dana, *arguments, **named)
             return self._packed(it, "value", value, fully=what == "status")
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # `sys.exit()` in somebody's function included: it must not end the sessions of all others.
             return self._packed(it, "error", error)
         finally:
             if alive != it.alive:
@@ -241,6 +237,14 @@ class Node:
             for one in self._clients.values()
         )
 
+    def _heard(self, client: str, lease: float) -> _Client:
+        """Extend a client's lease, or begin it."""
+        here = self._clients.setdefault(client, _Client())
+        here.end, here.every = monotonic() + lease, lease / _LOOKS
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_at_leases())
+        return here
+
     def _packed(self, it: _Session | None, kind: str, value: object, *, fully: bool = False) -> bytes:
         """Return an answer as bytes."""
         status = it.status(fully) if it is not None else None
@@ -273,8 +277,11 @@ class Node:
     async def _look_at_leases(self) -> None:
         """End what belongs to clients that gave no sign of life."""
         while self._clients:
-            await asyncio.sleep(min(here.every for here in self._clients.values()))
+            every, before = min(here.every for here in self._clients.values()), monotonic()
+            await asyncio.sleep(every)
             now = monotonic()
+            if now - before > 2 * every:
+                continue  # this loop was held up: signs of life are waiting to be heard
             for client in [client for client, here in self._clients.items() if here.end < now]:
                 await self._drop(client)
         _end()
@@ -349,7 +356,6 @@ _DOES: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "reason": _reason,
     "register": _register,
     "register_type": _register_type,
-    "restart": AsyncDana.restart_subprocess,
     "set": AsyncDana.set,
     "snapshot": AsyncDana.snapshot,
     "status": _status,

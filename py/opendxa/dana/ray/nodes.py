@@ -11,7 +11,7 @@ import logging
 from contextlib import suppress
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
 import ray
@@ -26,7 +26,7 @@ from .lost import from_ray, lost
 from .report import ClusterStats, NodeStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from .node import Hello, Settings
 
@@ -36,6 +36,8 @@ __all__ = ["Node", "Nodes"]
 _TICK: Final = 1.0
 #: Seconds that the actor of a node may take to start before the node counts as one that does not answer.
 _STARTING: Final = 60.0
+#: Seconds between two tries to start one that does not start.
+_PAUSE: Final = 10.0
 #: Calls an actor works on at once besides one a session: signs of life, questions for places.
 _FURTHER_CALLS: Final = 1000
 #: Seconds that a question for room stays with a node.
@@ -44,26 +46,33 @@ _ROOM: Final = 5.0
 _log = logging.getLogger("opendxa.dana.ray")
 
 
+class _Failed(NamedTuple):
+    """An actor that did not start: not tried again before this time."""
+
+    until: float
+    reason: str
+
+
 class Node:
     """One life of a node's actor: another one begins when the actor starts anew."""
 
     def __init__(self, node_id: str, address: str, actor: Any) -> None:
-        self.node_id = node_id
-        self.address = address
-        self.actor = actor
+        self.node_id: str = node_id
+        self.address: str = address
+        self.actor: Any = actor
         self.incarnation: str | None = None
         #: Why no session can be placed here; empty when it can.
-        self.problem = "its actor is starting"
-        self.level = IsolationLevel.NONE
+        self.problem: str = "its actor is starting"
+        self.level: IsolationLevel = IsolationLevel.NONE
         #: Sessions as the actor reported them last, and those this client is placing now.
-        self.sessions = 0
-        self.placing = 0
+        self.sessions: int = 0
+        self.placing: int = 0
         #: A number that grows with every placement: of equal nodes the one longest left alone is next.
-        self.last = 0
-        self.heard = monotonic()
+        self.last: int = 0
+        self.heard: float = monotonic()
         #: Done when this life is over, with the reason.
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.asking = False
+        self.asking: bool = False
 
     @property
     def starting(self) -> bool:
@@ -86,10 +95,14 @@ class Node:
             try:
                 return answering.result()
             except ray.exceptions.RayError as error:
-                raise from_ray(self.node_id, error) from error
-        if self.gone in done:
-            raise lost(self.node_id, self.gone.result())
-        raise lost(self.node_id, f"no answer within {seconds:g} s")
+                failure = from_ray(self.node_id, error)
+        elif self.gone in done:
+            failure = lost(self.node_id, self.gone.result())
+        else:
+            failure = lost(self.node_id, f"no answer within {seconds:g} s")
+        # Until it gives the next sign of life no session is placed there.
+        self.problem = self.problem or str(failure).partition("\n")[0]
+        raise failure
 
 
 class Nodes:
@@ -106,15 +119,16 @@ class Nodes:
         num_cpus: float,
         resource: str | None,
     ) -> None:
-        self.client = uuid4().hex
-        self.settings = settings
-        self.grace = grace
+        self.client: str = uuid4().hex
+        self.settings: Settings = settings
+        self.grace: float = grace
         self._name = name
         self._namespace = namespace
         self._lease = lease
         self._num_cpus = num_cpus
         self._resource = resource
         self._nodes: dict[str, Node] = {}
+        self._failed: dict[str, _Failed] = {}
         self._began = monotonic()
         self._line = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -126,43 +140,55 @@ class Nodes:
 
     async def _watch(self) -> None:
         """Look again and again which nodes there are, and give each a sign of life."""
+        looking: asyncio.Task[None] | None = None
+        looked = monotonic()
         while True:
-            try:
-                await self._look()
-            except Exception as error:
-                # The cluster's head does not answer: what is known stays, and the leases say when it is over.
-                _log.warning("the Ray cluster cannot be looked at: %s", type(error).__name__)
-                for node in list(self._nodes.values()):
+            now = monotonic()
+            # A client that was held up has answers on their way: it looks at its clock the next time.
+            held_up, looked = now - looked > self._lease / 2, now
+            for node_id, node in list(self._nodes.items()):
+                if not held_up and not node.starting and now - node.heard > self._lease:
+                    self._forget(node_id, f"nothing was heard of it for {self._lease:g} s")
+                else:
                     self._greet(node)
+            # The cluster's head may take its time: the leases go on meanwhile.
+            if looking is None or looking.done():
+                looking = self._task(self._look())
             await asyncio.sleep(min(_TICK, self._lease / 5))
 
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have something done besides."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def _look(self) -> None:
-        """Look once."""
-        told = await asyncio.to_thread(ray.nodes)
-        alive = {
-            one["NodeID"]: one for one in told if one["Alive"] and self._takes_sessions(one["Resources"])
-        }
-        for node_id in list(self._nodes):
-            if node_id not in alive:
-                self._forget(node_id, "the node is gone")
-        for node_id, one in alive.items():
-            if node_id not in self._nodes:
-                await self._add(node_id, one["NodeManagerAddress"])
-        now = monotonic()
-        for node_id, node in list(self._nodes.items()):
-            if now - node.heard > self._lease and node.incarnation is not None:
-                self._forget(node_id, f"nothing was heard of it for {self._lease:g} s")
-            else:
-                self._greet(node)
+        """Look once which nodes there are."""
+        try:
+            told = await asyncio.to_thread(ray.nodes)
+            alive = {
+                one["NodeID"]: one for one in told if one["Alive"] and self._takes_sessions(one["Resources"])
+            }
+            for node_id in [*self._nodes]:
+                if node_id not in alive:
+                    self._forget(node_id, "the node is gone")
+            for node_id in [*self._failed]:
+                if node_id not in alive:
+                    del self._failed[node_id]
+            for node_id, one in alive.items():
+                failed = self._failed.get(node_id)
+                if node_id not in self._nodes and (failed is None or failed.until < monotonic()):
+                    actor = await asyncio.to_thread(self._actor, node_id)
+                    self._nodes[node_id] = node = Node(node_id, one["NodeManagerAddress"], actor)
+                    self._greet(node)
+        except Exception as error:
+            # What is known stays; the leases say when it is over.
+            _log.warning("the Ray cluster cannot be looked at: %s: %s", type(error).__name__, error)
 
     def _takes_sessions(self, resources: dict[str, float]) -> bool:
         """Whether a node is for sessions: it has processors to give, or the resource that was named."""
         return resources.get(self._resource or "CPU", 0) > 0
-
-    async def _add(self, node_id: str, address: str) -> None:
-        """Have an actor on a node: the one that is there, or a new one."""
-        actor = await asyncio.to_thread(self._actor, node_id)
-        self._nodes[node_id] = Node(node_id, address, actor)
 
     def _actor(self, node_id: str) -> Any:
         """Return the handle of a node's actor, made if there is none."""
@@ -187,27 +213,23 @@ class Nodes:
         if node.asking:
             return
         node.asking = True
-        task = asyncio.create_task(self._hello(node))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._task(self._hello(node))
 
     async def _hello(self, node: Node) -> None:
         try:
             reference = node.actor.hello.remote(self.client, self._lease)
             hello: Hello = await node.answer(reference, max(self._lease, self.grace))
         except WorkerLostError as error:
-            if node.problem == "":
-                node.problem = str(error).partition("\n")[0]
-            if isinstance(error.__cause__, ray.exceptions.ActorDiedError) and node is self._nodes.get(
-                node.node_id
-            ):
-                # For good: the next look makes another one, if the node is still there.
-                self._forget(node.node_id, node.problem)
+            died = isinstance(error.__cause__, ray.exceptions.ActorDiedError)
+            if died and node is self._nodes.get(node.node_id):
+                # For good: another one is made, if the node is still there.
+                self._failed_at(node, str(error.__cause__))
             return
         finally:
             node.asking = False
         if node.gone.done():
             return
+        self._failed.pop(node.node_id, None)
         if node.incarnation is not None and node.incarnation != hello.incarnation:
             self._forget(node.node_id, "its actor has started anew")
             after = Node(node.node_id, node.address, node.actor)
@@ -221,6 +243,20 @@ class Nodes:
                 _log.warning("no sessions are placed on the Ray node %s: %s", node.node_id[:12], problem)
             node.problem = problem
             self._changed.set()
+
+    def _failed_at(self, node: Node, reason: str) -> None:
+        """An actor has ended for good. One that never answered is made again at once, then after pauses."""
+        before = self._failed.get(node.node_id)
+        if node.starting:
+            pause = 0.0 if before is None else _PAUSE
+            self._failed[node.node_id] = _Failed(
+                monotonic() + pause, f"its actor does not start: {reason.strip()}"
+            )
+            if before is not None:
+                _log.warning(
+                    "the actor of the Ray node %s does not start: %s", node.node_id[:12], reason.strip()
+                )
+        self._forget(node.node_id, node.problem)
 
     def _disagreement(self, theirs: Settings) -> str:
         """Say what stands against using an actor that another client made."""
@@ -257,6 +293,8 @@ class Nodes:
         """Wait while no node is ready, and one may soon be: actors that start take seconds."""
         end = self._began + _STARTING
         while not any(not node.problem for node in self._nodes.values()):
+            if any(one.until > monotonic() for one in self._failed.values()) and not self._nodes:
+                return
             starting = any(
                 node.starting and monotonic() - node.heard < _STARTING for node in self._nodes.values()
             )
@@ -282,15 +320,15 @@ class Nodes:
             node.placing += 1
             node.last = next(self._numbers)
             try:
-                reference = node.actor.reserve.remote(self.client, session)
+                reference = node.actor.reserve.remote(self.client, self._lease, session)
                 placed, node.sessions = await node.answer(reference, self.grace)
-            except WorkerLostError as error:
-                # Nothing of the session was sent there yet.
-                node.problem = node.problem or str(error).partition("\n")[0]
+            except (WorkerLostError, asyncio.CancelledError) as error:
+                # Nothing of the session was sent there yet; a place that is promised late is given back.
+                if not node.gone.done():
+                    node.actor.end.remote(self.client, session)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
                 continue
-            except asyncio.CancelledError:
-                node.actor.end.remote(self.client, session)
-                raise
             finally:
                 node.placing -= 1
             if placed:
@@ -328,7 +366,7 @@ class Nodes:
         seconds = self.settings.pool.acquire_timeout
         ready = [node for node in self._nodes.values() if not node.problem]
         if not ready:
-            reasons = "; ".join(f"{node.node_id[:12]}: {node.problem}" for node in self._nodes.values())
+            reasons = "; ".join(f"{node_id[:12]}: {why}" for node_id, why in self._not_ready().items())
             found = reasons or f"no node offers {self._resource or 'CPU'}"
             return ResourceError(f"no node of the Ray cluster was ready within {seconds:g} s ({found})")
         most = self.settings.pool.max_workers
@@ -342,7 +380,7 @@ class Nodes:
             if not node.problem
         }
         told = await asyncio.gather(*asked.values(), return_exceptions=True)
-        not_ready = {node.node_id: node.problem for node in self._nodes.values() if node.problem}
+        not_ready = self._not_ready()
         nodes = []
         for node, one in zip(asked, told, strict=True):
             if isinstance(one, dict):
@@ -353,6 +391,11 @@ class Nodes:
             elif one is not None:
                 raise one
         return ClusterStats(tuple(sorted(nodes, key=lambda one: (one.address, one.node_id))), not_ready)
+
+    def _not_ready(self) -> dict[str, str]:
+        """Tell which nodes take no sessions, and why."""
+        failed = {node_id: one.reason for node_id, one in self._failed.items()}
+        return {**failed, **{node.node_id: node.problem for node in self._nodes.values() if node.problem}}
 
     async def leave(self) -> None:
         """Give up the leases; what this client has on the nodes ends."""

@@ -238,7 +238,7 @@ def _stand_in() -> None:
     """Stands for a function of the node where only its name is checked."""
 
 
-def _refuse_provider(llm: object) -> None:
+def _refuse_provider(llm: Any) -> None:
     """Refuse what is no text: whatever it is, it may hold a key."""
     if callable(getattr(llm, "generate", None)) or callable(llm):
         raise SecurityError(

@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from ray import cloudpickle
 
-from opendxa.dana.exceptions import ConfigurationError, DanaError, HostError, ModelError, TypeConversionError
+from opendxa.dana.exceptions import (
+    ConfigurationError,
+    DanaCallError,
+    DanaError,
+    HostError,
+    ModelError,
+    TypeConversionError,
+)
 
 __all__ = ["harmless", "pack", "unpack"]
 
@@ -46,22 +53,23 @@ def harmless(error: BaseException, depth: int = 0) -> BaseException:
 
     What stands behind a model's failure stays on the node: its text was made to show no key.
     """
-    if isinstance(error, DanaError):
+    if isinstance(error, DanaError) and type(error).__module__ == DanaError.__module__:
         behind = error.__cause__
-        original = getattr(error, "original_error", None)
+        original = error.original_error if isinstance(error, DanaCallError) else None
         if depth >= _DEEPEST or isinstance(error, ModelError | ConfigurationError):
             behind = original = None
         safe = None if behind is None else harmless(behind, depth + 1)
-        if original is not None:
-            original = safe if original is behind else harmless(original, depth + 1)
         error.__cause__ = safe
         error.__context__ = None
-        if hasattr(error, "original_error"):
+        if isinstance(error, DanaCallError):
+            if original is not None:
+                original = safe if original is behind else harmless(original, depth + 1)
             error.original_error = original
         return error
     kind = type(error)
     known = getattr(builtins, kind.__name__, None) is kind
-    if known and all(isinstance(argument, _PLAIN) for argument in error.args):
+    # What ends a process is told as an error: it would end the client's loop.
+    if known and issubclass(kind, Exception) and all(isinstance(argument, _PLAIN) for argument in error.args):
         # A new one: attributes that somebody put there stay behind.
         return kind(*error.args)
     return HostError(f"{kind.__name__}: {error}", kind.__name__)

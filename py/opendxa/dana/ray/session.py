@@ -187,7 +187,7 @@ class ClusterSession(face.Face):
 
     def close(self) -> None:
         """End the session and its worker. Closing twice is no error."""
-        if self._process == os.getpid() and not self._core.closed:
+        if self._process == os.getpid() and not (self._core.closed or self._loop.stopped):
             self._loop.run(self._core.close())
 
     def set_debug(self, debug: bool) -> None:
@@ -257,9 +257,7 @@ class ClusterSession(face.Face):
         return answer
 
     def _tell(self, what: str, data: bytes) -> None:
-        answer = self._run(self._core.known(what, data))
-        if answer is not None:
-            self._value(answer)
+        self._run(self._core.known(what, data))
 
     def _run(self, work: Any) -> Any:
         try:

@@ -8,6 +8,7 @@ end is handed on in its order.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,9 +16,12 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from opendxa.dana.async_dana import AsyncDana
+from opendxa.dana.dana_module import Dana
 from opendxa.dana.exceptions import BodyTooLargeError, SessionClosedError
 
 if TYPE_CHECKING:
+    from opendxa.dana.result import Usage
+
     from .service import Service, Visit
 
 __all__ = ["Exchange", "Inbox", "Message", "Receive", "Scope", "Send"]
@@ -44,6 +48,8 @@ class Inbox:
         self._held = 0
         self._room = asyncio.Event()
         self._left = max_body
+        #: The message that the client has gone: whoever asks again hears it again.
+        self._end: Message | None = None
         #: Whether the client has gone.
         self.gone: bool = False
         #: Whether the body turned out larger than it may be.
@@ -54,7 +60,7 @@ class Inbox:
         if not self._ahead:
             async with self._lock:
                 if not self._ahead:
-                    return self._seen(await self._receive())
+                    return self._end or self._seen(await self._receive())
         message = self._ahead.popleft()
         self._held -= len(message.get("body") or b"")
         self._room.set()
@@ -75,7 +81,7 @@ class Inbox:
 
     def _seen(self, message: Message) -> Message:
         if message["type"] in _ENDS:
-            self.gone = True
+            self.gone, self._end = True, message
         elif self._left is not None and message["type"] == "http.request":
             self._left -= len(message.get("body") or b"")
             if self._left < 0:
@@ -89,7 +95,7 @@ class Inbox:
 
 
 class Exchange:
-    """One connection's session: ``await scope["dana"].session()``."""
+    """One connection's session: ``await scope["dana"].session()``; or a plain `Dana`, for code on threads."""
 
     def __init__(
         self,
@@ -102,11 +108,8 @@ class Exchange:
         self.inbox: Inbox = inbox
         self._tenant = tenant
         self._limits = limits
-        self._visit: Visit | None = None
-        self._dana: AsyncDana | None = None
-        self._opening: asyncio.Task[AsyncDana] | None = None
+        self._sessions: dict[type[AsyncDana | Dana], _Session] = {}
         self._watching: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -115,19 +118,39 @@ class Exchange:
 
         Raises `TenantBusyError`, `PoolExhaustedError`, and what `AsyncDana.open` raises.
         """
+        dana = await self._opened(AsyncDana)
+        assert isinstance(dana, AsyncDana)  # noqa: S101 - what was asked for
+        return dana
+
+    async def thread_session(self) -> Dana:
+        """Return a session for code that runs on a thread; it is another one than that of `session`."""
+        dana = await self._opened(Dana)
+        assert isinstance(dana, Dana)  # noqa: S101 - what was asked for
+        return dana
+
+    async def _opened(self, kind: type[AsyncDana | Dana]) -> AsyncDana | Dana:
         async with self._lock:
-            if self._dana is None:
+            known = self._sessions.get(kind)
+            if known is None:
                 self._refuse_late()
                 tenant, limits = await _told(self._tenant), await _told(self._limits)
-                self._visit = self.service.enter(tenant, limits)
-                self._watching = asyncio.create_task(self._watch())
-                self._opening = asyncio.create_task(AsyncDana(**self._visit.arguments).open())
-                try:
-                    self._dana = await self._opening
-                except asyncio.CancelledError:
-                    self._refuse_late()
-                    raise
-            return self._dana
+                visit = self.service.enter(tenant, limits)
+                known = self._sessions[kind] = _Session(visit, asyncio.create_task(_open(kind, visit)))
+                if self._watching is None:
+                    self._watching = asyncio.create_task(self._watch())
+            try:
+                return await asyncio.shield(known.opening)
+            except asyncio.CancelledError:
+                self._refuse_late()
+                if known.opening.cancelled():
+                    raise SessionClosedError(
+                        "the service is stopping\nHint: ask another process of it"
+                    ) from None
+                raise
+            except Exception:
+                del self._sessions[kind]  # nothing is open: it may be tried again
+                self.service.leave(known.visit, None)
+                raise
 
     def _refuse_late(self) -> None:
         if self.inbox.gone:
@@ -136,47 +159,83 @@ class Exchange:
             raise SessionClosedError("the request is over\nHint: sessions of requests end with them")
 
     async def _watch(self) -> None:
-        """End the session when the client goes."""
+        """End the sessions when the client goes."""
         try:
             await self.inbox.until_gone()
         except BodyTooLargeError:
             return  # whoever reads the body hears of it
-        self._give_up()
-
-    def _give_up(self) -> None:
-        """End the session now: whoever waits for it hears `SessionClosedError`."""
-        if self._opening is not None and not self._opening.done():
-            self._opening.cancel()
-        elif self._dana is not None and self._closing is None:
+        if self.inbox.gone:
             _log.debug("the client of a Dana session went away: the session ends")
-            self._closing = asyncio.create_task(self._dana.close())
-
-    async def close(self) -> None:
-        """End the session, wait until nothing is left of its worker, and give back the tenant's place."""
-        self._closed = True
-        usage = None
-        try:
-            for task in (self._watching, self._opening):
-                if task is not None and not task.done():
-                    task.cancel()
-                    await asyncio.wait([task])
-            if self._watching is not None and not self._watching.cancelled():
-                self._watching.result()
-            if self._opening is not None and not self._opening.cancelled() and not self._opening.exception():
-                self._dana = self._opening.result()
-            if self._closing is not None:
-                await self._closing
-            if self._dana is not None:
-                await self._dana.close()
-                usage = self._dana.usage
-        finally:
-            visit, self._visit = self._visit, None
-            if visit is not None:
-                self.service.leave(visit, usage)
+            self.end()
 
     def end(self) -> None:
-        """End the session from outside: the service stops."""
-        self._give_up()
+        """End the sessions now: whoever waits for them hears `SessionClosedError`."""
+        for session in self._sessions.values():
+            session.end()
+
+    async def close(self) -> None:
+        """End the sessions, wait until nothing is left of their workers, give back the tenant's places."""
+        self._closed = True
+        try:
+            if self._watching is not None:
+                self._watching.cancel()
+                await asyncio.wait([self._watching])
+                if not self._watching.cancelled():
+                    self._watching.result()
+        finally:
+            sessions, self._sessions = self._sessions, {}
+            for session in sessions.values():
+                session.end()
+            try:
+                await asyncio.gather(*(session.ended() for session in sessions.values()))
+            finally:
+                for session in sessions.values():
+                    self.service.leave(session.visit, session.usage)
+
+
+class _Session:
+    """One session of a connection, from before its opening to its end."""
+
+    def __init__(self, visit: Visit, opening: asyncio.Task[AsyncDana | Dana]) -> None:
+        self.visit = visit
+        self.opening = opening
+        self.usage: Usage | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        """Begin to end it."""
+        if self._ending is None:
+            self.opening.cancel()
+            self._ending = asyncio.create_task(self._end())
+
+    async def ended(self) -> None:
+        """Wait for its end, also when nobody wants to wait any more."""
+        if self._ending is not None:
+            await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        await asyncio.wait([self.opening])
+        if self.opening.cancelled() or self.opening.exception() is not None:
+            return  # whoever asked for it has heard
+        dana = self.opening.result()
+        if isinstance(dana, AsyncDana):
+            await dana.close()
+        else:
+            await asyncio.to_thread(dana.close)
+        self.usage = dana.usage
+
+
+async def _open(kind: type[AsyncDana | Dana], visit: Visit) -> AsyncDana | Dana:
+    """Open a session; one that nobody wants any more is closed."""
+    if kind is AsyncDana:
+        return await AsyncDana(**visit.arguments).open()
+    opening = asyncio.ensure_future(asyncio.to_thread(Dana, **visit.arguments))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):  # what kept it from opening is nobody's concern now
+            await asyncio.to_thread((await opening).close)
+        raise
 
 
 async def _told(ask: Callable[[], Any] | None) -> Any:

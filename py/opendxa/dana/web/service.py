@@ -7,8 +7,10 @@ of one process share its pool; the last one that stops empties it.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -41,6 +43,8 @@ __all__ = ["Service", "ServiceSettings", "SessionSettings", "Visit", "checked_fu
 _MOST_CACHES: Final = 256
 #: The settings that make a kind of worker, besides limits.
 _KINDS: Final = ("isolation", "min_isolation", "harden_speculation")
+
+_log = logging.getLogger("opendxa.dana.web")
 
 
 class SessionSettings(TypedDict, total=False):
@@ -180,7 +184,7 @@ class Service:
     def configure(self) -> None:
         """Set how large the pool is; two applications of a process cannot want different ones."""
         with _sharing:
-            for other in _started:
+            for other in _started():
                 if other is not self and None not in (self.pool, other.pool) and other.pool != self.pool:
                     raise ConfigurationError(
                         f"another application of this process wants {other.pool}, not {self.pool}\n"
@@ -188,8 +192,7 @@ class Service:
                     )
             if self.pool is not None and pools.config() != self.pool:
                 pools.configure(self.pool)
-            if self not in _started:
-                _started.append(self)
+            _known.add(self)
 
     def stop_taking(self) -> None:
         """Open no more sessions."""
@@ -199,9 +202,8 @@ class Service:
         """Open no more sessions; end the spares, if no other application of this process needs them."""
         self._stopping = True
         with _sharing:
-            if self in _started:
-                _started.remove(self)
-            if not _started:
+            _known.discard(self)
+            if not _started():
                 pools.close()
 
     @property
@@ -240,7 +242,10 @@ class Service:
         if visit.tenant is not None:
             self.tenants.leave(visit.tenant)
         if usage is not None and self.on_usage is not None:
-            self.on_usage(visit.tenant, usage)
+            try:
+                self.on_usage(visit.tenant, usage)
+            except Exception:  # the request has been answered: nobody but the operator can be told
+                _log.exception("the function on_usage failed")
 
     def _model(self) -> Any:
         """Return the provider that all sessions share, so that its connections are kept."""
@@ -290,8 +295,13 @@ class Service:
 
 
 _sharing = threading.Lock()
-#: The applications of this process that have started and not stopped.
-_started: list[Service] = []
+#: The applications of this process that have started and not stopped. Those of WSGI end with their process,
+#: or with whoever made them.
+_known: weakref.WeakSet[Service] = weakref.WeakSet()
+
+
+def _started() -> list[Service]:
+    return list(_known)
 
 
 def _after_fork() -> None:

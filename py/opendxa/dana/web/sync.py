@@ -62,7 +62,8 @@ class ThreadExchange:
 
     def close(self) -> None:
         """End the session and give back the tenant's place. Closing twice is no error."""
-        self._closed = True
+        with self._lock:  # one that is being opened on another thread is waited for
+            self._closed = True
         usage = None
         try:
             if self._dana is not None:
@@ -177,9 +178,15 @@ class ProgramEvents:
                 self._dana.close()
             thread.join()
         self.result = result
-        if result.error is not None:
-            raise result.error
-        yield Event({"value": plain(result.result), "seconds": result.execution_time}, "result")
+        if result is not None:
+            yield _last(result)
+
+
+def _last(result: ExecutionResult) -> Event:
+    """Return the event of what came of a program; its error is raised."""
+    if result.error is not None:
+        raise result.error
+    return Event({"value": plain(result.result), "seconds": result.execution_time}, "result")
 
 
 _SILENCE: Final = object()
