@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,7 +68,7 @@ def served(directory: Path, *command: str, **environment: str) -> Iterator[Serve
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
-                process_group=0,
+                start_new_session=True,
             )
     try:
         yield Server(process, f"http://127.0.0.1:{port}", log)
@@ -492,7 +493,7 @@ def test_two_processes_and_ctrl_c(tmp_path: Path) -> None:
             stdout=out,
             stderr=out,
             stdin=subprocess.DEVNULL,
-            process_group=0,
+            start_new_session=True,
         )
     try:
 
@@ -524,6 +525,7 @@ def test_two_processes_and_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_the_load_test() -> None:
+    assert shutil.which("wrk"), "wrk is missing: apt-get install wrk"
     done = subprocess.run(
         [sys.executable, str(EXAMPLE / "load.py"), "--seconds=1", "--rounds=1", "--connections=2"],
         capture_output=True,
