@@ -276,6 +276,9 @@ def test_names_that_the_program_took_are_told_apart(visit: Callable[..., Page]) 
     page = visit()
     plan(page, "Vague")
     expect(page.locator(".stops b")).to_have_text(["Vague Gardens", "Old Mill"])
+    expect(page.locator(".stops span")).to_have_text(
+        ["Start at the Vague Gardens.", "Then see the Old Mill, with a picnic."]
+    )
     expect(page.locator(".stops em")).to_have_text(["", ""])
     expect(page.locator("#trip-days .notes li")).to_have_text(
         [
@@ -629,7 +632,10 @@ def test_which_stops_count(stops: list[Any], kept: list[str], note: str | None) 
 )
 def test_names_that_the_program_finds(text: str, names: list[str]) -> None:
     with Dana(setup=EXAMPLE / "planner.na", echo=False) as d:
-        assert [stop.place for stop in d.call("stops_in", text, ["rome"])] == names
+        stops = d.call("stops_in", text, ["rome"])
+    assert [stop.place for stop in stops] == names
+    told = [stop.activity for stop in stops if stop.activity]
+    assert len(set(told)) == len(told), "a sentence is shown once"
 
 
 def test_more_than_the_budget_is_said() -> None:
