@@ -78,7 +78,8 @@ def show(answer: dict[str, Any]) -> None:
         say(f"Day {day['number']}" + ("" if day["stops"] else " is left open"))
         for stop in day["stops"]:
             cost = "" if stop["cost"] is None else f" (about {stop['cost']:.0f} euros)"
-            say(f"  {stop['place']}: {stop['activity']}{cost}")
+            what = f": {stop['activity']}" if stop["activity"] else ""
+            say(f"  {stop['place']}{what}{cost}")
         for note in day["notes"]:
             say(f"  [{note}]")
     worker = answer["worker"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,7 +68,7 @@ def served(directory: Path, *command: str, **environment: str) -> Iterator[Serve
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
-                process_group=0,
+                start_new_session=True,
             )
     try:
         yield Server(process, f"http://127.0.0.1:{port}", log)
@@ -275,6 +276,9 @@ def test_names_that_the_program_took_are_told_apart(visit: Callable[..., Page]) 
     page = visit()
     plan(page, "Vague")
     expect(page.locator(".stops b")).to_have_text(["Vague Gardens", "Old Mill"])
+    expect(page.locator(".stops span")).to_have_text(
+        ["Start at the Vague Gardens.", "Then see the Old Mill, with a picnic."]
+    )
     expect(page.locator(".stops em")).to_have_text(["", ""])
     expect(page.locator("#trip-days .notes li")).to_have_text(
         [
@@ -492,7 +496,7 @@ def test_two_processes_and_ctrl_c(tmp_path: Path) -> None:
             stdout=out,
             stderr=out,
             stdin=subprocess.DEVNULL,
-            process_group=0,
+            start_new_session=True,
         )
     try:
 
@@ -524,6 +528,7 @@ def test_two_processes_and_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_the_load_test() -> None:
+    assert shutil.which("wrk"), "wrk is missing: apt-get install wrk"
     done = subprocess.run(
         [sys.executable, str(EXAMPLE / "load.py"), "--seconds=1", "--rounds=1", "--connections=2"],
         capture_output=True,
@@ -627,7 +632,10 @@ def test_which_stops_count(stops: list[Any], kept: list[str], note: str | None) 
 )
 def test_names_that_the_program_finds(text: str, names: list[str]) -> None:
     with Dana(setup=EXAMPLE / "planner.na", echo=False) as d:
-        assert [stop.place for stop in d.call("stops_in", text, ["rome"])] == names
+        stops = d.call("stops_in", text, ["rome"])
+    assert [stop.place for stop in stops] == names
+    told = [stop.activity for stop in stops if stop.activity]
+    assert len(set(told)) == len(told), "a sentence is shown once"
 
 
 def test_more_than_the_budget_is_said() -> None:
