@@ -1,7 +1,7 @@
 """What the wheel's two programs are made of: the software bill of materials, and the licences of it all.
 
 `python py/shipped.py` writes THIRD-PARTY-LICENSES.md, which is committed; the build backend puts the bill of
-materials (CycloneDX) into every wheel it builds. Rule: both are read from cargo's own resolution of Cargo.lock
+materials (CycloneDX) into every wheel it builds. Rule: both are read from cargo's resolution of Cargo.lock
 and from the sources of the crates, so that neither can tell of another build. Left out: what only builds or
 tests (procedural macros, build scripts), and the Python packages that pip installs beside the wheel, for the
 wheel does not hold them.
@@ -92,10 +92,8 @@ def components(machine: str = "x86_64") -> list[Component]:
             )
         )
     (allocator,) = (package for package in packages.values() if package["name"] == "libmimalloc-sys")
-    return sorted(
-        [*found, *runtimes(Path(allocator["manifest_path"]).parent)],
-        key=lambda part: (part.name, part.version),
-    )
+    found += runtimes(Path(allocator["manifest_path"]).parent)
+    return sorted(found, key=lambda part: (part.name, part.version))
 
 
 def bill_of_materials(parts: list[Component]) -> dict[str, Any]:
@@ -125,10 +123,8 @@ def bill_of_materials(parts: list[Component]) -> dict[str, Any]:
     ]
     known = {part.purl for part in parts}
     edges = [{"ref": wheel, "dependsOn": list(PROGRAMS)}]
-    for name in PROGRAMS:
-        edges.append({"ref": name, "dependsOn": [part.purl for part in parts if name in part.programs]})
-    for part in parts:
-        edges.append({"ref": part.purl, "dependsOn": [need for need in part.needs if need in known]})
+    edges += [{"ref": name, "dependsOn": [p.purl for p in parts if name in p.programs]} for name in PROGRAMS]
+    edges += [{"ref": part.purl, "dependsOn": [n for n in part.needs if n in known]} for part in parts]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -154,9 +150,9 @@ def licences(parts: list[Component]) -> str:
     lines = [
         "# Licences of what is shipped",
         "",
-        "The wheel's two programs, the extension `_bridge.abi3.so` and `dana-worker`, are linked with the parts",
-        "below. Where a part may be had under MIT among others, it is shipped under MIT. dana-bridge itself is",
-        "under MIT: see LICENSE.",
+        "The wheel's two programs, the extension `_bridge.abi3.so` and `dana-worker`, are linked with the",
+        "parts below. Where a part may be had under MIT among others, it is shipped under MIT. dana-bridge",
+        "itself is under MIT: see LICENSE.",
         "Made by `python py/shipped.py`; a test compares it with what is linked.",
         "",
         "| part | version | licence | in |",
@@ -226,7 +222,7 @@ def texts_of(package: dict[str, Any]) -> tuple[str, ...]:
 
 
 def runtimes(mimalloc: Path) -> list[Component]:
-    """Return what is linked besides crates: Rust's own library, the worker's C library, the allocator's C code."""
+    """Return what is linked besides crates: Rust's library, the worker's C library, the allocator in C."""
     sysroot = Path(output("rustc", "--print", "sysroot"))
     folder = sysroot / "share" / "doc" / "rust" / "licenses"
     if not folder.is_dir():
@@ -260,7 +256,12 @@ def runtimes(mimalloc: Path) -> list[Component]:
             f"pkg:generic/llvm-libunwind@rust-{compiler}",
         ),
         Component(
-            "mimalloc (C)", release, "MIT", (bridge,), (allocator,), f"pkg:github/microsoft/mimalloc@v{release}",
+            "mimalloc (C)",
+            release,
+            "MIT",
+            (bridge,),
+            (allocator,),
+            f"pkg:github/microsoft/mimalloc@v{release}",
         ),
         Component("musl", "1.2.5", "MIT", (worker,), (c_library,), "pkg:generic/musl@1.2.5"),
     ]  # fmt: skip
