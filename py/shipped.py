@@ -164,8 +164,8 @@ def licences(parts: list[Component]) -> str:
     for part in parts:
         for text in part.texts:
             holders.setdefault(text, []).append(f"{part.name} {part.version}")
-    for text, names in holders.items():
-        lines += ["", "## " + ", ".join(names), "", "```text", text, "```"]
+    for text, held in holders.items():
+        lines += ["", "## " + ", ".join(held), "", "```text", text, "```"]
     return "\n".join(lines) + "\n"
 
 
