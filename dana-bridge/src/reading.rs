@@ -5,10 +5,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use dana_lang::lint::{CODES, Finding, Options, check};
+use dana_lang::lint::{CODES, Options, check};
 use dana_lang::style::{StyleError, format};
 use dana_lang::syntax::error::SyntaxFault;
-use dana_lang::syntax::{Source, is_complete as complete};
+use dana_lang::syntax::{Span, is_complete as complete};
 use dana_lang::value::hash::set_seed;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -26,9 +26,9 @@ pub(crate) fn is_complete(py: Python<'_>, source: &str) -> bool {
 #[pyfunction]
 pub(crate) fn findings(py: Python<'_>, source: &str, defined: Vec<String>, exporting: bool) -> Vec<Told> {
     read(py, || {
-        let places = Source::new(source);
         let found = check(source, &Options { defined, exporting });
-        found.into_iter().map(|finding| told(&places, finding)).collect()
+        let mut cursor = Cursor::new(source);
+        found.into_iter().map(|it| told(&mut cursor, it.code.name, it.message, it.hint, it.span)).collect()
     })
 }
 
@@ -51,23 +51,52 @@ pub(crate) fn format_source(py: Python<'_>, source: &str) -> PyResult<Formatted>
     match read(py, || format(source)) {
         Ok(text) => Ok(Formatted::Text(text)),
         Err(StyleError::Syntax(SyntaxFault { message, span, hint })) => {
-            let (line, column, last_line, last_column) = place(&Source::new(source), span);
-            let told = ("S101", message, hint, line, column, last_line, last_column);
-            Ok(Formatted::Refused(told))
+            Ok(Formatted::Refused(told(&mut Cursor::new(source), "S101", message, hint, span)))
         }
         Err(error) => Err(PyRuntimeError::new_err(error.to_string())),
     }
 }
 
-fn told(places: &Source, finding: Finding) -> Told {
-    let (line, column, last_line, last_column) = place(places, finding.span);
-    (finding.code.name, finding.message, finding.hint, line, column, last_line, last_column)
+/// Spans come in the order of their starts.
+fn told(
+    cursor: &mut Cursor<'_>,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+    span: Span,
+) -> Told {
+    cursor.go_to(span.start);
+    let mut end = cursor.clone();
+    end.go_to(span.end);
+    (code, message, hint, cursor.line, cursor.column, end.line, end.column)
 }
 
-fn place(places: &Source, span: dana_lang::syntax::Span) -> (u32, u32, u32, u32) {
-    let start = places.position(span.start);
-    let end = places.position(span.end.max(span.start));
-    (start.line, start.column, end.line, end.column)
+/// A place that moves forward through a source, so that many places take one pass.
+#[derive(Clone)]
+struct Cursor<'s> {
+    source: &'s str,
+    at: usize,
+    line: u32,
+    column: u32,
+}
+
+impl<'s> Cursor<'s> {
+    fn new(source: &'s str) -> Self {
+        Cursor { source, at: 0, line: 1, column: 1 }
+    }
+
+    fn go_to(&mut self, offset: u32) {
+        let to = (offset as usize).min(self.source.len());
+        for &byte in self.source.as_bytes().get(self.at..to).unwrap_or_default() {
+            match byte {
+                b'\n' => (self.line, self.column) = (self.line + 1, 1),
+                // The first byte of a code point.
+                _ if byte & 0xC0 != 0x80 => self.column += 1,
+                _ => {}
+            }
+        }
+        self.at = self.at.max(to);
+    }
 }
 
 fn read<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> T) -> T {

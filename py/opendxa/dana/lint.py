@@ -62,8 +62,8 @@ class FormatError(ValueError):
 def check_source(source: str, *, defined: Iterable[str] = (), exporting: bool = False) -> list[Finding]:
     """Return all findings in a source, in order; of a source that is no Dana, its syntax error.
 
-    ``defined``: names that the host gives to the program, functions and variables. ``exporting``: the source's
-    imports are there for others, as in an ``__init__.na``.
+    ``defined``: names that the host gives to the program, functions and variables. ``exporting``: the
+    imports of the source are there for others, as in an ``__init__.na``.
     """
     return [Finding(*told) for told in _bridge.findings(source, list(defined), exporting)]
 

@@ -18,8 +18,6 @@ use crate::value::Value;
 
 /// How many elements of a literal are collected in registers at once.
 const CHUNK: usize = 30;
-/// Builtins that the released Dana does not have: a program's own function of the name comes first.
-const REPLACEABLE: [&str; 7] = ["map", "filter", "zip", "dict", "tuple", "chr", "ord"];
 /// Arguments one call may have.
 const ARGUMENTS: usize = 100;
 
@@ -622,7 +620,7 @@ impl Build<'_, '_> {
         let tree = self.unit.tree;
         let text = tree.name(name);
         let expect = self.expect.take();
-        let native = library::builtin(text).filter(|native| native.protected && !REPLACEABLE.contains(&text));
+        let native = library::protected(text);
         if let Some(native) = native {
             let first = self.next as u8;
             let (count, keywords) = self.arguments(arguments)?;

@@ -61,6 +61,14 @@ pub fn builtin(name: &str) -> Option<&'static Native> {
     builtins().find(|native| native.name == name)
 }
 
+/// Builtins that the released Dana does not have: a program's own function of the name comes first.
+const REPLACEABLE: [&str; 7] = ["map", "filter", "zip", "dict", "tuple", "chr", "ord"];
+
+/// The builtin function that a call of the name always is, whatever a program defines.
+pub(crate) fn protected(name: &str) -> Option<&'static Native> {
+    builtin(name).filter(|native| native.protected && !REPLACEABLE.contains(&name))
+}
+
 /// Whether a text is an identifier.
 pub fn is_name(text: &str) -> bool {
     let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');

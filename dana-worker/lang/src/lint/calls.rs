@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::names::{NamedCall, Seen};
 use super::{Report, codes};
-use crate::library;
+use crate::library::{self, preloaded::Preloaded};
 use crate::syntax::ast::*;
 use crate::syntax::name::Name;
 
@@ -44,7 +44,10 @@ pub(super) fn check(report: &mut Report<'_>, seen: &Seen) {
         }
     }
     for call in &seen.calls {
-        if seen.bound.get(&call.name) != Some(&1) || library::builtin(tree.name(call.name)).is_some() {
+        let name = tree.name(call.name);
+        let elsewhere =
+            library::builtin(name).is_some() || Preloaded::names().any(|preloaded| preloaded == name);
+        if seen.bound.get(&call.name) != Some(&1) || elsewhere {
             continue;
         }
         match callees.get(&call.name) {

@@ -3,37 +3,33 @@
 
 use std::collections::HashMap;
 
-use super::Finding;
+use super::Report;
 use crate::style::comments;
 
 const MARK: &str = "check: ignore";
 
 /// Removes what the comments of the source say is to be ignored. A finding over several lines is ignored by the comment
 /// of its first or of its last one.
-pub(super) fn drop_ignored(source: &str, findings: &mut Vec<Finding>) {
-    if findings.is_empty() || !source.contains(MARK) {
+pub(super) fn drop_ignored(report: &mut Report<'_>) {
+    if report.findings.is_empty() || !report.source.contains(MARK) {
         return;
     }
-    // By the offset at which the line begins.
-    let mut ignored: HashMap<usize, Vec<String>> = HashMap::new();
-    for (at, comment) in comments(source) {
+    let mut ignored: HashMap<u32, Vec<&str>> = HashMap::new();
+    for (at, comment) in comments(report.source) {
         let Some((_, rest)) = comment.split_once(MARK) else { continue };
         let codes = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((codes, _)) => codes.split(',').map(|code| code.trim().to_owned()).collect(),
+            Some((codes, _)) => codes.split(',').map(str::trim).collect(),
             None if rest.starts_with('[') => continue,
-            None => vec![String::new()],
+            None => vec![""],
         };
-        ignored.entry(line_start(source, at)).or_default().extend(codes);
+        ignored.entry(report.line(at as u32)).or_default().extend(codes);
     }
+    let mut findings = std::mem::take(&mut report.findings);
     findings.retain(|finding| {
         ![finding.span.start, finding.span.end].iter().any(|&at| {
-            let codes = ignored.get(&line_start(source, at as usize));
-            codes.is_some_and(|codes| codes.iter().any(|code| finding.code.name.starts_with(code.as_str())))
+            let codes = ignored.get(&report.line(at));
+            codes.is_some_and(|codes| codes.iter().any(|code| finding.code.name.starts_with(code)))
         })
     });
-}
-
-fn line_start(source: &str, at: usize) -> usize {
-    let before = source.as_bytes().get(..at).unwrap_or_default();
-    before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1)
+    report.findings = findings;
 }

@@ -52,8 +52,8 @@ pub fn check(source: &str, options: &Options) -> Vec<Finding> {
     redefined::check(&mut report, &names);
     flow::check(&mut report);
     forms::check(&mut report);
+    ignored::drop_ignored(&mut report);
     let mut findings = report.findings;
-    ignored::drop_ignored(source, &mut findings);
     findings.sort_by_key(|finding| (finding.span.start, finding.span.end, finding.code.name));
     let mut seen = HashSet::new();
     findings.retain(|finding| seen.insert((finding.span, finding.code.name)));
@@ -93,6 +93,6 @@ impl<'m> Report<'m> {
 
     /// Number of the line of a place.
     fn line(&self, at: u32) -> u32 {
-        self.places.position(at).line
+        self.places.line_of(at)
     }
 }

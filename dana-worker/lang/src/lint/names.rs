@@ -25,7 +25,7 @@ const HINTS: usize = 100;
 pub(super) struct Seen {
     /// Calls of what a name of the module means.
     pub(super) calls: Vec<NamedCall>,
-    /// Where each name is read, in order of the walk.
+    /// Where each name is read, in order.
     pub(super) reads: HashMap<Name, Vec<u32>>,
     /// How often the module binds a name.
     pub(super) bound: HashMap<Name, u32>,
@@ -58,8 +58,6 @@ struct Binding {
     implicit: bool,
     /// In a function, or in a comprehension.
     inner: bool,
-    /// Bound by `import a` of a Dana module, whose types can be used by their own names.
-    whole_module: bool,
 }
 
 struct Level {
@@ -106,36 +104,39 @@ pub(super) fn check(report: &mut Report<'_>, options: &Options) -> Seen {
     walk.enter();
     walk.collect(body, false);
     walk.block(body);
-    let Walk { bindings, seen, undefined, early, .. } = walk;
+    let Walk { bindings, levels, mut seen, undefined, early, .. } = walk;
     let outside = Outside::of(report, options);
     tell_undefined(report, &outside, &bindings, &undefined);
     for Early { name, span } in early {
         if outside.has(tree.name(name)) {
             continue;
         }
-        let first = bindings.iter().find(|it| it.name == name && !it.inner).map_or(0, |it| it.span.start);
-        let line = report.line(first);
+        let first =
+            levels.first().and_then(|module| module.names.get(&name)).and_then(|at| bindings.get(*at));
+        let line = report.line(first.map_or(0, |first| first.span.start));
         let message = format!("name '{}' is used before line {line}, where it is defined", tree.name(name));
         report.add(&codes::TOO_EARLY, span, message);
     }
-    let types_used = undefined.iter().any(|(name, _)| outside.is_type(tree.name(*name)));
     for binding in &bindings {
-        tell_unused(report, options, binding, types_used);
+        tell_unused(report, options, binding);
+    }
+    for reads in seen.reads.values_mut() {
+        reads.sort_unstable();
     }
     seen
 }
 
-fn tell_unused(report: &mut Report<'_>, options: &Options, binding: &Binding, types_used: bool) {
+fn tell_unused(report: &mut Report<'_>, options: &Options, binding: &Binding) {
     let name = report.tree().name(binding.name);
     if binding.read || name.starts_with('_') {
         return;
     }
     match binding.kind {
-        Kind::Import if !(options.exporting && !binding.inner) && !(binding.whole_module && types_used) => {
+        Kind::Import if !options.exporting || binding.inner => {
             report.add(&codes::UNUSED_IMPORT, binding.span, format!("'{name}' is imported and never used"));
         }
         Kind::Variable if binding.inner && !binding.implicit => {
-            report.add(&codes::UNUSED_VARIABLE, binding.span, format!("variable '{name}' is never read"))
+            report.add(&codes::UNUSED_VARIABLE, binding.span, format!("variable '{name}' is never read"));
         }
         Kind::Loop if binding.inner => report.add_hint(
             &codes::UNUSED_VARIABLE,
@@ -209,6 +210,10 @@ impl<'m> Outside<'m> {
         }
         // What a question makes.
         for call in tree.all::<Expr>() {
+            // A host or another module gave it.
+            if let ExprKind::Scoped(Scope::Private | Scope::Public | Scope::System, name) = call.kind {
+                defined.insert(tree.name(name));
+            }
             if let ExprKind::Postfix { base, links } = call.kind
                 && let ExprKind::Name(name) = tree.get(base).kind
                 && let Some(LinkKind::Call(arguments)) = tree.list(links).first().map(|link| link.kind)
@@ -245,13 +250,13 @@ impl<'m> Walk<'_, 'm> {
         self.levels.push(Level { names: HashMap::new() });
     }
 
-    fn bind(&mut self, name: Name, kind: Kind, span: Span, implicit: bool) -> usize {
+    fn bind(&mut self, name: Name, kind: Kind, span: Span, implicit: bool) {
         let inner = self.levels.len() > 1;
         if !inner {
             *self.seen.bound.entry(name).or_default() += 1;
         }
         let next = self.bindings.len();
-        let Some(level) = self.levels.last_mut() else { return next };
+        let Some(level) = self.levels.last_mut() else { return };
         if let Some(&known) = level.names.get(&name) {
             // What is bound as several kinds of things is told of as none.
             if let Some(binding) = self.bindings.get_mut(known)
@@ -259,11 +264,10 @@ impl<'m> Walk<'_, 'm> {
             {
                 binding.kind = Kind::Other;
             }
-            return known;
+            return;
         }
         level.names.insert(name, next);
-        self.bindings.push(Binding { name, kind, span, read: false, implicit, inner, whole_module: false });
-        next
+        self.bindings.push(Binding { name, kind, span, read: false, implicit, inner });
     }
 
     /// All names that a block binds, whatever statements they stand in.
@@ -343,11 +347,10 @@ impl<'m> Walk<'_, 'm> {
         match import.form {
             ImportForm::Module { alias } => {
                 let first = tree.list(import.module.parts).first().copied();
+                // A Dana module does something when it is imported: it makes types, methods and public variables.
+                let kind = if import.module.python { Kind::Import } else { Kind::Other };
                 if let Some(name) = alias.or(first) {
-                    let at = self.bind(name.name, Kind::Import, name.span, implicit);
-                    if let Some(binding) = self.bindings.get_mut(at) {
-                        binding.whole_module = !import.module.python;
-                    }
+                    self.bind(name.name, kind, name.span, implicit);
                 }
             }
             ImportForm::Star => self.seen.star = true,

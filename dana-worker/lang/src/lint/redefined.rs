@@ -37,14 +37,15 @@ fn functions(report: &mut Report<'_>, seen: &Seen, block: Block) {
             continue;
         }
         let text = tree.name(name.name);
-        if library::builtin(text).is_some() {
+        if library::protected(text).is_some() {
             let message =
                 format!("calls of '{text}' never reach this function: they are those of the builtin");
             report.add_hint(&codes::BUILTIN, name.span, message, "choose another name");
         }
         if let Some((first, end)) = before.insert(name.name, (name, it.span.end)) {
-            let reads = seen.reads.get(&name.name);
-            let used = reads.is_some_and(|reads| reads.iter().any(|at| (end..name.span.start).contains(at)));
+            let reads = seen.reads.get(&name.name).map(Vec::as_slice).unwrap_or_default();
+            let next = reads.get(reads.partition_point(|&at| at < end));
+            let used = next.is_some_and(|&at| at < name.span.start);
             if !used {
                 let line = report.line(first.span.start);
                 let message = format!("'{text}' is defined on line {line} already, and was not used since");

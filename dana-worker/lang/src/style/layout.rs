@@ -1,7 +1,7 @@
 //! Lines to text: indentation, empty lines, comments at the ends of lines.
 //!
-//! Two empty lines round a definition with a block at top level, one inside a block; elsewhere as many as the source
-//! has, up to these; none at the start of a block. Comments at the ends of lines that follow each other stay in one
+//! An empty line stands round a definition with a block, and wherever the source has one; two at top level where the
+//! source has two; none at the start of a block. Comments at the ends of lines that follow each other stay in one
 //! column if they stood in one; others stand two blanks behind the line.
 
 use super::lines::{Lines, Piece, What, text};
@@ -218,7 +218,7 @@ fn blanks(lines: &Lines) -> Vec<u32> {
             Some((above, &above_role)) => {
                 let attached = above_role == Role::Comment && above.depth == unit.depth && unit.blanks == 0;
                 let defines = !attached && begins_definition(lines, &roles, at);
-                if defines || after_definition { most } else { unit.blanks.min(most) }
+                unit.blanks.clamp(u32::from(defines || after_definition), most)
             }
         };
         out.push(blanks);

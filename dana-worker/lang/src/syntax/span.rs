@@ -52,11 +52,17 @@ impl Source {
     /// Where an offset is. Offsets beyond the end count as the end.
     pub fn position(&self, offset: u32) -> Position {
         let offset = offset.min(self.text.len() as u32);
-        let line = self.lines.partition_point(|&start| start <= offset).max(1);
-        let start = self.lines.get(line - 1).copied().unwrap_or(0);
+        let line = self.line_of(offset);
+        let start = self.lines.get(line as usize - 1).copied().unwrap_or(0);
         let before = self.text.as_bytes().get(start as usize..offset as usize).unwrap_or_default();
         let column = before.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() as u32 + 1;
-        Position { line: line as u32, column }
+        Position { line, column }
+    }
+
+    /// The 1-based line of an offset.
+    pub fn line_of(&self, offset: u32) -> u32 {
+        let offset = offset.min(self.text.len() as u32);
+        self.lines.partition_point(|&start| start <= offset).max(1) as u32
     }
 
     /// Text of a 1-based line without its end of line; empty beyond the last.

@@ -15,14 +15,27 @@ from typing import TYPE_CHECKING, Any
 from ..fault import visible
 from .source_files import SourceFile, Unreadable, named
 from .terminal import Terminal
+from .usage import UsageError
 
 if TYPE_CHECKING:
     from ..lint import Finding
 
-__all__ = ["HELP", "NAME", "arguments", "run"]
+__all__ = ["EPILOG", "HELP", "NAME", "arguments", "run"]
 
 NAME = "check"
 HELP = "find mistakes in Dana files without running them"
+EPILOG = """\
+examples:
+  dana-bridge check plan.na                  every finding on a line: place, code, what is wrong
+  dana-bridge check --json agents/           all .na files of a folder, for a program
+  dana-bridge check --ignore V,N103 plan.na  without some codes ('--codes' lists them)
+  dana-bridge check --define lookup plan.na  lookup is a function that the host gives to the program
+
+A comment '# check: ignore[V103]' at the end of a line keeps its finding from being reported.
+
+exit status:
+  0  nothing found    1  something found    2  wrong usage, or a file that cannot be read
+"""
 
 #: Of the shape of the JSON: grows only when something that was there changes.
 FORMAT = 1
@@ -61,12 +74,12 @@ def run(options: argparse.Namespace) -> int:
     select, ignore, defined = (_split(options.select), _split(options.ignore), _split(options.define))
     unknown = [it for it in (*select, *ignore) if not any(code.startswith(it) for code in CODES)]
     if unknown:
-        return _wrong(f"no code begins with {unknown[0]!r}: see --codes")
+        raise UsageError(f"no code begins with {unknown[0]!r}: see --codes")
     bad = [name for name in defined if not name.isidentifier() or not name.isascii()]
     if bad:
-        return _wrong(f"--define takes names, and {bad[0]!r} is none")
+        raise UsageError(f"--define takes names, and {bad[0]!r} is none")
     if not options.files:
-        return _wrong("no file given: name files, folders, or - for standard input")
+        raise UsageError("no file given: name files, folders, or - for standard input")
     found: list[tuple[SourceFile, list[Finding]]] = []
     files = unreadable = 0
     for file in named(options.files):
@@ -83,11 +96,9 @@ def run(options: argparse.Namespace) -> int:
         ]
         if not findings:
             continue
-        if options.json:
-            found.append((file, findings))
-            continue
         found.append((file, findings))
-        _tell(terminal, file, findings)
+        if not options.json:
+            _tell(terminal, file, findings)
     counts = _counts(findings for _, findings in found)
     if options.json:
         shown = [_as_json(file, it) for file, findings in found for it in findings]
@@ -101,11 +112,6 @@ def run(options: argparse.Namespace) -> int:
 def _split(values: list[str]) -> tuple[str, ...]:
     """Take lists with commas apart."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
-
-
-def _wrong(message: str) -> int:
-    sys.stderr.write(f"dana-bridge check: {visible(message)}\n")
-    return 2
 
 
 def _counts(all_findings: Any) -> dict[str, int]:
@@ -167,11 +173,16 @@ def _excerpt(terminal: Terminal, line: str, finding: Finding) -> list[str]:
     before = _shown(line[start : finding.column - 1])
     last = finding.end_column - 1 if finding.end_line == finding.line else len(line)
     marked = _shown(line[finding.column - 1 : min(last, start + _EXCERPT)])
-    rest = _shown(line[finding.column - 1 + max(0, min(last, start + _EXCERPT) - finding.column + 1) :][:_EXCERPT])
+    rest = _shown(
+        line[finding.column - 1 + max(0, min(last, start + _EXCERPT) - finding.column + 1) :][:_EXCERPT]
+    )
     gutter = f"{finding.line:>5} | "
     carets = terminal.paint("^" * max(1, _columns(marked)), _COLOURS[finding.severity])
     return [
-        terminal.paint(gutter, "dim") + before + marked + rest[: max(0, _EXCERPT - len(before) - len(marked))],
+        terminal.paint(gutter, "dim")
+        + before
+        + marked
+        + rest[: max(0, _EXCERPT - len(before) - len(marked))],
         terminal.paint("      | ", "dim") + " " * _columns(before) + carets,
     ]
 

@@ -1,8 +1,8 @@
 """``dana-bridge fmt``: Dana files in the canonical style.
 
-Rule: a file is replaced as a whole or not at all, and only by a text that is the same program with the same
-comments. The exit status is 0 when all is well, 1 when a file is no Dana or, with ``--check``, not in the style,
-2 when a file cannot be read or written or the command line is wrong.
+Rule: a file is replaced as a whole or not at all, and only by a text that is the same program with the
+same comments. The exit status is 0 when all is well, 1 when a file is no Dana or, with ``--check``, not in
+the style, 2 when a file cannot be read or written or the command line is wrong.
 """
 
 from __future__ import annotations
@@ -19,11 +19,23 @@ from pathlib import Path
 from ..fault import visible
 from .source_files import SourceFile, Unreadable, named
 from .terminal import Terminal
+from .usage import UsageError
 
-__all__ = ["HELP", "NAME", "arguments", "run"]
+__all__ = ["EPILOG", "HELP", "NAME", "arguments", "run"]
 
 NAME = "fmt"
 HELP = "bring Dana files into the one canonical style"
+EPILOG = """\
+examples:
+  dana-bridge fmt agents/            rewrite all .na files of a folder that are not in the style
+  dana-bridge fmt --check agents/    only tell which they are
+  dana-bridge fmt --diff plan.na     only show what would change
+  dana-bridge fmt - < plan.na        from standard input to standard output, for editors
+
+exit status:
+  0  all is well    1  a file is no Dana or, with --check, not in the style
+  2  wrong usage, or a file that cannot be read or written
+"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="*", metavar="FILE", help="files, folders, or - for standard input to standard output"
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something would change")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if something would change"
+    )
     parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
 
 
@@ -40,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     from ..lint import FormatError, format_source  # noqa: PLC0415 - other commands do without
 
     if not options.files:
-        return _wrong("no file given: name files, folders, or - for standard input")
+        raise UsageError("no file given: name files, folders, or - for standard input")
     terminal = Terminal()
     changed = unchanged = refused = failed = 0
     for file in named(options.files):
@@ -74,13 +88,14 @@ def run(options: argparse.Namespace) -> int:
             terminal.line(f"formatted: {visible(file.name)}")
     if terminal.interactive and not options.diff and options.files != ["-"]:
         verb = "would be formatted" if options.check else "formatted"
-        terminal.line(f"{changed} {verb}, {unchanged} left as they were, {refused + failed} not readable as Dana")
+        terminal.line(
+            f"{changed} {verb}, {unchanged} left as they were, {refused + failed} not readable as Dana"
+        )
     return 2 if failed else 1 if refused or (changed and options.check) else 0
 
 
-def _wrong(message: str) -> int:
+def _wrong(message: str) -> None:
     sys.stderr.write(f"dana-bridge fmt: {visible(message)}\n")
-    return 2
 
 
 def _refuse(file: SourceFile, error: Exception) -> None:

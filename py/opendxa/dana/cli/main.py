@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 #: In the order in which the help lists them; each is a module of this package.
-COMMANDS = ("run", "repl", "doctor", "attack", "bench")
+COMMANDS = ("run", "repl", "check", "fmt", "doctor", "attack", "bench")
 
 ABOUT = "Run Dana programs, each in a locked process of its own that can only compute."
 EPILOG = """\
