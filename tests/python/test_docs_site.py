@@ -118,6 +118,7 @@ PUBLIC = [
     "opendxa.dana.flask",
     "opendxa.dana.imports",
     "opendxa.dana.isolation",
+    "opendxa.dana.lint",
     "opendxa.dana.llm",
     "opendxa.dana.otel",
     "opendxa.dana.pool",
