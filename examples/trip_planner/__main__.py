@@ -22,6 +22,7 @@ def main() -> None:
         port=wanted.port,
         workers=wanted.workers,
         access_log=False,
+        timeout_graceful_shutdown=5,  # a plan in the making may take minutes
     )
 
 

@@ -6,6 +6,7 @@ all on one server with one scripted model, taking turns in one run. Then the fir
 programs among the requests.
 
 Rule: every kind of request is looked at before and after; an answer that is wrong or missing ends the run.
+On a machine that others use, rates and times say little and the processor time of a request says most.
 Left out: the time a model takes, which in a real service is nearly all of it.
 """
 
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -55,6 +56,13 @@ class Sample:
     p50: int
     p90: int
     p99: int
+    #: Seconds of processor time that the server took meanwhile, its workers included.
+    busy: float
+
+    @property
+    def cost(self) -> float:
+        """Seconds of processor time a request."""
+        return self.busy / self.requests
 
     @property
     def rate(self) -> float:
@@ -69,14 +77,16 @@ def main() -> None:
         sys.exit("wrk is missing: apt-get install wrk")
     print(conditions(wanted))
     samples: dict[str, list[Sample]] = {kind: [] for kind in KINDS}
-    with served(wanted.workers) as (url, attacks):
+    with served(wanted.workers) as (server, url, attacks):
         for number in range(wanted.rounds + 1):
             for kind in KINDS:
                 command = wrk_command(wrk, wanted, url, kind, attacks)
+                before = processor_seconds(server)
                 done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - wrk
                 if done.returncode:
                     sys.exit(f"wrk failed: {done.stderr or done.stdout}")
-                sample = Sample(**json.loads(done.stdout.splitlines()[-1]))
+                busy = processor_seconds(server) - before
+                sample = Sample(**json.loads(done.stdout.splitlines()[-1]), busy=busy)
                 look(url)
                 if sample.lost or sample.refused or not sample.requests:
                     raise WrongAnswerError(f"{kind}: {sample}")
@@ -101,8 +111,8 @@ def arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def served(workers: int) -> Iterator[tuple[str, list[str]]]:
-    """Start the server; yield its address and the bodies of the hostile requests."""
+def served(workers: int) -> Iterator[tuple[int, str, list[str]]]:
+    """Start the server; yield its process, its address and the bodies of the hostile requests."""
     # Not --fd: uvicorn takes such a socket for a Unix one, and leaves Nagle's delays on.
     command = [sys.executable, "-m", "uvicorn", f"{HERE.name}.load_app:app", f"--app-dir={HERE.parent}"]
     command += ["--port=0", "--no-access-log", f"--workers={workers}"]
@@ -111,7 +121,7 @@ def served(workers: int) -> Iterator[tuple[str, list[str]]]:
     try:
         attacks = httpx.get(f"{url}/api/attacks", timeout=60).json()
         look(url)
-        yield url, [json.dumps({"code": attack["code"]}) for attack in attacks]
+        yield process.pid, url, [json.dumps({"code": attack["code"]}) for attack in attacks]
     finally:
         process.terminate()
         process.wait()
@@ -136,6 +146,25 @@ def pass_on(lines: TextIO) -> None:
     for line in lines:
         if not line.startswith("INFO:"):
             sys.stderr.write(line)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and of all its descendants, those that have ended included."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+                ticks[int(entry.name)] = sum(map(int, fields[11:15]))
+    total = 0
+    for one, spent in ticks.items():
+        above = one
+        while above not in (pid, 0):
+            above = parents.get(above, 0)
+        total += spent if above == pid else 0
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def look(url: str) -> None:
@@ -182,15 +211,16 @@ def table(samples: dict[str, list[Sample]], share: float) -> str:
         return float(statistics.median(getattr(sample, what) for sample in samples[kind]))
 
     lines = [
-        "| requests | a second | ratio | p50 | p90 | p99 |",
-        "|---|---|---|---|---|---|",
+        "| requests | a second | ratio | p50 | p90 | p99 | processor time each |",
+        "|---|---|---|---|---|---|---|",
     ]
     for kind, title in KINDS.items():
         rate = median(kind, "rate")
         times: list[Any] = [median(kind, name) / 1000 for name in ("p50", "p90", "p99")]
         shown = " | ".join(f"{time:.1f} ms" for time in times)
         name = title.format(share=f"{share:g}")
-        lines.append(f"| {name} | {rate:,.0f} | {rate / median('plain', 'rate'):.2f} | {shown} |")
+        ratio, cost = rate / median("plain", "rate"), median(kind, "cost") * 1000
+        lines.append(f"| {name} | {rate:,.0f} | {ratio:.2f} | {shown} | {cost:.2f} ms |")
     return "\n".join(lines)
 
 

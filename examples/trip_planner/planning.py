@@ -64,6 +64,8 @@ async def plan(d: AsyncDana, wish: TripRequest) -> AsyncGenerator[Told, None]:
         finally:
             running.cancel()
             await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # who left does not want to hear of it
             used = d.usage
             await d.close()
         seconds = time.monotonic() - begin

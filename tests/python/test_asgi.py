@@ -200,8 +200,9 @@ async def test_a_tenant_has_places_of_its_own() -> None:
     assert app.service.tenants.open() == {}
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
 @asyncly
-async def test_tenants_share_no_answers_of_models() -> None:
+async def test_tenants_share_no_answers_of_models(on_disk: bool, tmp_path: Path) -> None:
     questions: list[str] = []
 
     def model(messages: Any, options: Any) -> str:
@@ -211,7 +212,7 @@ async def test_tenants_share_no_answers_of_models() -> None:
     app = DanaMiddleware(
         bare,
         tenant=lambda scope: dict(scope["headers"]).get(b"t", b"").decode() or None,
-        cache=ReasoningCache(namespace="service"),
+        cache=ReasoningCache(namespace="service", path=tmp_path / "answers.db" if on_disk else None),
         llm=model,
     )
 

@@ -113,7 +113,9 @@ def test_at_the_top_of_a_program_and_in_methods_and_modules(d: Dana) -> None:
     assert isinstance(error, DanaCallError)
     assert error.assertion is not None
     assert [(part.text) for part in error.assertion.operands] == ["6", "3"]
-    closure = "def outer():\n    n = 1\n    def inner():\n        assert n == 2\n    n = 5\n    return inner\nouter()()"
+    closure = (
+        "def outer():\n    n = 1\n    def inner():\n        assert n == 2\n    n = 5\n    inner()\nouter()"
+    )
     error = d.execute_string(closure).error
     assert isinstance(error, DanaCallError)
     assert error.assertion is not None

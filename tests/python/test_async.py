@@ -374,6 +374,24 @@ def test_dropped_without_closing() -> None:
     asyncio.run(main())
 
 
+def test_a_question_that_is_dropped_before_it_began_is_no_warning() -> None:
+    begun = []
+
+    async def answer() -> None:
+        begun.append(1)
+
+    async def main() -> None:
+        async with isolated() as d:
+            assert d._host is not None
+            future = d._host._schedule(answer())
+            future.cancel()
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    gc.collect()  # Python says "never awaited" when it lets go of one
+    assert not begun
+
+
 def test_anyio() -> None:
     anyio = pytest.importorskip("anyio", reason="comes with httpx")
 

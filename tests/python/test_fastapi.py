@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 
@@ -269,6 +269,27 @@ def test_who_stands_outside_sees_the_route() -> None:
     with TestClient(app) as client:
         client.get("/")
     assert seen == [route]
+
+
+def test_a_websocket_has_a_session_until_it_closes() -> None:
+    app = FastAPI(lifespan=dana_lifespan())
+    pids: list[int | None] = []
+
+    @app.websocket("/")
+    async def chat(socket: WebSocket, d: DanaSession) -> None:
+        await socket.accept()
+        async for text in socket.iter_text():
+            await socket.send_json((await d.execute_string(text)).result)
+            pids.append(d.subprocess_pid)
+
+    with TestClient(app) as client:
+        with client.websocket_connect("/") as socket:
+            socket.send_text("x = 20")
+            socket.receive_json()
+            socket.send_text("x + 1")
+            assert socket.receive_json() == 21
+        assert pids[0] == pids[1]
+        eventually(lambda: not Path(f"/proc/{pids[0]}").exists())
 
 
 def test_an_application_that_was_not_started_says_so() -> None:

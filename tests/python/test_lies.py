@@ -431,6 +431,23 @@ def test_an_exception_that_cannot_be_told() -> None:
         assert isinstance(error.__cause__, MuteError)
 
 
+def test_a_class_that_tells_nothing_of_itself() -> None:
+    """A metaclass may refuse whatever is asked: the panic over that was no `Exception`."""
+
+    class Meta(type):
+        def __getattribute__(cls, name: str) -> Any:
+            raise RuntimeError(name)
+
+    class Mute(metaclass=Meta):
+        pass
+
+    with Dana(echo=False) as d:
+        for value in (Mute(), [Mute()], {"a": Mute()}):
+            with pytest.raises(TypeConversionError, match=r"a type that|type .*Mute cannot"):
+                d.set("x", value)
+        assert d.execute_string("1").result == 1
+
+
 def test_the_name_of_a_model_is_short() -> None:
     """Names are compared with those that there are, which takes as long as they are."""
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import pty
 import signal
 import stat
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
+from pexpect.fdpexpect import fdspawn
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -433,46 +437,53 @@ def test_on_a_terminal(tmp_path: Path) -> None:
         # Nobody answers here where the cursor is.
         "PROMPT_TOOLKIT_NO_CPR": "1",
     }
-    # A shell that runs tests in the background ignores Ctrl-C, and children inherit that.
+    # A terminal of its own, where Ctrl-C works: a shell that runs tests in the background has it ignored.
     code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import fcntl, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from opendxa.dana.cli.main import main; sys.exit(main())"
     )
-    child = pexpect.spawn(
-        sys.executable,
-        ["-c", code, "repl"],
-        env=environment,
-        dimensions=(40, 100),
-        timeout=60,
-        encoding="utf-8",
-    )
-    try:
-        child.expect_exact("landlocked")
-        child.expect("worker ([0-9]+)")
-        worker = int(child.match[1])
-        child.expect_exact("dana> ")
-        child.send(f"greeting = 'hel' + 'lo'{ENTER}")
-        child.expect_exact("dana> ")
-        child.send("greet\t")
-        child.expect_exact("ing")  # the rest of the name
-        child.send(f"{ENTER}")
-        child.expect_exact("'hello'")
-        child.expect_exact("dana> ")
-        child.send(f"print('run' + 'ning'){ENTER}")
-        child.expect_exact("running")
-        child.expect_exact("dana> ")
-        child.send(f"print('start' + 'ed'); x = 1\x1b{ENTER}while true:{ENTER}pass{ENTER}{ENTER}")
-        child.expect_exact("started")
-        child.sendintr()
-        child.expect_exact("interrupted")
-        child.expect_exact("a new one begins")
-        child.expect_exact("dana> ")
-        assert not Path(f"/proc/{worker}").exists()
-        child.send(f"greeting{ENTER}")
-        child.expect_exact("NameError")
-        child.expect_exact("dana> ")
-        child.sendeof()
-        child.expect(pexpect.EOF)
-    finally:
-        child.close()
-    assert child.exitstatus == 0
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    words = [sys.executable, "-c", code, "repl", "--no-history"]
+    with subprocess.Popen(
+        words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        child = fdspawn(ours, timeout=60, encoding="utf-8")
+        try:
+            converse(child)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            child.close()
+
+
+def converse(child: fdspawn) -> None:
+    child.expect_exact("landlocked")
+    child.expect("worker ([0-9]+)")
+    worker = int(child.match[1])
+    child.expect_exact("dana> ")
+    # What is typed is written too, so only what a program writes tells that it ran.
+    child.send(f"greeting = 'hel' + 'lo'; print('def' + 'ined'){ENTER}")
+    child.expect_exact("defined")
+    child.expect_exact("dana> ")
+    child.send("greet\t")
+    child.expect_exact("ing")  # the rest of the name
+    child.send(f"{ENTER}")
+    child.expect_exact("'hello'")
+    child.expect_exact("dana> ")
+    child.send(f"print('run' + 'ning'){ENTER}")
+    child.expect_exact("running")
+    child.expect_exact("dana> ")
+    child.send(f"print('start' + 'ed'); x = 1\x1b{ENTER}while true:{ENTER}pass{ENTER}{ENTER}")
+    child.expect_exact("started")
+    child.send("\x03")
+    child.expect_exact("interrupted")
+    child.expect_exact("a new one begins")
+    child.expect_exact("dana> ")
+    assert not Path(f"/proc/{worker}").exists()
+    child.send(f"greeting{ENTER}")
+    child.expect_exact("NameError")
+    child.expect_exact("dana> ")
+    child.send("\x04")

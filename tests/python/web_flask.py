@@ -50,11 +50,12 @@ app.register_blueprint(dana_blueprint(), url_prefix="/dana")
 @app.post("/run")
 def run() -> Any:
     d = dana_session()
+    assert d is dana_session()
+    assert d.is_subprocess_isolated
     result = d.execute_string(request.get_json()["program"])
     if result.error is not None:
         raise result.error
     told = {"worker": d.sandbox.subprocess_pid, "host": os.getpid(), "preloaded": os.getpid() != PARENT}
-    assert dana_session().is_subprocess_isolated
     return {"value": plain(result.result), "level": d.isolation.level, **told}
 
 

@@ -76,7 +76,7 @@ class TraceFrame:
 class Operand:
     """A part of the condition of a failed assertion, and its value as Dana prints it.
 
-    Texts are cut to a length, and are the program's as they are: escape them before they are shown (`visible`).
+    Texts are cut to a length, and are the program's as they are: escape them before they are shown.
     """
 
     #: Where it stands in the condition's text.

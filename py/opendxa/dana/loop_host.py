@@ -50,7 +50,8 @@ class LoopHost(Host):
         if threading.get_ident() != self._thread:
             return asyncio.run_coroutine_threadsafe(_wait(awaitable), self._loop)
         future: Future[Value] = Future()
-        task = self._loop.create_task(_wait(awaitable))
+        # A coroutine as it is: one within another is never awaited if it is cancelled before it began.
+        task = self._loop.create_task(awaitable if asyncio.iscoroutine(awaitable) else _wait(awaitable))
 
         def hand_over(task: asyncio.Task[Value]) -> None:
             if task.cancelled():

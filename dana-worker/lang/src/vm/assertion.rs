@@ -7,7 +7,7 @@ use dana_wire::{ASSERTION_BYTES, Assertion, Compared, LINE_BYTES, Operand, PARTS
 
 use crate::compile::code::{AssertionSite, Code};
 use crate::syntax::span::Span;
-use crate::value::{Raise, Value, repr};
+use crate::value::{Raise, Value, repr, work};
 
 /// Bytes of a value as text; what is compared may take more, in parts.
 const VALUE: usize = 1 << 10;
@@ -32,7 +32,10 @@ pub(super) fn failed(code: &Code, message: &Value, which: &Value, registers: &[V
         Value::Int(at) => usize::try_from(*at).ok().and_then(|at| code.assertions.get(at)),
         _ => None,
     };
-    raise.found(site.and_then(|site| found(code, site, registers)).map(Box::new))
+    let told = site.and_then(|site| found(code, site, registers));
+    // A limit that this reaches shows at the next look at it.
+    let _ = work::bytes(told.as_ref().map_or(0, |told| told.operands.iter().map(size).sum()));
+    raise.found(told.map(Box::new))
 }
 
 fn found(code: &Code, site: &AssertionSite, registers: &[Value]) -> Option<Assertion> {

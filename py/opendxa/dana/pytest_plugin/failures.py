@@ -111,7 +111,7 @@ def _reason(error: DanaError, config: pytest.Config) -> list[str]:
         return [line for line in visible(str(error)).split("\n") if line] or [type(error).__name__]
     lines = _headline(fault)
     if fault.assertion is not None:
-        told = explain(fault.assertion, whole=config.getoption("verbose") >= 2)
+        told = explain(fault.assertion, whole=int(config.getoption("verbose", 0) or 0) >= 2)
         lines = told if fault.message == _NO_MESSAGE else lines + told
     if fault.hint:
         lines.append(f"Hint: {visible(fault.hint)}")

@@ -62,7 +62,8 @@ class ThreadExchange:
 
     def close(self) -> None:
         """End the session and give back the tenant's place. Closing twice is no error."""
-        self._closed = True
+        with self._lock:  # one that is being opened on another thread is waited for
+            self._closed = True
         usage = None
         try:
             if self._dana is not None:
