@@ -38,6 +38,8 @@ lint: $(VENV)/lint docs ## every formatter, linter and type checker; the strict 
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/dana-bridge check examples
+	$(BIN)/dana-bridge fmt --check examples
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest.txt \
 	  opendxa.dana opendxa.contrib.python_to_dana
