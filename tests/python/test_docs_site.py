@@ -120,6 +120,7 @@ PUBLIC = [
     "opendxa.dana.isolation",
     "opendxa.dana.lint",
     "opendxa.dana.llm",
+    "opendxa.dana.notebook",
     "opendxa.dana.otel",
     "opendxa.dana.pool",
     "opendxa.dana.pytest_plugin",
