@@ -228,7 +228,7 @@ def test_no_program_of_the_language_tests_is_accused_wrongly() -> None:
 def _is_caught(lines: list[str], finding: Finding) -> bool:
     """Tell whether a place stands in a `try`, or in a function or lambda that need not be called."""
     depth = len(lines[finding.line - 1]) - len(lines[finding.line - 1].lstrip())
-    if "lambda" in lines[finding.line - 1]:
+    if re.search(r"lambda|^def .* = ", lines[finding.line - 1]):
         return True
     for line in reversed(lines[: finding.line - 1]):
         indent = len(line) - len(line.lstrip())
