@@ -407,15 +407,22 @@ def test_openapi_knows_the_problems(server: Server) -> None:
 
 
 def test_a_server_that_ends_lets_requests_end_first(tmp_path: Path) -> None:
-    counted = "x = 0\nwhile x < 20000000:\n    x = x + 1\nx"
-    with serving(tmp_path, *UVICORN, "web_fastapi:app") as server, ThreadPoolExecutor(1) as clients:
-        asked = clients.submit(server.run, counted)
-        server.working()
-        hosts = server.hosts()
-        code = server.stop()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with (
+        serving(tmp_path, *UVICORN, "web_fastapi:app", GATE=str(gate)) as server,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        asked = clients.submit(server.run, "held() + 2")
+        with gate.open("w") as release:  # opens when the program waits
+            hosts = server.hosts()
+            server.process.terminate()
+            eventually(lambda: "Shutting down" in server.log)
+            assert workers(*hosts)
+            release.write("40")
         answer = asked.result()
-        assert (answer.status, answer.json["value"]) == (200, 20_000_000)
-        assert code in (0, -signal.SIGTERM)
+        assert (answer.status, answer.json["value"]) == (200, 42)
+        assert server.process.wait(timeout=60) in (0, -signal.SIGTERM)
         assert not workers(*hosts)
         assert "Application shutdown complete" in server.log
 
