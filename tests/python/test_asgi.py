@@ -209,10 +209,11 @@ async def test_tenants_share_no_answers_of_models(on_disk: bool, tmp_path: Path)
         questions.append(messages[-1]["content"])
         return f"answer {len(questions)}"
 
+    cache = ReasoningCache(namespace="service", path=tmp_path / "answers.db" if on_disk else None)
     app = DanaMiddleware(
         bare,
         tenant=lambda scope: dict(scope["headers"]).get(b"t", b"").decode() or None,
-        cache=ReasoningCache(namespace="service", path=tmp_path / "answers.db" if on_disk else None),
+        cache=cache,
         llm=model,
     )
 
@@ -223,6 +224,8 @@ async def test_tenants_share_no_answers_of_models(on_disk: bool, tmp_path: Path)
     assert [await ask(tenant) for tenant in ("a", "b", "a", "b")] == [
         "answer 1", "answer 2", "answer 1", "answer 2",
     ]  # fmt: skip
+    await app.stop()
+    cache.close()
 
 
 @asyncly

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse
-from fastapi.testclient import TestClient
 
 from hosts import all_end, eventually, watched, workers
 from opendxa.dana import exceptions
 from opendxa.dana.fastapi import DanaSession, dana_lifespan, dana_router
 from servers import UVICORN, Answer, Server, serving
+from test_asgi import Connection, asked, asyncly
 
 ENDLESS = "while true:\n    pass"
 
@@ -217,7 +217,8 @@ def test_a_worker_that_is_killed_is_a_problem(server: Server) -> None:
 # In the test's own process
 
 
-def test_handlers_of_the_application_come_first() -> None:
+@asyncly
+async def test_handlers_of_the_application_come_first() -> None:
     app = FastAPI(lifespan=dana_lifespan())
     app.include_router(dana_router(), prefix="/dana")
 
@@ -233,21 +234,22 @@ def test_handlers_of_the_application_come_first() -> None:
     async def passes(request: Request, call_next: Any) -> Any:
         return await call_next(request)
 
-    @app.post("/")
-    async def run(request: Request, d: DanaSession) -> Any:
-        error = (await d.execute_string((await request.body()).decode())).error
+    @app.get("/")
+    async def run(program: str, d: DanaSession) -> Any:
+        error = (await d.execute_string(program)).error
         raise error or KeyError("mine")
 
-    assert TestClient(app).get("/dana/ready").status_code == 503
+    assert (await asked(app, "/dana/ready")).status_code == 503
     for _ in range(2):  # an application may be started again
-        with TestClient(app, raise_server_exceptions=False) as client:
-            assert client.get("/dana/ready").json()["ready"] is True
-            assert client.post("/", content="def (").text == "mine"
-            assert client.post("/", content="1 / 0").json()["kind"] == "ZeroDivisionError"
-            assert client.post("/", content="1").text == "other"
+        async with app.router.lifespan_context(app):
+            assert (await asked(app, "/dana/ready")).json()["ready"] is True
+            assert (await asked(app, "/?program=def (")).text == "mine"
+            assert (await asked(app, "/?program=1/0")).json()["kind"] == "ZeroDivisionError"
+            assert (await asked(app, "/?program=1", raising=False)).text == "other"
 
 
-def test_who_stands_outside_sees_the_route() -> None:
+@asyncly
+async def test_who_stands_outside_sees_the_route() -> None:
     app = FastAPI(lifespan=dana_lifespan())
     seen: list[object] = []
 
@@ -257,8 +259,7 @@ def test_who_stands_outside_sees_the_route() -> None:
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await self.app(scope, receive, send)
-            if scope["type"] == "http":
-                seen.append(scope["endpoint"])
+            seen.append(scope["endpoint"])
 
     app.add_middleware(Outside)
 
@@ -266,33 +267,39 @@ def test_who_stands_outside_sees_the_route() -> None:
     async def route(d: DanaSession) -> Any:
         return 1
 
-    with TestClient(app) as client:
-        client.get("/")
+    async with app.router.lifespan_context(app):
+        await asked(app, "/")
     assert seen == [route]
 
 
-def test_a_websocket_has_a_session_until_it_closes() -> None:
+@asyncly
+async def test_a_websocket_has_a_session_until_it_closes() -> None:
     app = FastAPI(lifespan=dana_lifespan())
-    pids: list[int | None] = []
+    pids: list[int] = []
 
     @app.websocket("/")
     async def chat(socket: WebSocket, d: DanaSession) -> None:
         await socket.accept()
         async for text in socket.iter_text():
+            pids.append(d.subprocess_pid or 0)
             await socket.send_json((await d.execute_string(text)).result)
-            pids.append(d.subprocess_pid)
 
-    with TestClient(app) as client:
-        with client.websocket_connect("/") as socket:
-            socket.send_text("x = 20")
-            socket.receive_json()
-            socket.send_text("x + 1")
-            assert socket.receive_json() == 21
+    async with app.router.lifespan_context(app):
+        connection = Connection(app, type="websocket", subprotocols=[], path="/")
+        connection.inbox.put_nowait({"type": "websocket.connect"})
+        for text in ("x = 20", "x + 1"):
+            connection.inbox.put_nowait({"type": "websocket.receive", "text": text})
+        told = [await connection.sent.get() for _ in range(3)]
+        assert (told[0]["type"], told[2]["text"]) == ("websocket.accept", "21")
         assert pids[0] == pids[1]
-        eventually(lambda: not Path(f"/proc/{pids[0]}").exists())
+        with watched(pids[:1]) as left:
+            connection.inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})
+            await connection.task
+            assert all_end(left)
 
 
-def test_an_application_that_was_not_started_says_so() -> None:
+@asyncly
+async def test_an_application_that_was_not_started_says_so() -> None:
     app = FastAPI(lifespan=dana_lifespan())
 
     @app.get("/")
@@ -300,10 +307,11 @@ def test_an_application_that_was_not_started_says_so() -> None:
         return 1
 
     with pytest.raises(exceptions.ConfigurationError, match="have it started"):
-        TestClient(app).get("/")
+        await asked(app, "/")
 
 
-def test_a_function_that_is_told_what_was_used_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+@asyncly
+async def test_a_function_that_is_told_what_was_used_may_fail(caplog: pytest.LogCaptureFixture) -> None:
     def fails(tenant: str | None, usage: object) -> None:
         raise KeyError("the ledger")
 
@@ -313,8 +321,8 @@ def test_a_function_that_is_told_what_was_used_may_fail(caplog: pytest.LogCaptur
     async def run(d: DanaSession) -> Any:
         return 1
 
-    with TestClient(app) as client:
-        assert client.get("/").json() == 1
+    async with app.router.lifespan_context(app):
+        assert (await asked(app, "/")).json() == 1
     assert "the ledger" in caplog.text
 
 
@@ -399,15 +407,22 @@ def test_openapi_knows_the_problems(server: Server) -> None:
 
 
 def test_a_server_that_ends_lets_requests_end_first(tmp_path: Path) -> None:
-    counted = "x = 0\nwhile x < 20000000:\n    x = x + 1\nx"
-    with serving(tmp_path, *UVICORN, "web_fastapi:app") as server, ThreadPoolExecutor(1) as clients:
-        asked = clients.submit(server.run, counted)
-        server.working()
-        hosts = server.hosts()
-        code = server.stop()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with (
+        serving(tmp_path, *UVICORN, "web_fastapi:app", GATE=str(gate)) as server,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        asked = clients.submit(server.run, "held() + 2")
+        with gate.open("w") as release:  # opens when the program waits
+            hosts = server.hosts()
+            server.process.terminate()
+            eventually(lambda: "Shutting down" in server.log)
+            assert workers(*hosts)
+            release.write("40")
         answer = asked.result()
-        assert (answer.status, answer.json["value"]) == (200, 20_000_000)
-        assert code in (0, -signal.SIGTERM)
+        assert (answer.status, answer.json["value"]) == (200, 42)
+        assert server.process.wait(timeout=60) in (0, -signal.SIGTERM)
         assert not workers(*hosts)
         assert "Application shutdown complete" in server.log
 

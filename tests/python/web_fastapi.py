@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request
@@ -58,6 +59,11 @@ async def tenant(connection: HTTPConnection) -> str | None:
     return name
 
 
+def held() -> int:
+    """Wait until the test lets go."""
+    return int(Path(os.environ["GATE"]).read_text())
+
+
 async def twice(number: int) -> int:
     await asyncio.sleep(0)
     return 2 * number
@@ -74,7 +80,7 @@ app = FastAPI(
         limits=limits,
         sessions_per_tenant=2,
         max_body=100_000,
-        functions=[twice, secret],
+        functions=[twice, secret, held],
         llm=model,
         on_usage=lambda name, usage: USED.append((name, usage.steps)),
     )

@@ -201,6 +201,9 @@ class Service:
     def stop(self) -> None:
         """Open no more sessions; end the spares, if no other application of this process needs them."""
         self._stopping = True
+        with self._lock:
+            while self._caches:
+                self._caches.popitem()[1].close()
         with _sharing:
             _known.discard(self)
             if not _started():
@@ -281,7 +284,7 @@ class Service:
                 )
                 self._caches[tenant] = known
                 if len(self._caches) > _MOST_CACHES:
-                    self._caches.popitem(last=False)
+                    self._caches.popitem(last=False)[1].close()
             self._caches.move_to_end(tenant)
             return known
 
