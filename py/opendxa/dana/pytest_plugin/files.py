@@ -83,7 +83,8 @@ class DanaFile(pytest.Module):
             if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         ]
         stand_in.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
-        made: Any = stand_in
+        # The model is a fixture like those that the test names, parametrised or not.
+        made: Any = pytest.mark.usefixtures("dana_llm")(stand_in)
         for mark in self._marks(lines, line):
             made = mark(made)
         return made
@@ -139,8 +140,6 @@ class DanaFunction(pytest.Function):
             originalname=function.originalname,
         )
         item.own_markers = function.own_markers
-        if "dana_llm" not in item.fixturenames:
-            item.fixturenames.append("dana_llm")
         return item
 
     def setup(self) -> None:
