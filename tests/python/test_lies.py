@@ -180,6 +180,24 @@ def test_what_is_told_of_a_value_is_short_and_drives_no_terminal(lie: Any) -> No
             assert len(str(caught.value)) < 10_000
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        record("Point", {"x": record("\u202elive", {})}),
+        record("\u202elive", {"\u202elive": record("Point", {"x": "a"})}),
+        record("\u202elive", {"\u202elive": record("Point", {})}),
+        record("\u202elive", {"\u202elive": record("Colour", {"name": "", "value": 5})}),
+        record("\u202elive", {"\u202elive": record("Point", {"x": 1, "\u202elive": 1})}),
+    ],
+    ids=itertools.count(),
+)
+def test_names_in_errors_are_shown_as_they_are_written(lie: Any, value: Any) -> None:
+    with pytest.raises(TypeConversionError) as caught:
+        lie(value, bound(Point, Colour)).run("x")
+    assert str(caught.value).isprintable()
+    assert "live" in str(caught.value)
+
+
 @dataclass
 class Add:
     left: Expression

@@ -822,6 +822,21 @@ def test_times_without_a_library_are_the_nearest_that_python_has(ticks: int, uni
     assert tables_time.aware(ticks, unit).tzinfo is dt.timezone.utc
 
 
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [("Datetime[us]", "us"), ("Datetime[ms, Europe/Paris]", "ms"), ("Date", "D")]
+)
+def test_polars_is_given_no_times_that_it_cannot_show(dtype: str, unit: str) -> None:
+    from opendxa.dana.tables import Malformed, incoming
+
+    for ticks in (2**63 - 1, -(2**63) + 1, 2**31 - 1 if unit == "D" else 8_300_000_000_000_000_000):
+        cells = ("z" if "/" in dtype else "t", unit, bytearray(ticks.to_bytes(8, "little", signed=True)))
+        with pytest.raises(Malformed):
+            incoming((1, True, json.dumps({"of": "polars"}), [("x", dtype, False, None, cells, None)]))
+    for ticks in (0, -(2**63)):
+        cells = ("z" if "/" in dtype else "t", unit, bytearray(ticks.to_bytes(8, "little", signed=True)))
+        assert str(incoming((1, True, '{"of":"polars"}', [("x", dtype, False, None, cells, None)])))
+
+
 def columns_of(of: str, cells: list[Any]) -> Any:
     from opendxa.dana.tables import incoming
 

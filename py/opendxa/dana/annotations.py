@@ -395,7 +395,12 @@ def _escaped(char: str) -> str:
 
 def _misfit(hint: Any, value: Any, path: str, extra: str = "") -> TypeConversionError:
     got = _kind(value)
-    return TypeConversionError(f"Expected {_name(hint)}, got {got} at {path}{extra}", python_type=hint)
+    return _refused(f"Expected {_name(hint)}, got {got} at {path}{extra}", hint)
+
+
+def _refused(problem: str, hint: Any) -> TypeConversionError:
+    """Say what is wrong with what came; names in it may be a worker's."""
+    return TypeConversionError(visible(problem), python_type=hint)
 
 
 def _kind(value: Any) -> str:
@@ -497,7 +502,7 @@ def _choice(hint: Any, choices: tuple[Any, ...], value: Any, path: str) -> Any:
     if isinstance(value, str) and value in named:
         return named[value]
     shown = ", ".join(repr(choice) for choice in choices)
-    raise TypeConversionError(f"Expected one of {shown}, got {brief(value)} at {path}", python_type=hint)
+    raise _refused(f"Expected one of {shown}, got {brief(value)} at {path}", hint)
 
 
 def _one_of(hint: Any, members: tuple[Any, ...], value: Any, path: str, bound: _Bound, lenient: bool) -> Any:
@@ -574,7 +579,7 @@ def _tuple(
         kinds = () if arguments == ((),) else arguments
     if len(kinds) != len(value):
         problem = f"Expected {len(kinds)} elements, got {len(value)} at {path}"
-        raise TypeConversionError(problem, python_type=hint)
+        raise _refused(problem, hint)
     parts = zip(kinds, value, strict=True)
     return tuple(_build(kind, item, f"{path}[{at}]", bound, lenient) for at, (kind, item) in enumerate(parts))
 
@@ -664,7 +669,7 @@ def _object(record: Record, value: Any, path: str, bound: _Bound) -> Any:
         values[item.keyword] = _build(item.type, part, place, bound, record.lenient)
     if missing:
         problem = f"{', '.join(missing)} of {record.type.__name__} missing at {path}"
-        raise TypeConversionError(problem, python_type=record.type)
+        raise _refused(problem, record.type)
     known = {name for item in record.fields for name in (item.dana, item.name, item.keyword)}
     surplus = [name for name in given if name not in known]
     if record.lenient:  # its own rules say what becomes of them
@@ -673,8 +678,8 @@ def _object(record: Record, value: Any, path: str, bound: _Bound) -> Any:
         named = ", ".join(
             name if type(name) is str and len(name) < 80 else brief(name) for name in surplus[:10]
         )
-        problem = f"{record.type.__name__} has no {visible(named)}, given at {path}"
-        raise TypeConversionError(problem, python_type=record.type)
+        problem = f"{record.type.__name__} has no {named}, given at {path}"
+        raise _refused(problem, record.type)
     return _made(record, values, path)
 
 
@@ -701,4 +706,4 @@ def _made(record: Record, values: dict[str, Any], path: str) -> Any:
         else:
             place, why = path, said(error)
         problem = f"{record.type.__name__} refuses its values at {place}: {why}"
-        raise TypeConversionError(visible(problem[:_LONGEST_PROBLEM]), python_type=record.type) from error
+        raise _refused(problem[:_LONGEST_PROBLEM], record.type) from error

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from ._bridge import Struct, restore_structs
 from .exceptions import TypeConversionError
-from .fault import said
+from .fault import said, visible
 from .types import alike, brief
 
 if TYPE_CHECKING:
@@ -439,7 +439,7 @@ def _object_of(kind: type) -> Callable[[Struct, str], Any]:
             raise
         except Exception as error:  # of the class's own code
             problem = f"{kind.__qualname__} cannot be made of what came at {path}: {said(error)}"
-            raise TypeConversionError(problem, kind) from error
+            raise TypeConversionError(visible(problem), kind) from error
 
     return make
 
@@ -464,6 +464,6 @@ def _called(from_dana: Callable[[dict[str, Any]], Any], kind: type) -> Callable[
             return from_dana(struct.attributes)
         except Exception as error:
             problem = f"{kind.__qualname__} cannot be made of what came at {path}: {said(error)}"
-            raise TypeConversionError(problem, kind) from error
+            raise TypeConversionError(visible(problem), kind) from error
 
     return make

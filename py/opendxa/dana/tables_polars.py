@@ -19,6 +19,9 @@ __all__ = ["incoming", "outgoing"]
 _INTS: Final = frozenset({"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"})
 _FLOATS: Final = frozenset({"Float32", "Float64"})
 _TIMES: Final = re.compile(rf"(Datetime|Duration)\[(ns|us|ms)(?:, ({ZONE}))?\]")
+#: Seconds from 1970 that polars can show, about a quarter of a million years: it panics over later ones.
+_FARTHEST: Final = 8_000_000_000_000
+_A_SECOND: Final = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
 _LARGEST: Final = (1 << 63) - 1
 
 
@@ -109,6 +112,10 @@ def _series(pl: Any, column: Column) -> Any:
     if kind in "tzd":
         ticks = _unpacked(pl, name, data, "q")
         ticks = _where(pl, name, ticks != NOTHING, ticks)
+        if kind != "d" and max(-(ticks.min() or 0), ticks.max() or 0) > _FARTHEST * _A_SECOND.get(
+            unit, 1 / 86400
+        ):
+            raise Malformed("times that polars cannot show")
         found = _TIMES.fullmatch(dtype)
         if dtype == "Date" and unit == "D":
             return ticks.cast(pl.Int32).cast(pl.Date)
