@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,6 +126,50 @@ def test_at_the_top_of_a_program_and_in_methods_and_modules(d: Dana) -> None:
 def test_nothing_is_evaluated_twice(d: Dana) -> None:
     failure(d, "private:calls = 0", "assert total(items) == total([1]), f'{total([2])}'")
     assert d.get("private:calls") == 3
+
+
+LEAVES = [
+    "f({})",
+    "f({}) == f({})",
+    "f({}) < {}",
+    "f({}) in [f({}), 1]",
+    "x[{}] >= f({})",
+    "not f({})",
+    "v == f({})",
+]
+
+
+def condition(random: Random, depth: int) -> str:
+    """Make a condition of calls that are seen, which means the same in Python."""
+    kind = random.choice(["leaf", "not", "and", "or", "and", "or"]) if depth else "leaf"
+    if kind == "leaf":
+        return random.choice(LEAVES).format(random.randrange(3), random.randrange(3))
+    if kind == "not":
+        return f"not ({condition(random, depth - 1)})"
+    return f" {kind} ".join(f"({condition(random, depth - 1)})" for _ in range(random.randrange(2, 4)))
+
+
+def test_conditions_mean_what_they_mean_in_python_and_what_is_told_of_them_is_true(d: Dana) -> None:
+    random = Random(7)
+    d.execute_string("def f(n):\n    log.append(n)\n    return n\nv = 1\nx = [0, 1, 2]\nlog = []")
+    failed = 0
+    for _ in range(400):
+        written = condition(random, 3)
+        error = d.execute_string(f"log.clear()\nassert {written}").error
+        log: list[int] = []
+        names = {"f": lambda n, log=log: log.append(n) or n, "v": 1, "x": [0, 1, 2]}
+        assert (error is None) is bool(eval(written, names)), written
+        assert d.get("log") == log, written
+        if error is None:
+            continue
+        failed += 1
+        assert isinstance(error, DanaCallError)
+        assert error.assertion is not None
+        assert error.assertion.operands
+        for part in error.assertion.operands:
+            source = error.assertion.text[part.start : part.end]
+            assert part.text == repr(eval(source, names)), (written, source)
+    assert failed > 100
 
 
 def test_the_text_and_the_log_have_no_values(d: Dana, caplog: pytest.LogCaptureFixture) -> None:

@@ -88,6 +88,8 @@ def test_variables_go_in_and_out_and_the_last_expression_is_the_value(
     assert isinstance(shell.user_ns["best"], pd.DataFrame)
     assert shell.user_ns["best"]["a"].tolist() == [2, 3]
     assert run("%dana total * 10") == 40
+    assert run('%dana {"limit": f"{total}"}') == {"limit": "4"}  # no braces of IPython's
+    assert run("kept = %dana total\nkept") == 4
     assert session_of(shell).is_subprocess_isolated
     first = session_of(shell)
     assert run("%%dana\ntotal = total + 1") is None

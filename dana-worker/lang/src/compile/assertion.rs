@@ -27,9 +27,18 @@ pub(super) struct Probe {
     pub free: usize,
     /// In a part of which it is not known whether it was evaluated.
     pub uncertain: bool,
+    /// The value of the part at hand with which the assertion fails.
+    pub fails: bool,
+    /// In a part that may have had another value, because one beside it decided.
+    pub unsure: bool,
 }
 
 impl Probe {
+    /// Whether all items of an `and` or `or` were evaluated when the assertion fails: none of them decided it alone.
+    pub(super) fn sees_all(&self, op: LogicOp) -> bool {
+        !self.unsure && (op == LogicOp::Or) != self.fails
+    }
+
     /// Notes a condition that is no comparison.
     pub(super) fn truth(&mut self, id: ExprId, register: u8, free: usize) {
         self.leaves += 1;

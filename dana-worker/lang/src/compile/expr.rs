@@ -334,19 +334,18 @@ impl Build<'_, '_> {
                 // `and` goes on while true; `or` while false.
                 let decisive = op == LogicOp::Or;
                 let items = tree.list(items);
+                let uncertain = self.probe.as_ref().is_some_and(|probe| probe.uncertain);
+                let all = self.probe.as_ref().is_none_or(|probe| probe.sees_all(op));
+                let unsure = self.unsure(!all);
                 if sense == decisive {
-                    for item in items {
+                    for (at, item) in items.iter().enumerate() {
+                        self.doubt(at > 0 && !all || uncertain);
                         self.branch(*item, sense, false, to)?;
                     }
                 } else {
                     let other = self.label();
-                    let uncertain = self.probe.as_ref().is_some_and(|probe| probe.uncertain);
                     for (at, item) in items.iter().enumerate() {
-                        if at > 0
-                            && let Some(probe) = &mut self.probe
-                        {
-                            probe.uncertain = true;
-                        }
+                        self.doubt(at > 0 && !all || uncertain);
                         if at + 1 == items.len() {
                             self.branch(*item, sense, false, to)?;
                         } else {
@@ -354,12 +353,15 @@ impl Build<'_, '_> {
                         }
                     }
                     self.bind(other);
-                    if let Some(probe) = &mut self.probe {
-                        probe.uncertain = uncertain;
-                    }
                 }
+                self.doubt(uncertain);
+                self.unsure(unsure);
             }
-            ExprKind::Unary(UnaryOp::Not, operand) => self.branch(operand, !sense, false, to)?,
+            ExprKind::Unary(UnaryOp::Not, operand) => {
+                self.invert();
+                self.branch(operand, !sense, false, to)?;
+                self.invert();
+            }
             ExprKind::True | ExprKind::False => {
                 if matches!(node.kind, ExprKind::True) == sense {
                     self.jump(to);
@@ -438,6 +440,25 @@ impl Build<'_, '_> {
             self.next = self.next.max(probe.free);
         }
         Ok(())
+    }
+
+    /// Says whether it is not known of what follows that it was evaluated when an assertion fails.
+    fn doubt(&mut self, uncertain: bool) {
+        if let Some(probe) = &mut self.probe {
+            probe.uncertain = uncertain;
+        }
+    }
+
+    /// Says whether the value of what follows is not known when an assertion fails; returns what was said before.
+    fn unsure(&mut self, unsure: bool) -> bool {
+        self.probe.as_mut().is_some_and(|probe| std::mem::replace(&mut probe.unsure, unsure))
+    }
+
+    /// Enters a `not`, or leaves it.
+    fn invert(&mut self) {
+        if let Some(probe) = &mut self.probe {
+            probe.fails = !probe.fails;
+        }
     }
 
     /// A single test that gives a truth value and has no jump of its own.

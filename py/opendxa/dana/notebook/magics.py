@@ -10,9 +10,10 @@ import argparse
 import shlex
 import sys
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from IPython.core.error import UsageError
+from IPython.core.magic import no_var_expand
 
 from opendxa.dana import Dana, Function
 from opendxa.dana.exceptions import DanaError
@@ -32,7 +33,7 @@ __all__ = ["Magics"]
 
 _LEVELS: Final = [level.value for level in IsolationLevel]
 _LIMITS: Final = [field.name for field in fields(Limits)]
-_MAGICS: Final = (
+_MAGICS: Final[tuple[tuple[Literal["line", "line_cell"], str], ...]] = (
     ("line_cell", "dana"),
     ("line", "dana_reset"),
     ("line", "dana_info"),
@@ -138,6 +139,8 @@ class Magics:
             shell.Completer.custom_matchers.remove(magics._matcher)
         forget(shell)
 
+    # Braces are Dana's: IPython would put values of Python in their place.
+    @no_var_expand
     def dana(self, line: str, cell: str | None = None) -> Any:
         """Run the cell, or the expression behind ``%dana``, as a Dana program in the notebook's session.
 
