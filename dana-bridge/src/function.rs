@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 use dana_wire::Target;
 
 use crate::session::Session;
+use crate::stderr::one_line;
 use crate::stop::Stop;
 use crate::turn::{self, Task};
 
@@ -74,7 +75,7 @@ impl Function {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Dana function {}>", self.name)
+        format!("<Dana function {}>", one_line(&self.name))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {

@@ -6,6 +6,8 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use crate::stderr::one_line;
+
 /// A value of a Dana struct type. Fields are attributes; where a field has the name of a method
 /// here, or a name that begins with an underscore, `get_field` reads it.
 ///
@@ -137,9 +139,10 @@ impl Struct {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let mut shown = Vec::new();
         for (name, value) in self.fields(py) {
+            let name = one_line(&name.str()?.to_string_lossy());
             shown.push(format!("{name}={}", value.repr()?.to_string_lossy()));
         }
-        Ok(format!("{}({})", self.type_name, shown.join(", ")))
+        Ok(format!("{}({})", one_line(&self.type_name), shown.join(", ")))
     }
 
     fn __dir__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {

@@ -100,6 +100,12 @@ def test_a_program_cannot_name_memory_or_markup() -> None:
         assert (made.x, "x" in dir(made)) == (1, True)
 
 
+def test_what_is_shown_of_a_value_is_one_line_of_text(lie: Any) -> None:
+    evil = "\u202elive\u2028"
+    told = [record(evil, {evil: function(1, evil)}), function(2, evil)]
+    assert repr(lie(told).run("x")[0]).isprintable()
+
+
 @pytest.mark.parametrize("of", ["numpy", "pandas"])
 def test_no_struct_in_a_table_is_asked_for_memory(lie: Any, of: str) -> None:
     importlib.import_module(of)
