@@ -61,3 +61,27 @@ fn syntax_errors_are_told_with_their_place() {
     assert_eq!((fault.kind.as_str(), fault.line), ("SyntaxError", 2));
     assert_eq!(fault.excerpt.as_deref(), Some("y = = 2"));
 }
+
+#[test]
+fn assertions_tell_values_of_what_surely_was_evaluated() {
+    let conditions = [
+        "f(1) == f(2)",
+        "(not ((f(0) in [f(1), 1]) or (f(2) == f(1)))) and ((f(1) == f(0)) and (f(2) == f(0)))",
+        "f(1) and ((f(2) or f(1) == f(0) or f(0)) and (f(0) and f(2)))",
+        "not (f(1) and (f(0) or f(2)) and (f(0) or not f(0)))",
+        "not ((f(0) or f(1)) or f(2)) or (f(0) and f(1)) or f(0) in [f(2)]",
+        "(f(1) or f(2)) and (f(2) or f(0)) and not (not (f(0) or f(0)))",
+    ];
+    for condition in conditions {
+        let program = format!("def f(n):\n    return n\nassert {condition}\n");
+        let fault = fails(&program, "AssertionError", "assertion failed");
+        let assertion = fault.assertion.expect(condition);
+        assert!(!assertion.operands.is_empty(), "{condition}");
+        for operand in &assertion.operands {
+            let (start, end) = (operand.start as usize, operand.end as usize);
+            let source = assertion.text.get(start..end).unwrap();
+            let value = source.trim_start_matches("f(").trim_end_matches(')');
+            assert!(source.starts_with('[') || operand.text == value, "{condition}: {operand:?}");
+        }
+    }
+}
