@@ -55,7 +55,7 @@ class DanaService:
             return JSONResponse({"error": f"a body of at most {LONGEST} bytes, with its length"}, 413)
         try:
             program = (await request.json())["program"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             program = None
         if not isinstance(program, str):
             return JSONResponse({"error": "a JSON object with the text 'program' is needed"}, 422)
@@ -81,8 +81,10 @@ class DanaService:
             return JSONResponse({**told, "result": repr(told["result"])})
 
     def check_health(self) -> None:
-        """Fail, and be replaced, where no worker can be had."""
-        pool.warm(1, isolation="landlocked", limits=LIMITS)
+        """Fail, and be replaced, where no worker can be had; a replica that is merely busy is well."""
+        stats = pool.stats()
+        if not stats.busy and not stats.idle:
+            pool.warm(1, isolation="landlocked", limits=LIMITS)
 
 
 app = DanaService.bind()

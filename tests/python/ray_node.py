@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from opendxa.dana.llm import OpenAICompatible, Scripted
+from opendxa.dana.llm import OpenAICompatible, Request, Response, Scripted
 
 
 @dataclass
@@ -49,7 +49,9 @@ def price(item: str) -> float:
 
 
 class GuardedError(Exception):
-    def __init__(self, text: str, secret: str) -> None:
+    """An exception that travels, with what it holds."""
+
+    def __init__(self, text: str, secret: str = "") -> None:
         super().__init__(text)
         self.secret = secret
 
@@ -67,6 +69,15 @@ def unreachable() -> OpenAICompatible:
     return OpenAICompatible(
         model="m", base_url="http://127.0.0.1:9/v1", api_key=os.environ["RAY_NODE_API_KEY"]
     )
+
+
+class Careless:
+    """A model whose failures hold the key, as those of many clients do."""
+
+    model = "m"
+
+    def generate(self, request: Request) -> Response:
+        raise GuardedError("nobody answers", os.environ["RAY_NODE_API_KEY"])
 
 
 def ends() -> None:
