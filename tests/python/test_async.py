@@ -190,6 +190,22 @@ def test_cancelled_while_it_opens() -> None:
     asyncio.run(main())
 
 
+def test_closed_while_it_opens() -> None:
+    """By another task, or by the set-up itself: whoever waits for it is told, and no worker is left."""
+
+    async def main() -> None:
+        async def leave() -> None:
+            await d.close()
+
+        d = isolated(setup=["leave()"], functions=[leave])
+        with pytest.raises(exceptions.SessionClosedError):
+            await d.execute_string("1")
+        assert d.subprocess_pid is None
+
+    asyncio.run(main())
+    assert pool.stats().busy == 0
+
+
 def test_tasks_of_one_session_take_turns() -> None:
     async def main() -> None:
         async with isolated() as d:

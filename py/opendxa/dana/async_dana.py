@@ -517,6 +517,7 @@ class AsyncDana:
                             await session.run(source, name, host.begin_turn(self.limits.wall_time))
                         await self._define(session, self._definitions)
                         self._undefined.clear()
+                        self._refuse_closed()  # it may have been closed meanwhile
                     except BaseException:
                         session.drop()
                         raise

@@ -217,9 +217,12 @@ class Life:
     def _fields(self, **fields: Any) -> dict[str, Any]:
         return {"dana_session": self.number, "dana_pid": self.pid, **fields}
 
-    def __del__(self) -> None:
+    # Bound early: at the interpreter's end the module's own names may be gone before its last object.
+    def __del__(
+        self, ending: Callable[[], bool] = sys.is_finalizing, getpid: Callable[[], int] = os.getpid
+    ) -> None:
         # A session is dropped in the process that opened it; a fork only has a copy.
-        if self._session is not None and self._process == os.getpid() and not sys.is_finalizing():
+        if not ending() and self._session is not None and self._process == getpid():
             self._end("dropped", None)
 
 
