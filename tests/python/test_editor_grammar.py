@@ -256,7 +256,7 @@ def test_a_text_over_lines_goes_on() -> None:
 
 def test_reserved_words_are_those_of_the_language() -> None:
     lexer = (ROOT / "dana-worker" / "lang" / "src" / "syntax" / "token.rs").read_text(encoding="utf-8")
-    words = re.findall(r'b"([A-Za-z_]+)"', lexer.partition("pub(super) fn keyword")[2])
+    words = re.findall(r'b"([A-Za-z_]+)"', lexer.partition(" fn keyword")[2])
     assert len(words) > 40
     for told, word in zip(tokenised([f"x = {word}" for word in words]), words, strict=True):
         scope = told["tokens"][-1][2][-1]

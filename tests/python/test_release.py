@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -15,13 +16,23 @@ import pytest
 import opendxa.dana
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "py"))
 
-import shipped  # noqa: E402 - the build backend's neighbour
+
+def _shipped() -> Any:
+    """Load the build backend's neighbour; on the search path its folder would hide the installed package."""
+    spec = importlib.util.spec_from_file_location("shipped", ROOT / "py" / "shipped.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["shipped"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+shipped = _shipped()
 
 
 @pytest.fixture(scope="module")
-def parts() -> list[shipped.Component]:
+def parts() -> list[Any]:
     return shipped.components()
 
 
@@ -41,12 +52,12 @@ def test_version_stands_in_one_place(package: Distribution) -> None:
     assert tracked == ["Cargo.toml"]
 
 
-def test_every_licence_is_collected(parts: list[shipped.Component]) -> None:
+def test_every_licence_is_collected(parts: list[Any]) -> None:
     assert shipped.LICENCES.read_text(encoding="utf-8") == shipped.licences(parts), "run python py/shipped.py"
     assert all(part.texts for part in parts)
 
 
-def test_only_licences_that_are_allowed_are_shipped(parts: list[shipped.Component]) -> None:
+def test_only_licences_that_are_allowed_are_shipped(parts: list[Any]) -> None:
     rules = shipped.tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))
     allowed = set(rules["licenses"]["allow"])
     for part in parts:
@@ -56,7 +67,7 @@ def test_only_licences_that_are_allowed_are_shipped(parts: list[shipped.Componen
 
 
 def test_the_installed_package_brings_licences_and_a_bill_of_materials(
-    package: Distribution, parts: list[shipped.Component]
+    package: Distribution, parts: list[Any]
 ) -> None:
     names = {file.name: file for file in package.files or []}
     assert {"LICENSE", "THIRD-PARTY-LICENSES.md"} <= set(names)
@@ -64,7 +75,7 @@ def test_the_installed_package_brings_licences_and_a_bill_of_materials(
     assert bill == shipped.bill_of_materials(parts)
 
 
-def test_the_bill_of_materials_is_valid_cyclonedx(parts: list[shipped.Component]) -> None:
+def test_the_bill_of_materials_is_valid_cyclonedx(parts: list[Any]) -> None:
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
@@ -90,7 +101,7 @@ def test_the_source_archive_holds_what_cargo_needs(tmp_path: Path) -> None:
     with tarfile.open(archive) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
     tracked = subprocess.run(
-        ["git", "ls-files", "*.rs", "*Cargo.toml", "Cargo.lock", "py", "*.toml", "LICENSE"],
+        ["git", "ls-files", "*.rs", "*Cargo.toml", "Cargo.lock", "py", "pyproject.toml", "LICENSE"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert set(tracked) - names == set()
