@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-    from django.conf import settings as django_settings
+    from django import conf as django_conf
     from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
     from django.http.response import HttpResponseBase
     from django.utils.functional import SimpleLazyObject
@@ -309,7 +309,7 @@ def _visits(request: HttpRequest) -> _Visits:
 
 def _settings() -> tuple[Service, Any, Any]:
     """Read the setting ``DANA``."""
-    told = getattr(django_settings, "DANA", {})
+    told = getattr(django_conf.settings, "DANA", {})
     if not isinstance(told, dict):
         raise ConfigurationError(f"the setting DANA is a dictionary, got {type(told).__name__}")
     settings = dict(told)
