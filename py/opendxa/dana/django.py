@@ -186,7 +186,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 def metrics(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
     """Answer with figures for Prometheus, of the process that answers."""
-    return HttpResponse(figures(), METRICS_TYPE)
+    return HttpResponse(figures().encode(), METRICS_TYPE)
 
 
 class _Visits:
