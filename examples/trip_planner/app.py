@@ -48,12 +48,15 @@ _HEADERS: Final = {
 }
 
 
-def create_app(llm: object = None, *, pool: PoolConfig | None = None) -> FastAPI:
+def create_app(
+    llm: object = None, *, pool: PoolConfig | None = None, sessions_per_tenant: int = 16
+) -> FastAPI:
     """Make the application. `llm` is what `Dana(llm=...)` takes; without it the environment says."""
     model = Heard(llm)
     lifespan = dana_lifespan(
         pool=pool if pool is not None else PoolConfig(min_idle=2, max_workers=64),
         tenant=lambda connection: connection.client.host if connection.client else None,
+        sessions_per_tenant=sessions_per_tenant,
         limits=planning.LIMITS,
         setup=planning.PROGRAM,
         llm=model,

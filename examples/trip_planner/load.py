@@ -104,7 +104,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=5, help="hostile requests in a hundred (5)")
     wanted = parser.parse_args()
     if not (wanted.seconds > 0 and wanted.rounds > 0 and 0 < wanted.connections <= 16 and wanted.workers > 0):
-        parser.error("numbers are greater than 0; a tenant of the service has 16 sessions at most")
+        parser.error("numbers are greater than 0; more than 16 connections measure the wait for the pool")
     if not 0 < wanted.share < 100:
         parser.error("--share is between 0 and 100")
     return wanted

@@ -42,7 +42,8 @@ async def planned(d: AsyncDana, wish: TripRequest) -> Trip:
 
 
 def _made() -> FastAPI:
-    app = create_app(model)
+    # All come from one address, each as soon as the answer before is there: sessions that are ending count.
+    app = create_app(model, sessions_per_tenant=64)
 
     @app.post("/load/fresh-process")
     async def fresh_process(wish: TripRequest, d: DanaSession) -> Trip:
