@@ -101,10 +101,9 @@ def test_the_source_archive_can_be_built(tmp_path: Path) -> None:
     with tarfile.open(archive) as opened:
         opened.extractall(tmp_path, filter="data")
     (source,) = (path for path in tmp_path.iterdir() if path.is_dir())
-    done = subprocess.run(
-        ["cargo", "metadata", "--locked", "--format-version=1", "--filter-platform=x86_64-unknown-linux-musl"],
-        cwd=source, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["cargo", "metadata", "--locked", "--format-version=1"]
+    command += ["--filter-platform=x86_64-unknown-linux-musl"]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     members = {
         package["name"] for package in json.loads(done.stdout)["packages"] if package["source"] is None
