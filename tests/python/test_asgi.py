@@ -294,6 +294,25 @@ async def test_a_large_body_is_not_read_far_ahead() -> None:
     assert connection.received <= 6  # a MiB, and the piece that went over
 
 
+@pytest.mark.parametrize("reads", [True, False])
+@asyncly
+async def test_a_body_that_turns_out_too_large_while_the_client_is_watched(reads: bool) -> None:
+    async def computes(scope: Any, receive: Any, send: Any) -> None:
+        d = await dana_session(scope)
+        if reads:
+            while not scope["dana"].inbox.too_large:
+                await asyncio.sleep(0)
+            while (await receive())["more_body"]:
+                pass
+        await d.execute_string(ENDLESS)
+
+    connection = Connection(DanaMiddleware(computes, max_body=1000))
+    connection.body(b"x" * 999, more=True)
+    connection.body(b"xx")  # the last message that the server has, and the client waits
+    await connection.task
+    assert (await connection.sent.get())["status"] == 413
+
+
 @asyncly
 async def test_a_receive_that_is_cancelled_loses_nothing() -> None:
     messages: asyncio.Queue[Any] = asyncio.Queue()

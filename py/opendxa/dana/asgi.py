@@ -207,7 +207,7 @@ async def with_problems(app: App, exchange: Exchange, scope: Scope, receive: Rec
         if not inbox.gone and (started or not service.problems or scope["type"] != "http"):
             raise
         failure = error
-    if given_up:
+    if given_up or (failure is not None and inbox.too_large):
         failure = BodyTooLargeError("the body of the request is larger than it may be")
     if failure is None:
         return

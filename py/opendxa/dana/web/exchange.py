@@ -60,6 +60,8 @@ class Inbox:
         if not self._ahead:
             async with self._lock:
                 if not self._ahead:
+                    if self.too_large:
+                        self.refuse()  # who watched took the message that showed it; there may be no other
                     return self._end or self._seen(await self._receive())
         message = self._ahead.popleft()
         self._held -= len(message.get("body") or b"")
@@ -159,11 +161,13 @@ class Exchange:
             raise SessionClosedError("the request is over\nHint: sessions of requests end with them")
 
     async def _watch(self) -> None:
-        """End the sessions when the client goes."""
+        """End the sessions when the client goes, or sends more than it may."""
         try:
             await self.inbox.until_gone()
         except BodyTooLargeError:
-            return  # whoever reads the body hears of it
+            _log.debug("the body of a request with a Dana session is too large: the session ends")
+            self.end()
+            return
         if self.inbox.gone:
             _log.debug("the client of a Dana session went away: the session ends")
             self.end()
