@@ -87,16 +87,14 @@ POOL = PoolConfig(min_idle=1, max_workers=20, acquire_timeout=60)
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
-    # Nodes find `ray_node` as they find any package that is installed there.
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", path)
-        yield from started()
-
-
-def started() -> Iterator[Cluster]:
     # A folder with a short name: sockets lie there.
-    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+    with tempfile.TemporaryDirectory(prefix="ray") as folder, pytest.MonkeyPatch.context() as patch:
+        # Nodes find `ray_node` as they find any package that is installed there.
+        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        patch.setenv("PYTHONPATH", path)
+        # Ray writes the cluster's address here, and nobody makes a folder that is not its usual one.
+        patch.setenv("RAY_TMPDIR", folder)
+        (Path(folder) / "ray").mkdir()
         machines = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
         try:
             machines.add_node(**NODE)

@@ -24,6 +24,7 @@ from opendxa.dana.types import format_type_error
 from .async_session import AsyncClusterSession
 from .core import Core
 from .loop import ClientLoop
+from .lost import cluster_closed
 from .node import Settings
 from .nodes import Nodes
 from .opening import Opening
@@ -268,7 +269,7 @@ class DanaCluster:
                 "Hint: connect to the Ray cluster after the fork"
             )
         if self._closed:
-            raise SessionClosedError("the DanaCluster was closed\nHint: make a new one")
+            raise cluster_closed()
 
 
 async def _made(settings: Settings, **arguments: Any) -> Nodes:

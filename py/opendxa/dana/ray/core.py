@@ -15,7 +15,7 @@ from opendxa.dana.exceptions import SessionClosedError, WorkerLostError
 from opendxa.dana.limits import USUAL
 from opendxa.dana.sandbox import STARTUP_TIMEOUT
 
-from .lost import lost, over
+from .lost import cluster_closed, lost, over
 from .node import GONE
 from .parcel import pack, unpack
 from .report import Status
@@ -122,6 +122,9 @@ class Core:
             self.read(data)
             self._refuse_closed()  # meanwhile
             opened = True
+        except WorkerLostError:
+            self._refuse_closed()  # which is why
+            raise
         finally:
             if not opened:
                 self._end("")
@@ -137,8 +140,7 @@ class Core:
             if answer == GONE:
                 raise lost(node.node_id, "it does not have the session any more")
         except WorkerLostError as error:
-            if self.closed:
-                raise SessionClosedError("the session was closed\nHint: open a new session") from error
+            self._refuse_closed()  # which is why
             self._end(str(error).partition("\n")[0])
             raise
         except asyncio.CancelledError:
@@ -178,6 +180,8 @@ class Core:
             _log.info("a session ended with its node: %s", str(error).partition("\n")[0])
 
     def _refuse_closed(self) -> None:
+        if self._nodes.closed:
+            raise cluster_closed()
         if self.closed:
             raise SessionClosedError("the session was closed\nHint: open a new session")
 

@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opendxa.dana.exceptions import SessionClosedError
+from .lost import cluster_closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -42,7 +42,7 @@ class ClientLoop:
         try:
             return future.result()
         except CancelledError:
-            raise _closed() from None
+            raise cluster_closed() from None
         except BaseException:
             future.cancel()
             raise
@@ -54,7 +54,7 @@ class ClientLoop:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             if self.stopped:
-                raise _closed() from None
+                raise cluster_closed() from None
             raise
 
     def soon(self, work: Callable[[], None]) -> None:
@@ -81,7 +81,7 @@ class ClientLoop:
             if not self.stopped:
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
         work.close()
-        raise _closed()
+        raise cluster_closed()
 
     def _cancel_all(self) -> None:
         """Cancel every task, and stop once they had their say."""
@@ -90,7 +90,3 @@ class ClientLoop:
             task.cancel()
         over = asyncio.gather(*tasks, return_exceptions=True)
         over.add_done_callback(lambda _: self._loop.stop())
-
-
-def _closed() -> SessionClosedError:
-    return SessionClosedError("the DanaCluster was closed\nHint: make a new one")

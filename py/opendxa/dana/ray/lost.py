@@ -12,7 +12,7 @@ from opendxa.dana.exceptions import SessionClosedError, WorkerLostError
 if TYPE_CHECKING:
     import ray.exceptions
 
-__all__ = ["from_ray", "lost", "over"]
+__all__ = ["cluster_closed", "from_ray", "lost", "over"]
 
 _HINT = (
     "the session and its state are lost, and the turn may have run in part or whole: nothing was tried "
@@ -37,3 +37,8 @@ def from_ray(node_id: str, error: ray.exceptions.RayError) -> WorkerLostError:
 def over(observed: str) -> SessionClosedError:
     """Build the error of the use of a session that was lost before."""
     return SessionClosedError(f"{observed}\nHint: open a new session, or call restart_subprocess()")
+
+
+def cluster_closed() -> SessionClosedError:
+    """Build the error of the use of a session whose client has left the cluster."""
+    return SessionClosedError("the DanaCluster was closed\nHint: make a new one")

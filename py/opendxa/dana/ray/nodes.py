@@ -134,6 +134,8 @@ class Nodes:
         self._changed = asyncio.Event()
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
+        #: Whether the client has left, or is leaving.
+        self.closed: bool = False
         self._watching = asyncio.create_task(self._watch())
 
     # Which nodes there are
@@ -399,6 +401,7 @@ class Nodes:
 
     async def leave(self) -> None:
         """Give up the leases; what this client has on the nodes ends."""
+        self.closed = True
         self._watching.cancel()
         leaving = [
             asyncio.ensure_future(node.answer(node.actor.leave.remote(self.client), self.grace))
