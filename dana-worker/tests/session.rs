@@ -156,6 +156,19 @@ fn a_busy_worker_ends_with_its_host() {
     assert_eq!(end.code(), Some(74), "{end:?}");
 }
 
+/// What was said before a long computation leaves with the first pulse: whoever ends it has it.
+#[test]
+fn what_was_said_does_not_wait_for_the_end() {
+    let mut worker = session(SessionLimits { steps: None, ..LIMITS });
+    run(&mut worker, "log('begun')\nprint('working')\nwhile True:\n    pass");
+    let said: Vec<_> = std::iter::from_fn(|| worker.receive()).take(3).map(|(said, _)| said).collect();
+    assert!(
+        matches!(&said[..], [ToHost::Log { text, .. }, ToHost::Output { text: printed }, ToHost::Pulse { .. }]
+            if text == "begun" && printed == "working\n"),
+        "{said:?}"
+    );
+}
+
 /// The kernel's limit on processor time, behind the host's clock. Row 31.
 #[test]
 fn processor_time_ends_in_its_own_signal() {

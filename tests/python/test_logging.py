@@ -89,6 +89,15 @@ def test_limits_are_ordinary(log: pytest.LogCaptureFixture, isolated: bool) -> N
     assert records(log, "session")[1]["dana_error"] == "StepLimitError"
 
 
+def test_what_a_program_logs_is_there_when_it_is_ended(log: pytest.LogCaptureFixture, isolated: bool) -> None:
+    with open_dana(isolated, limits=Limits(wall_time=0.3)) as d:
+        ended = d.execute_string('log("begun", "warn")\nprint("working")\nwhile true:\n    pass')
+    assert isinstance(ended.error, exceptions.DeadlineError)
+    assert ended.output == "working\n"
+    (begun,) = records(log, "program")
+    assert (begun["text"], begun["level"]) == ("begun", "WARNING")
+
+
 @pytest.mark.parametrize("use", ["call", "execute_string", "get"])
 def test_a_worker_that_is_killed(log: pytest.LogCaptureFixture, use: str) -> None:
     with open_dana(True) as d:

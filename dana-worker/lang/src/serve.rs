@@ -466,14 +466,7 @@ impl Inner {
     /// Sends what was printed, logged and asked.
     fn flush(&mut self, out: &mut dyn Outbox) -> Result<(), ServeError> {
         let services = &mut self.vm.services;
-        for (level, mut text) in services.logs.drain(..) {
-            clip(&mut text, MESSAGE_BYTES);
-            out.send(&ToHost::Log { level, text }, &[])?;
-        }
-        if !services.output.is_empty() {
-            let text = std::mem::take(&mut services.output);
-            send_output(out, text)?;
-        }
+        send_said(services, out)?;
         while !services.outgoing.is_empty() && send_asks(services, &mut self.handles, out)? {}
         Ok(())
     }
@@ -633,9 +626,17 @@ fn send_asks(services: &mut Services, handles: &mut Handles, out: &mut dyn Outbo
     Ok(any)
 }
 
-/// Cuts long output into frames of a size every reader takes.
-fn send_output(out: &mut dyn Outbox, text: String) -> Result<(), Closed> {
+/// Sends what was logged and printed, in frames of a size every reader takes.
+fn send_said(services: &mut Services, out: &mut dyn Outbox) -> Result<(), Closed> {
     const PIECE: usize = 1 << 20;
+    for (level, mut text) in services.logs.drain(..) {
+        clip(&mut text, MESSAGE_BYTES);
+        out.send(&ToHost::Log { level, text }, &[])?;
+    }
+    let text = std::mem::take(&mut services.output);
+    if text.is_empty() {
+        return Ok(());
+    }
     if text.len() <= PIECE {
         return out.send(&ToHost::Output { text }, &[]);
     }
@@ -659,8 +660,8 @@ impl Watch for Forward<'_> {
         self.out.pulse(steps, file, line)
     }
 
-    fn output(&mut self, text: &str) -> ControlFlow<String> {
-        match send_output(self.out, text.to_owned()) {
+    fn said(&mut self, services: &mut Services) -> ControlFlow<String> {
+        match send_said(services, self.out) {
             Ok(()) => ControlFlow::Continue(()),
             Err(closed) => {
                 self.closed = true;

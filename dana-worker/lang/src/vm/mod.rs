@@ -50,8 +50,8 @@ const PULSE: u64 = 1 << 22;
 pub trait Watch {
     /// Called every few milliseconds of work. Breaking ends the run with that reason.
     fn pulse(&mut self, steps: u64, file: Option<&str>, line: u32) -> ControlFlow<String>;
-    /// Printed text that should go out now.
-    fn output(&mut self, text: &str) -> ControlFlow<String>;
+    /// What was printed and logged should go out now.
+    fn said(&mut self, services: &mut Services) -> ControlFlow<String>;
     /// Asks that should go out now: the program runs on meanwhile.
     fn asks(&mut self, services: &mut Services) -> ControlFlow<String>;
 }

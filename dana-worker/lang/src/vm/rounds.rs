@@ -142,13 +142,13 @@ impl Vm {
         memory::reserve(0)?;
         let steps = work::steps();
         let pulse = steps < self.pulsed || steps - self.pulsed >= PULSE;
-        // What was printed before a long computation is seen while it goes on, and is not lost when it is stopped.
+        // What was said before a long computation is seen while it goes on, and is not lost when it is stopped.
         let printed = self.services.output.len();
-        if printed >= 4096 || (pulse && printed > 0) {
-            let text = std::mem::take(&mut self.services.output);
-            if let ControlFlow::Break(reason) = watch.output(&text) {
-                return Ok(Some(Exit::Stopped(reason)));
-            }
+        let has_said = printed > 0 || !self.services.logs.is_empty();
+        if (printed >= 4096 || (pulse && has_said))
+            && let ControlFlow::Break(reason) = watch.said(&mut self.services)
+        {
+            return Ok(Some(Exit::Stopped(reason)));
         }
         if !self.services.outgoing.is_empty()
             && let ControlFlow::Break(reason) = watch.asks(&mut self.services)
