@@ -304,7 +304,11 @@ async def test_a_body_that_turns_out_too_large_while_the_client_is_watched(reads
                 await asyncio.sleep(0)
             while (await receive())["more_body"]:
                 pass
-        await d.execute_string(ENDLESS)
+        try:
+            await d.execute_string(ENDLESS)
+        finally:
+            with pytest.raises(exceptions.BodyTooLargeError):
+                await scope["dana"].thread_session()
 
     connection = Connection(DanaMiddleware(computes, max_body=1000))
     connection.body(b"x" * 999, more=True)

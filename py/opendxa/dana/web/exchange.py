@@ -157,6 +157,8 @@ class Exchange:
     def _refuse_late(self) -> None:
         if self.inbox.gone:
             raise SessionClosedError("the client went away\nHint: nobody waits for an answer")
+        if self.inbox.too_large:
+            self.inbox.refuse()
         if self._closed:
             raise SessionClosedError("the request is over\nHint: sessions of requests end with them")
 
