@@ -20,7 +20,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -63,8 +65,10 @@ from opendxa.dana.ray import (
     ClusterSession,
     DanaCluster,
 )
+from opendxa.dana.ray.core import Core
 from opendxa.dana.ray.differences import ARGUMENTS_NOT_AVAILABLE
-from opendxa.dana.ray.node import read_secrets
+from opendxa.dana.ray.lost import lost
+from opendxa.dana.ray.node import GONE, read_secrets
 
 pytestmark = [
     # Starting a cluster takes a quarter of a minute of a processor's time.
@@ -482,6 +486,29 @@ def test_whoever_stops_waiting_ends_the_worker(cluster: DanaCluster) -> None:
         gc.collect()
         assert all_end(worker)
     eventually(lambda: cluster.stats().sessions == 0)
+
+
+@pytest.mark.parametrize("answer", ["gone", "lost"])
+def test_a_cluster_that_closes_under_a_turn_is_closed_and_not_lost(answer: str) -> None:
+    """Whichever of its ends the turn meets first: the node let go of the session, or is gone itself."""
+
+    async def answers(reference: Any, seconds: float | None) -> bytes:
+        nodes.closed = True
+        if answer == "lost":
+            raise lost("node", "the actor died")
+        return GONE
+
+    nodes: Any = SimpleNamespace(closed=False, grace=1.0, client="client")
+    opening: Any = SimpleNamespace(packed=lambda: b"", limits=None, setup_seconds=0.0)
+    node: Any = MagicMock(answer=answers, node_id="node")
+
+    async def turn() -> None:
+        core = Core(nodes, opening, restarts=False)
+        core.node = node
+        await core.turn("execute", b"")
+
+    with pytest.raises(SessionClosedError, match="the DanaCluster was closed"):
+        asyncio.run(turn())
 
 
 def test_a_full_cluster(machines: Cluster, cluster: DanaCluster) -> None:
